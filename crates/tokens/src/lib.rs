@@ -1,0 +1,1 @@
+//! session-keeper-tokens
