@@ -1,1 +1,55 @@
-//! session-keeper-core
+//! The decisions of session-keeper, as data: facts in, orders out.
+//!
+//! A [`Keeper`] is told what happened ([`Input`]) together with what time it is ([`Now`]) and
+//! answers with what to do ([`Effect`]). It does no I/O, reads no clock, draws no randomness of
+//! its own and never sees a token: a session is known to it by its [`Generation`] alone. The same
+//! seed and the same inputs give the same effects, so a night in a browser is a test of
+//! milliseconds.
+//!
+//! ```
+//! use session_keeper_core::{Effect, Input, Keeper, Now, Options, Record};
+//!
+//! let mut keeper = Keeper::new(Options::default(), 7);
+//! let effects = keeper.handle_input(Now::from_millis(0, 1_760_000_000_000), Input::Start);
+//! assert!(effects.contains(&Effect::ReadRecord));
+//! keeper.handle_input(Now::from_millis(1, 1_760_000_000_001), Input::Record(Record::Absent));
+//! assert_eq!(keeper.snapshot().signed_in(), Some(false));
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod answer;
+mod challenge;
+mod confirm;
+mod effect;
+mod generation;
+mod history;
+mod input;
+mod instances;
+mod keeper;
+mod label;
+mod message;
+mod options;
+mod page;
+mod requests;
+mod rng;
+mod server;
+mod session;
+mod time;
+
+pub use answer::{Body, Classified, Grade, Outcome, Probe, Response, ServerFacts};
+pub use challenge::Challenge;
+pub use effect::{Effect, Notice};
+pub use generation::{Generation, TokenId};
+pub use history::{Entry, Event, Field, Level, Origin, Value};
+pub use input::{Input, PageEvent, Record};
+pub use keeper::{Keeper, Timer};
+pub use label::Label;
+pub use message::{Message, PROTOCOL};
+pub use options::{Confirm, Credential, HealthOptions, Options, VerifyOptions, WhenHidden};
+pub use requests::RequestId;
+pub use server::ServerState;
+pub use session::{Refusal, Rule, SessionState, SignOut, SignOutReason, Snapshot};
+pub use time::{Duration, Instant, Now, UnixMillis};

@@ -1,0 +1,226 @@
+//! The table of answers: what one answer says about the server and about the session.
+//!
+//! Rule: this file reads, it never acts, and it does not know what came before. Only
+//! [`Verdict::Refused`] can ever become a sign-out, and only after four gates.
+
+use crate::challenge::Challenge;
+use crate::label::Label;
+use crate::time::{Duration, UnixMillis};
+
+/// What a request was sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// The health path, without the credential.
+    Health,
+    /// The verify path, with the credential.
+    Verify,
+    /// The sign-out path, with the credential of the session that ended.
+    SignOut,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A response, its body read to the end.
+    Response(Response),
+    /// No response, or one whose body broke off: refused, reset, blocked by CORS, aborted.
+    NoAnswer,
+}
+
+/// The facts of one response. The default is an empty 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status; 0 for a response that a page may not look into.
+    pub status: u16,
+    /// Redirected, or a redirect that was not followed.
+    pub redirected: bool,
+    /// What the body is.
+    pub body: Body,
+    /// What `WWW-Authenticate` says.
+    pub challenge: Challenge,
+    /// `Retry-After`, from now.
+    pub retry_after: Option<Duration>,
+    /// What the server says of itself.
+    pub server: ServerFacts,
+    /// What the app's `classify` made of it.
+    pub classified: Option<Classified>,
+}
+
+impl Default for Response {
+    fn default() -> Self {
+        Self {
+            status: 200,
+            redirected: false,
+            body: Body::Empty,
+            challenge: Challenge::Unreadable,
+            retry_after: None,
+            server: ServerFacts::default(),
+            classified: None,
+        }
+    }
+}
+
+/// What a body is; what is in it stays in the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// A JSON object.
+    Object,
+    /// JSON, but no object.
+    Json,
+    /// A page.
+    Html,
+    /// Anything else.
+    Other,
+}
+
+/// What a body tells of the server that sent it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// One worker or machine.
+    pub instance: Option<Label>,
+    /// Made anew at each start.
+    pub boot: Option<Label>,
+    /// The server's clock.
+    pub now: Option<UnixMillis>,
+}
+
+/// What the app's `classify` says of an answer of the verify path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Classified {
+    /// The session is good.
+    Valid,
+    /// The session was refused; goes through the gates like a 401.
+    Rejected,
+}
+
+/// How much a refusal proves about who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// JSON, or a readable `error="invalid_token"`.
+    Strong,
+    /// Empty, text, HTML or a bare challenge: counts only when the health path proves that the
+    /// server itself is awake.
+    Weak,
+}
+
+/// What an answer says about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It proved itself.
+    Awake,
+    /// It is not ready, or something in between answered.
+    Waking,
+    /// Its network or its owner must act.
+    Unreachable,
+    /// Nothing came; how long nothing has come decides.
+    Silent,
+    /// This answer proves nothing either way.
+    Nothing,
+}
+
+/// What an answer of the verify path says about the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Good.
+    Valid,
+    /// Refused, to be confirmed.
+    Refused(Grade),
+    /// A 401 that is no evidence.
+    Void,
+    /// 403: the app's business.
+    Forbidden,
+    /// 404: the path is wrong.
+    NotFound,
+    /// No answer of the app; repeat.
+    NoAnswer,
+    /// A 2xx without proof or a redirect; repeat.
+    Unproven,
+    /// An answer that says nothing about the session.
+    Inconclusive,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) sign: Sign,
+    pub(crate) verdict: Verdict,
+}
+
+/// Reads one answer by the table.
+pub(crate) fn read(probe: Probe, outcome: &Outcome) -> Reading {
+    let (sign, verdict) = match outcome {
+        Outcome::NoAnswer => (Sign::Silent, Verdict::NoAnswer),
+        Outcome::Response(response) => match probe {
+            Probe::Health => (read_health(response), Verdict::Inconclusive),
+            Probe::Verify => read_verify(response),
+            // A sign-out is heard by whoever answers at all; it proves nothing about the server.
+            Probe::SignOut => (Sign::Nothing, common(response).1),
+        },
+    };
+    Reading { sign, verdict }
+}
+
+/// Health carries no credential, so a 401 or 403 there is of something in between, and a 404 is
+/// a platform that has no instance (Render says so while it deploys).
+fn read_health(response: &Response) -> Sign {
+    if response.redirected {
+        return Sign::Waking;
+    }
+    match response.status {
+        200..=299 if response.body != Body::Html => Sign::Awake,
+        429 => Sign::Awake,
+        407 | 511 | 540 => Sign::Unreachable,
+        _ => Sign::Waking,
+    }
+}
+
+fn read_verify(response: &Response) -> (Sign, Verdict) {
+    if let Some(classified) = response.classified {
+        return match classified {
+            Classified::Valid => (Sign::Awake, Verdict::Valid),
+            Classified::Rejected => refusal(response),
+        };
+    }
+    if response.redirected {
+        return (Sign::Waking, Verdict::Unproven);
+    }
+    match (response.status, response.body) {
+        (200..=299, Body::Object) => (Sign::Awake, Verdict::Valid),
+        (200..=299, Body::Html) => (Sign::Waking, Verdict::Unproven),
+        (401, _) => refusal(response),
+        (403, _) => (Sign::Awake, Verdict::Forbidden),
+        (404, _) => (Sign::Awake, Verdict::NotFound),
+        (429, _) => (Sign::Awake, Verdict::Inconclusive),
+        _ => common(response),
+    }
+}
+
+/// The rows that mean the same on every path.
+const fn common(response: &Response) -> (Sign, Verdict) {
+    match response.status {
+        // A response that a page may not look into.
+        0 => (Sign::Waking, Verdict::Unproven),
+        408 | 421 | 425 | 502 | 503 | 504 | 520..=530 => (Sign::Waking, Verdict::NoAnswer),
+        407 | 511 | 540 => (Sign::Unreachable, Verdict::NoAnswer),
+        _ => (Sign::Nothing, Verdict::Inconclusive),
+    }
+}
+
+/// Gate 2: is it from our server?
+fn refusal(response: &Response) -> (Sign, Verdict) {
+    let json = matches!(response.body, Body::Object | Body::Json);
+    match response.challenge {
+        Challenge::Foreign | Challenge::Survivable => {
+            (if json { Sign::Awake } else { Sign::Nothing }, Verdict::Void)
+        }
+        Challenge::InvalidToken => (Sign::Awake, Verdict::Refused(Grade::Strong)),
+        Challenge::Unreadable if json => (Sign::Awake, Verdict::Refused(Grade::Strong)),
+        Challenge::Bare if json => (Sign::Awake, Verdict::Refused(Grade::Weak)),
+        Challenge::Unreadable | Challenge::Bare => (Sign::Nothing, Verdict::Refused(Grade::Weak)),
+    }
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -1,0 +1,93 @@
+//! What the core orders.
+
+use crate::answer::Probe;
+use crate::generation::Generation;
+use crate::history::Entry;
+use crate::message::Message;
+use crate::requests::RequestId;
+use crate::server::ServerState;
+use crate::session::SignOut;
+use crate::time::UnixMillis;
+
+/// One order to the shell, to be carried out in sequence and without a decision of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a request and tell how it ended.
+    Send {
+        /// Names the request in what comes back.
+        request: RequestId,
+        /// To which path, and whether with the credential.
+        probe: Probe,
+        /// Whose credential.
+        generation: Option<Generation>,
+    },
+    /// Give a request up. Whatever still comes of it is ignored.
+    Abort {
+        /// Which one.
+        request: RequestId,
+    },
+    /// Read the store again and tell what it holds.
+    ReadRecord,
+    /// Use the token of the record that was just read.
+    Adopt {
+        /// Its generation.
+        generation: Generation,
+    },
+    /// Write the session down; the token is the one that the app just handed over.
+    Store {
+        /// Its generation.
+        generation: Generation,
+        /// When it runs out.
+        expires_at: Option<UnixMillis>,
+        /// When it was last verified.
+        verified_at: Option<UnixMillis>,
+    },
+    /// Replace the record by a tombstone and forget the token for everything but a sign-out
+    /// request of its generation.
+    Bury {
+        /// The generation that ended.
+        generation: Generation,
+        /// Why.
+        sign_out: SignOut,
+        /// The server has not been told yet.
+        undelivered: bool,
+    },
+    /// Forget the token of a generation that ended.
+    Forget {
+        /// Which one.
+        generation: Generation,
+    },
+    /// Remove what is no record.
+    EraseRecord,
+    /// Tell the other tabs.
+    Tell(Message),
+    /// Tell the app.
+    Notify(Notice),
+}
+
+/// News for the app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The snapshot is another one.
+    Changed,
+    /// A session began.
+    SignedIn {
+        /// In another tab.
+        elsewhere: bool,
+    },
+    /// A session ended.
+    SignedOut(SignOut),
+    /// The server answered 403 to a verification.
+    Forbidden,
+    /// The server's state is another one.
+    Server {
+        /// The state.
+        state: ServerState,
+        /// Since when, by the wall clock.
+        since: UnixMillis,
+    },
+    /// A verification has its answer or used up its repeats.
+    Settled,
+    /// Something for the history and the console.
+    Logged(Entry),
+}

@@ -1,0 +1,105 @@
+//! What the core is told: facts and the app's wishes, never advice.
+
+use crate::answer::Outcome;
+use crate::generation::Generation;
+use crate::message::Message;
+use crate::requests::RequestId;
+use crate::session::SignOut;
+use crate::time::UnixMillis;
+
+/// One thing that happened. Early, late, repeated and senseless inputs are harmless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The app wants the session kept. Twice is once.
+    Start,
+    /// The app wants no more requests. The session stays where it is stored.
+    Stop,
+    /// The one timer of the shell went off, early or late.
+    Timeout,
+    /// Something happened to the page.
+    Page(PageEvent),
+    /// The app hands over a new token; which one, only the shell knows.
+    SignIn {
+        /// When it runs out, as far as it is known.
+        expires_at: Option<UnixMillis>,
+    },
+    /// The app ends the session.
+    SignOut,
+    /// The app wants the token checked now.
+    Verify,
+    /// A request of the app was answered.
+    Report {
+        /// Its status.
+        status: u16,
+    },
+    /// A request of the app got no answer.
+    Unanswered,
+    /// The head of an answer came; its body is being read.
+    Answering {
+        /// Which request.
+        request: RequestId,
+    },
+    /// A request ended.
+    Answer {
+        /// Which request.
+        request: RequestId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// What the store holds, after [`Effect::ReadRecord`](crate::Effect::ReadRecord).
+    Record(Record),
+    /// The store took nothing: the shell keeps the session in memory.
+    StoreFailed,
+    /// Another tab says something: a hint to read the record again.
+    Told(Message),
+}
+
+/// What happens to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageEvent {
+    /// Somebody is looking.
+    Visible,
+    /// Nobody is looking.
+    Hidden,
+    /// The browser believes that there is a network.
+    Online,
+    /// The browser knows that there is none.
+    Offline,
+    /// Frozen, in the back/forward cache, or not yet shown (prerendering): no requests, no timers.
+    Away,
+    /// Back from there.
+    Back,
+    /// Somebody touched the page.
+    Touched,
+}
+
+/// What the store holds for this app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A session.
+    Live {
+        /// Its place in the order.
+        generation: Generation,
+        /// When its token runs out, as far as it is known.
+        expires_at: Option<UnixMillis>,
+        /// When it was last verified, by any tab.
+        verified_at: Option<UnixMillis>,
+    },
+    /// A sign-out.
+    Tombstone {
+        /// The generation that it ended.
+        generation: Generation,
+        /// Why.
+        sign_out: SignOut,
+        /// The server has not been told yet.
+        undelivered: bool,
+    },
+    /// Nothing. Never a sign-out.
+    Absent,
+    /// Something that is no record.
+    Corrupt,
+    /// A record of another origin's session.
+    Foreign,
+    /// The store cannot be read.
+    Unreadable,
+}

@@ -1,0 +1,396 @@
+//! The keeper: one tab's view of one session and its server.
+//!
+//! `handle_*` takes a fact and may change the state, `next_*` only looks, `enter_*` is the only
+//! way into a state. Every step ends by running what is due, so a timer that goes off early, late
+//! or twice changes nothing.
+
+mod answering;
+mod judging;
+mod sessions;
+mod verifying;
+
+use alloc::vec::Vec;
+
+use crate::confirm::{Backend, Suspicion};
+use crate::effect::{Effect, Notice};
+use crate::generation::Generation;
+use crate::history::{Entry, Event, History};
+use crate::input::{Input, PageEvent};
+use crate::instances::{Instances, Seen};
+use crate::label::Label;
+use crate::options::Options;
+use crate::page::{Page, Presence};
+use crate::requests::Requests;
+use crate::rng::Rng;
+use crate::server::{Server, ServerState};
+use crate::session::{SessionState, SignOut, Snapshot};
+use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
+use answering::Ping;
+use judging::Accusation;
+use sessions::{Delivery, Wish};
+use verifying::Round;
+
+/// A timer this late means that the page could not run, whatever the clocks say: hidden timers
+/// run once a minute at the least.
+const SUSPENDED: Duration = Duration::from_secs(90);
+
+/// Keeps one session of one tab. See the crate's documentation.
+#[derive(Debug)]
+pub struct Keeper {
+    options: Options,
+    clock: Clock,
+    rng: Rng,
+    life: Life,
+    page: Page,
+    server: Server,
+    ping: Ping,
+    instances: Instances,
+    backend: Backend,
+    requests: Requests,
+    session: Session,
+    round: Round,
+    accused: Vec<Accusation>,
+    reading: Option<Instant>,
+    wish: Option<Wish>,
+    delivery: Option<Delivery>,
+    newest: u32,
+    sign_out: Option<SignOut>,
+    history: History,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Idle,
+    Running,
+}
+
+#[derive(Debug)]
+enum Session {
+    Restoring,
+    SignedOut,
+    Live(Live),
+}
+
+#[derive(Debug)]
+struct Live {
+    generation: Generation,
+    expires_at: Option<UnixMillis>,
+    verified_at: Option<UnixMillis>,
+    standing: Standing,
+}
+
+#[derive(Debug)]
+enum Standing {
+    Unverified,
+    Verified,
+    Suspect(Suspicion),
+}
+
+/// Why the keeper wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// When the store has not answered in time.
+    Reading,
+    /// When a request has taken too long.
+    Request,
+    /// When a ping is due.
+    Ping,
+    /// When a verification or its repeat is due.
+    Verification,
+    /// When the next burst of a confirmation is due.
+    Confirmation,
+    /// When the server is to be told of a sign-out.
+    SignOut,
+}
+
+impl Keeper {
+    /// A keeper that does nothing until [`Input::Start`]. The seed must differ between browsers,
+    /// or their repeats fall into step.
+    #[must_use]
+    pub fn new(options: Options, seed: u64) -> Self {
+        Self {
+            options,
+            clock: Clock::new(),
+            rng: Rng::new(seed),
+            life: Life::Idle,
+            page: Page::new(Instant::default()),
+            server: Server::new(),
+            ping: Ping::default(),
+            instances: Instances::default(),
+            backend: Backend::Agreeing,
+            requests: Requests::default(),
+            session: Session::Restoring,
+            round: Round::default(),
+            accused: Vec::new(),
+            reading: None,
+            wish: None,
+            delivery: None,
+            newest: 0,
+            sign_out: None,
+            history: History::default(),
+        }
+    }
+
+    /// Takes one fact and answers with what to do, in order.
+    #[must_use = "an effect that is not carried out leaves the keeper waiting for it"]
+    pub fn handle_input(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let mut out = Vec::new();
+        let before = self.snapshot();
+        let server_before = self.server.state();
+        let due = self.next_timeout();
+        let slept = self.clock.advance(now).or_else(|| {
+            let late = self.now().since(due?.0);
+            (late >= SUSPENDED).then_some(late)
+        });
+        if let Some(slept) = slept
+            && self.life == Life::Running
+        {
+            self.log(&mut out, Event::Slept { for_: slept });
+            self.resume(&mut out);
+        }
+        self.apply(input, &mut out);
+        self.run_due(&mut out);
+        self.tell_server(server_before, &mut out);
+        if self.snapshot() != before {
+            out.push(Effect::Notify(Notice::Changed));
+        }
+        out
+    }
+
+    /// The next moment at which [`Input::Timeout`] is of use, and why. Computed, never stored.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
+        if self.life != Life::Running || self.page.presence == Presence::Away {
+            return None;
+        }
+        let candidates = [
+            (self.reading, Timer::Reading),
+            (self.requests.next_deadline(), Timer::Request),
+            (self.next_ping(), Timer::Ping),
+            (self.next_round(), Timer::Verification),
+            (self.next_burst(), Timer::Confirmation),
+            (self.next_delivery(), Timer::SignOut),
+        ];
+        let due = candidates.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
+        due.min_by_key(|(at, _)| *at)
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let live = self.live();
+        Snapshot {
+            session: match &self.session {
+                Session::Restoring => SessionState::Restoring,
+                Session::SignedOut => SessionState::SignedOut,
+                Session::Live(live) => match live.standing {
+                    Standing::Unverified => SessionState::Unverified,
+                    Standing::Verified => SessionState::SignedIn,
+                    Standing::Suspect(_) => SessionState::Suspect,
+                },
+            },
+            server: self.server.state(),
+            expires_at: live.and_then(|live| live.expires_at),
+            last_verified_at: live.and_then(|live| live.verified_at),
+            last_awake_at: self.server.last_awake(),
+            signed_out_at: self.sign_out.as_ref().map(|end| end.at),
+        }
+    }
+
+    /// The last sign-out, while there is no newer session.
+    #[must_use]
+    pub const fn sign_out(&self) -> Option<&SignOut> {
+        self.sign_out.as_ref()
+    }
+
+    /// The session's generation, while there is one.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation> {
+        self.live().map(|live| live.generation)
+    }
+
+    /// What happened, oldest first.
+    pub fn history(&self) -> impl Iterator<Item = &Entry> {
+        self.history.iter()
+    }
+
+    /// The boot id of the last proven answer.
+    #[must_use]
+    pub const fn boot(&self) -> Option<&Label> {
+        self.instances.boot()
+    }
+
+    /// The instances that answered in the last ten minutes.
+    pub fn instances(&self) -> impl Iterator<Item = &Label> {
+        self.instances.lately(self.now()).map(|Seen { instance, .. }| instance)
+    }
+
+    /// Whether the token is known to have run out, by the server's clock.
+    #[must_use]
+    pub fn has_run_out(&self) -> bool {
+        let expires_at = self.live().and_then(|live| live.expires_at);
+        expires_at.is_some_and(|at| at <= self.clock.server_wall())
+    }
+
+    /// The present moment on the keeper's line.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn apply(&mut self, input: Input, out: &mut Vec<Effect>) {
+        match input {
+            Input::Start => self.start(out),
+            Input::Stop => self.stop(out),
+            Input::Timeout => {}
+            Input::Page(event) => self.handle_page(event, out),
+            Input::SignIn { expires_at } => self.handle_sign_in(expires_at, out),
+            Input::SignOut => self.handle_sign_out(out),
+            Input::Verify => self.handle_verify(out),
+            Input::Report { status } => self.handle_report(status, out),
+            Input::Unanswered => self.handle_unanswered(),
+            Input::Answering { request } => self.requests.answering(request, self.now()),
+            Input::Answer { request, outcome } => self.handle_answer(request, &outcome, out),
+            Input::Record(record) => self.handle_record(record, out),
+            Input::StoreFailed => self.log(out, Event::StoreFailed),
+            Input::Told(_) => self.read_record(out),
+        }
+    }
+
+    fn start(&mut self, out: &mut Vec<Effect>) {
+        if self.life == Life::Running {
+            return;
+        }
+        self.life = Life::Running;
+        self.log(out, Event::Started);
+        if let Some(health) = &self.options.health {
+            let every = health.every;
+            self.log(out, Event::KeepAlive { every });
+        }
+        self.ping.due = Some(self.now());
+        self.round.now(self.now());
+        self.read_record(out);
+    }
+
+    fn stop(&mut self, out: &mut Vec<Effect>) {
+        if self.life == Life::Idle {
+            return;
+        }
+        self.log(out, Event::Stopped);
+        self.life = Life::Idle;
+        self.abort_all(out);
+        self.settle(out);
+    }
+
+    fn handle_page(&mut self, event: PageEvent, out: &mut Vec<Effect>) {
+        let now = self.now();
+        self.page.handle(now, event);
+        if self.life != Life::Running {
+            return;
+        }
+        match event {
+            PageEvent::Touched => return,
+            PageEvent::Away => self.abort_all(out),
+            PageEvent::Back => {
+                self.resume(out);
+                self.read_record(out);
+            }
+            PageEvent::Online => self.put_off(),
+            // Ask once, so that the network error which makes it "offline" comes soon.
+            PageEvent::Offline => self.ping.due = Some(now),
+            PageEvent::Visible | PageEvent::Hidden => {}
+        }
+        self.log(out, Event::Page(event));
+    }
+
+    /// The page could not run for a while: what is under way is about another time.
+    fn resume(&mut self, out: &mut Vec<Effect>) {
+        self.abort_all(out);
+        self.put_off();
+    }
+
+    fn abort_all(&mut self, out: &mut Vec<Effect>) {
+        self.abort(crate::answer::Probe::Health, out);
+        self.abort(crate::answer::Probe::Verify, out);
+        if self.delivery.is_some() {
+            self.abort(crate::answer::Probe::SignOut, out);
+            self.put_off_delivery();
+        }
+        self.accused.clear();
+        if self.reading.take().is_some() && matches!(self.session, Session::Restoring) {
+            self.read_record(out);
+        }
+    }
+
+    /// Spreads what comes next over the first seconds after `online`, a wake or a resume.
+    fn put_off(&mut self) {
+        let at = self.now().plus(self.page.settle(&mut self.rng));
+        self.ping.due = Some(at);
+        self.round.at(at);
+        if let Some(suspicion) = self.suspicion() {
+            suspicion.wait_until(at);
+        }
+    }
+
+    fn run_due(&mut self, out: &mut Vec<Effect>) {
+        if self.life != Life::Running || self.page.presence == Presence::Away {
+            return;
+        }
+        let now = self.now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.reading) {
+            self.handle_record(crate::input::Record::Unreadable, out);
+        }
+        self.run_overdue(out);
+        if due(self.next_ping()) {
+            self.send_ping(out);
+        }
+        if due(self.next_round()) {
+            self.send_round(out);
+        }
+        if due(self.next_burst()) {
+            self.send_burst(out);
+        }
+        if due(self.next_delivery()) {
+            self.send_delivery(out);
+        }
+    }
+
+    fn tell_server(&mut self, before: ServerState, out: &mut Vec<Effect>) {
+        let state = self.server.state();
+        if state != before {
+            self.log(out, Event::Server { state, before });
+            out.push(Effect::Notify(Notice::Server { state, since: self.clock.wall() }));
+        }
+    }
+
+    fn log(&mut self, out: &mut Vec<Effect>, event: Event) {
+        let entry = Entry { at: self.clock.wall(), event };
+        self.history.add(entry.clone());
+        out.push(Effect::Notify(Notice::Logged(entry)));
+    }
+
+    const fn live(&self) -> Option<&Live> {
+        match &self.session {
+            Session::Live(live) => Some(live),
+            Session::Restoring | Session::SignedOut => None,
+        }
+    }
+
+    const fn live_mut(&mut self) -> Option<&mut Live> {
+        match &mut self.session {
+            Session::Live(live) => Some(live),
+            Session::Restoring | Session::SignedOut => None,
+        }
+    }
+
+    const fn suspicion(&mut self) -> Option<&mut Suspicion> {
+        match &mut self.session {
+            Session::Live(Live { standing: Standing::Suspect(suspicion), .. }) => Some(suspicion),
+            Session::Live(_) | Session::Restoring | Session::SignedOut => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! Sessions begin, are restored and end; the server is told of a sign-out.
+
+use alloc::vec::Vec;
+
+use super::{Keeper, Life, Live, Session, Standing};
+use crate::answer::{Probe, Verdict};
+use crate::effect::{Effect, Notice};
+use crate::generation::{Generation, TokenId};
+use crate::history::Event;
+use crate::input::Record;
+use crate::message::Message;
+use crate::options::Credential;
+use crate::requests::Request;
+use crate::session::{Refusal, Rule, SignOut, SignOutReason};
+use crate::time::{Duration, Instant, UnixMillis};
+
+/// A store that takes longer counts as unreadable (G4).
+const READING: Duration = Duration::from_secs(2);
+
+/// What the app asked for before the record was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wish {
+    SignIn { expires_at: Option<UnixMillis> },
+    SignOut,
+}
+
+/// A sign-out that the server has not heard of yet.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    generation: Generation,
+    attempt: u8,
+    due: Option<Instant>,
+}
+
+impl Keeper {
+    pub(super) fn read_record(&mut self, out: &mut Vec<Effect>) {
+        if self.life == Life::Running && self.reading.is_none() {
+            self.reading = Some(self.now().plus(READING));
+            out.push(Effect::ReadRecord);
+        }
+    }
+
+    pub(super) fn handle_record(&mut self, record: Record, out: &mut Vec<Effect>) {
+        if self.reading.take().is_none() {
+            return;
+        }
+        if let Record::Live { generation, .. } | Record::Tombstone { generation, .. } = &record {
+            self.newest = self.newest.max(generation.number);
+        }
+        match &self.session {
+            Session::Restoring => self.restore(record, out),
+            Session::SignedOut => self.follow_sign_in(&record, out),
+            Session::Live(live) => {
+                let (ours, verified_at) = (live.generation, live.verified_at);
+                let expires_at = live.expires_at;
+                self.compare(ours, expires_at, verified_at, record, out);
+            }
+        }
+        self.grant_wish(out);
+        self.weigh(out);
+    }
+
+    fn restore(&mut self, record: Record, out: &mut Vec<Effect>) {
+        match record {
+            Record::Live { generation, expires_at, verified_at } => {
+                self.log(out, Event::Restored);
+                out.push(Effect::Adopt { generation });
+                self.enter_live(generation, expires_at, verified_at);
+                return;
+            }
+            Record::Tombstone { generation, sign_out, undelivered } => {
+                self.sign_out = Some(sign_out);
+                if undelivered && self.options.credential == Credential::Cookie {
+                    // Nothing is verified back in before the server has heard of the sign-out.
+                    self.enter_signed_out(out);
+                    self.owe_delivery(generation);
+                    return;
+                }
+            }
+            Record::Absent => self.log(out, Event::NoRecord),
+            Record::Corrupt => {
+                self.log(out, Event::RecordCorrupt);
+                out.push(Effect::EraseRecord);
+            }
+            Record::Foreign => self.log(out, Event::RecordForeign),
+            Record::Unreadable => self.log(out, Event::StoreFailed),
+        }
+        if !self.asks_the_server() {
+            self.enter_signed_out(out);
+        }
+    }
+
+    /// Signed out here; a record that is newer than that is another tab's sign-in.
+    fn follow_sign_in(&mut self, record: &Record, out: &mut Vec<Effect>) {
+        if let Record::Live { generation, expires_at, verified_at } = *record {
+            out.push(Effect::Adopt { generation });
+            self.enter_live(generation, expires_at, verified_at);
+            self.round.now(self.now());
+            self.log(out, Event::SignedIn);
+            out.push(Effect::Notify(Notice::SignedIn { elsewhere: true }));
+        }
+    }
+
+    /// Signed in here: whoever wrote last has the word, unless what is there is older.
+    fn compare(
+        &mut self,
+        ours: Generation,
+        expires_at: Option<UnixMillis>,
+        verified_at: Option<UnixMillis>,
+        record: Record,
+        out: &mut Vec<Effect>,
+    ) {
+        match record {
+            Record::Live { generation, expires_at, verified_at }
+                if generation != ours && generation.number >= ours.number =>
+            {
+                self.abort(Probe::Verify, out);
+                out.push(Effect::Adopt { generation });
+                self.enter_live(generation, expires_at, verified_at);
+                self.round.now(self.now());
+            }
+            Record::Tombstone { generation, sign_out, .. }
+                if generation == ours || generation.number > ours.number =>
+            {
+                let (reason, rule) = (sign_out.reason, sign_out.rule);
+                self.leave(SignOut { elsewhere: true, ..sign_out }, out);
+                self.log(out, Event::SignedOut { reason, rule, elsewhere: true });
+            }
+            // An absent record is never a sign-out: it is written back.
+            Record::Absent | Record::Corrupt => {
+                out.push(Effect::Store { generation: ours, expires_at, verified_at });
+            }
+            Record::Live { .. }
+            | Record::Tombstone { .. }
+            | Record::Foreign
+            | Record::Unreadable => {}
+        }
+    }
+
+    pub(super) fn handle_sign_in(&mut self, expires_at: Option<UnixMillis>, out: &mut Vec<Effect>) {
+        if matches!(self.session, Session::Restoring) && self.reading.is_some() {
+            self.wish = Some(Wish::SignIn { expires_at });
+            return;
+        }
+        if self.options.credential == Credential::Cookie {
+            // The new cookie is the one that a late sign-out request would end.
+            self.abort(Probe::SignOut, out);
+            self.delivery = None;
+        }
+        self.abort(Probe::Verify, out);
+        self.accused.clear();
+        self.enter_session(expires_at, out);
+        self.round.now(self.now());
+    }
+
+    pub(super) fn handle_sign_out(&mut self, out: &mut Vec<Effect>) {
+        match self.session {
+            Session::Restoring if self.reading.is_some() => self.wish = Some(Wish::SignOut),
+            Session::Restoring => {
+                // A cookie nobody has asked about yet: it is ended all the same.
+                let generation = self.next_generation();
+                self.enter_live(generation, None, None);
+                self.end(SignOutReason::User, None, Vec::new(), out);
+            }
+            Session::SignedOut => {}
+            Session::Live(_) => self.end(SignOutReason::User, None, Vec::new(), out),
+        }
+    }
+
+    fn grant_wish(&mut self, out: &mut Vec<Effect>) {
+        match self.wish.take() {
+            Some(Wish::SignIn { expires_at }) => self.handle_sign_in(expires_at, out),
+            Some(Wish::SignOut) => self.handle_sign_out(out),
+            None => {}
+        }
+    }
+
+    /// A new session, written down and told.
+    pub(super) fn enter_session(&mut self, expires_at: Option<UnixMillis>, out: &mut Vec<Effect>) {
+        let generation = self.next_generation();
+        self.enter_live(generation, expires_at, None);
+        self.log(out, Event::SignedIn);
+        out.push(Effect::Store { generation, expires_at, verified_at: None });
+        out.push(Effect::Tell(Message::Written { generation }));
+        out.push(Effect::Notify(Notice::SignedIn { elsewhere: false }));
+    }
+
+    fn enter_live(
+        &mut self,
+        generation: Generation,
+        expires_at: Option<UnixMillis>,
+        verified_at: Option<UnixMillis>,
+    ) {
+        let standing = Standing::Unverified;
+        self.session = Session::Live(Live { generation, expires_at, verified_at, standing });
+        self.sign_out = None;
+    }
+
+    pub(super) fn enter_signed_out(&mut self, out: &mut Vec<Effect>) {
+        self.session = Session::SignedOut;
+        self.settle(out);
+    }
+
+    /// Ends the session here: the one way out, with the reason and the evidence on record.
+    pub(super) fn end(
+        &mut self,
+        reason: SignOutReason,
+        rule: Option<Rule>,
+        refusals: Vec<Refusal>,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(generation) = self.generation() else { return };
+        let undelivered = reason == SignOutReason::User && self.options.tell_sign_out;
+        let at = self.clock.wall();
+        let sign_out = SignOut { reason, at, elsewhere: false, rule, refusals };
+        out.push(Effect::Bury { generation, sign_out: sign_out.clone(), undelivered });
+        out.push(Effect::Tell(Message::Written { generation }));
+        self.leave(sign_out, out);
+        self.log(out, Event::SignedOut { reason, rule, elsewhere: false });
+        if undelivered {
+            self.owe_delivery(generation);
+        }
+    }
+
+    fn leave(&mut self, sign_out: SignOut, out: &mut Vec<Effect>) {
+        self.abort(Probe::Verify, out);
+        self.accused.clear();
+        if sign_out.elsewhere
+            && let Some(generation) = self.generation()
+        {
+            out.push(Effect::Forget { generation });
+        }
+        self.sign_out = Some(sign_out.clone());
+        self.enter_signed_out(out);
+        out.push(Effect::Notify(Notice::SignedOut(sign_out)));
+    }
+
+    fn next_generation(&mut self) -> Generation {
+        self.newest = self.newest.saturating_add(1);
+        Generation { number: self.newest, token_id: TokenId(self.rng.draw()) }
+    }
+
+    /// With a cookie only the server knows whether there is a session.
+    pub(super) fn asks_the_server(&self) -> bool {
+        self.options.credential == Credential::Cookie
+    }
+
+    fn owe_delivery(&mut self, generation: Generation) {
+        self.delivery = Some(Delivery { generation, attempt: 0, due: Some(self.now()) });
+    }
+
+    pub(super) fn next_delivery(&self) -> Option<Instant> {
+        let delivery = self.delivery.as_ref()?;
+        if self.requests.any(Probe::SignOut) { None } else { delivery.due }
+    }
+
+    pub(super) fn send_delivery(&mut self, out: &mut Vec<Effect>) {
+        if let Some(delivery) = &self.delivery {
+            self.send(Probe::SignOut, Some(delivery.generation), out);
+        }
+    }
+
+    /// The server is back: tell it now.
+    pub(super) fn hurry_delivery(&mut self) {
+        let now = self.now();
+        if let Some(delivery) = &mut self.delivery {
+            delivery.due = Some(now);
+        }
+    }
+
+    pub(super) fn put_off_delivery(&mut self) {
+        let at = self.now().plus(self.page.settle(&mut self.rng));
+        if let Some(delivery) = &mut self.delivery {
+            delivery.due = Some(at);
+        }
+    }
+
+    pub(super) fn handle_delivery(
+        &mut self,
+        request: &Request,
+        verdict: Verdict,
+        out: &mut Vec<Effect>,
+    ) {
+        let now = self.now();
+        let low = self.options.verify.retry_delay;
+        let retries = self.options.verify.retries;
+        let Some(delivery) = &mut self.delivery else { return };
+        if request.generation != Some(delivery.generation) {
+            return;
+        }
+        if matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
+            let again = delivery.attempt < retries;
+            delivery.attempt = delivery.attempt.saturating_add(1);
+            let wait = self.rng.decorrelated(low, low.times(4), low);
+            // When the repeats are used up it is made good at the next sign of life.
+            delivery.due = again.then_some(now.plus(wait));
+            return;
+        }
+        let generation = delivery.generation;
+        self.delivery = None;
+        self.log(out, Event::SignOutTold);
+        out.push(Effect::Forget { generation });
+        // Only a cookie's tombstone holds back what comes after it.
+        if let Some(sign_out) = self.sign_out.clone().filter(|_| self.asks_the_server()) {
+            out.push(Effect::Bury { generation, sign_out, undelivered: false });
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Verification: when it is due, its repeats, and what its answers mean for a session that is
+//! not suspected.
+
+use alloc::vec::Vec;
+
+use super::answering::{HINT_EVERY, origin};
+use super::{Keeper, Life, Session, Standing};
+use crate::answer::{Outcome, Probe, Verdict};
+use crate::effect::{Effect, Notice};
+use crate::history::Event;
+use crate::message::Message;
+use crate::requests::Request;
+use crate::time::{Duration, Instant};
+
+/// Three answers without proof are no wake-up any more.
+const FRUITLESS: u8 = 3;
+/// Doubling the pause this often leaves it near the usual interval.
+const DOUBLINGS: u8 = 7;
+
+/// One verification with its repeats, and when the next one is due.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    due: Option<Instant>,
+    kind: Kind,
+    attempt: u8,
+    /// Verifications in a row that used up their repeats or met no proof.
+    fruitless: u8,
+    hinted: Option<Instant>,
+}
+
+/// Why a verification goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// Asked for: at start, by the app, by a sign of life. Sent whether or not anybody looks.
+    #[default]
+    Wanted,
+    /// The regular one.
+    Periodic,
+    /// A repeat.
+    Retry,
+}
+
+impl Round {
+    pub(super) fn now(&mut self, now: Instant) {
+        self.at(now);
+        self.attempt = 0;
+    }
+
+    pub(super) fn at(&mut self, at: Instant) {
+        self.due = Some(at);
+        self.kind = Kind::Wanted;
+    }
+
+    pub(super) const fn is_fruitless(&self) -> bool {
+        self.fruitless >= FRUITLESS
+    }
+}
+
+impl Keeper {
+    /// When the next verification goes out; `None` while one is under way, where there is no
+    /// session, or nobody looks.
+    #[must_use]
+    pub fn next_round(&self) -> Option<Instant> {
+        let wanted = match &self.session {
+            Session::SignedOut => false,
+            // With a cookie only the server knows whether there is a session.
+            Session::Restoring => self.asks_the_server(),
+            Session::Live(live) => !matches!(live.standing, Standing::Suspect(_)),
+        };
+        if !wanted || self.life != Life::Running || self.requests.any(Probe::Verify) {
+            return None;
+        }
+        let due = self.round.due?;
+        if self.round.kind != Kind::Periodic {
+            return Some(due);
+        }
+        let due = self.page.allows(due, self.options.health.as_ref())?;
+        self.page.in_use(due, self.options.verify.when_idle)
+    }
+
+    pub(super) fn send_round(&mut self, out: &mut Vec<Effect>) {
+        if self.round.kind == Kind::Periodic {
+            self.log(out, Event::Periodic);
+        }
+        let generation = self.generation();
+        self.send(Probe::Verify, generation, out);
+    }
+
+    pub(super) fn handle_verify(&mut self, out: &mut Vec<Effect>) {
+        if self.life != Life::Running || matches!(self.session, Session::SignedOut) {
+            self.settle(out);
+        } else {
+            self.round.now(self.now());
+        }
+    }
+
+    /// A 401 of any request of the app is a hint: verify now, at most once in 10 s, so that an
+    /// endpoint which always says 401 is no storm.
+    pub(super) fn handle_report(&mut self, status: u16, out: &mut Vec<Effect>) {
+        let now = self.now();
+        let rested = self.round.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY);
+        if status == 401 && rested && self.live().is_some() {
+            self.round.hinted = Some(now);
+            self.round.now(now);
+            self.log(out, Event::Kept { why: "hint", status: Some(status) });
+        }
+    }
+
+    /// The first good answer after a bad spell starts a verification at once. One that failed
+    /// again and again though the server is well waits longer each time.
+    pub(super) fn verify_at_sign_of_life(&mut self, out: &mut Vec<Effect>) {
+        // A request that a dead server took may never be answered.
+        self.abort(Probe::Verify, out);
+        let pause = match self.round.fruitless {
+            0 | 1 => Duration::ZERO,
+            many => {
+                let doubled = self.options.verify.retry_delay.times(1 << many.min(DOUBLINGS));
+                self.rng.spread(doubled).min(self.options.verify.every)
+            }
+        };
+        self.round.now(self.now().plus(pause));
+    }
+
+    pub(super) fn handle_verdict(
+        &mut self,
+        request: &Request,
+        verdict: Verdict,
+        outcome: &Outcome,
+        out: &mut Vec<Effect>,
+    ) {
+        // Gate 1: an answer about an earlier token changes nothing newer (G6).
+        if request.generation != self.generation() {
+            return;
+        }
+        let status = match outcome {
+            Outcome::Response(response) => Some(response.status),
+            Outcome::NoAnswer => None,
+        };
+        if let (Verdict::Refused(grade), Outcome::Response(response)) = (verdict, outcome) {
+            self.round.fruitless = 0;
+            self.next_periodic(Duration::ZERO);
+            self.accuse(request, grade, response, out);
+            return;
+        }
+        match verdict {
+            Verdict::Valid => self.handle_valid(request, outcome, out),
+            Verdict::NoAnswer | Verdict::Unproven => self.retry(request, verdict, status, out),
+            Verdict::Void => self.inconclusive("not-ours", status, out),
+            Verdict::Forbidden => {
+                out.push(Effect::Notify(Notice::Forbidden));
+                self.inconclusive("forbidden", status, out);
+            }
+            Verdict::NotFound => {
+                self.log(out, Event::WrongPath { status: 404 });
+                self.inconclusive("wrong-path", status, out);
+            }
+            Verdict::Inconclusive | Verdict::Refused(_) => {
+                self.inconclusive("no-verdict", status, out);
+            }
+        }
+        if let Outcome::Response(response) = outcome
+            && let Some(wait) = response.retry_after
+        {
+            self.be_patient(wait.min(Duration::from_secs(300)));
+        }
+    }
+
+    fn handle_valid(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
+        let facts = match outcome {
+            Outcome::Response(response) => origin(response),
+            Outcome::NoAnswer => return,
+        };
+        self.round.fruitless = 0;
+        self.next_periodic(Duration::ZERO);
+        if !self.refute(request.sent, out) {
+            return self.inconclusive("asked-before", Some(200), out);
+        }
+        self.log(out, Event::Verified { facts });
+        if matches!(self.session, Session::Restoring) {
+            self.enter_session(None, out);
+        }
+        let at = self.clock.wall();
+        if let Some(live) = self.live_mut() {
+            live.verified_at = Some(at);
+            live.standing = Standing::Verified;
+            let generation = live.generation;
+            out.push(Effect::Tell(Message::Verified { generation, at }));
+        }
+        self.settle(out);
+    }
+
+    /// No answer of the app. When the repeats are used up the session is kept and checked again
+    /// at the first sign of life.
+    fn retry(
+        &mut self,
+        request: &Request,
+        verdict: Verdict,
+        status: Option<u16>,
+        out: &mut Vec<Effect>,
+    ) {
+        let now = self.now();
+        if self.suspicion().is_some() {
+            return self.inconclusive("no-answer", status, out);
+        }
+        let options = &self.options.verify;
+        if self.round.attempt < options.retries {
+            let (low, of) = (options.retry_delay, options.retries);
+            let wait = self.rng.decorrelated(low, low.times(4), low);
+            self.round.attempt += 1;
+            let attempt = self.round.attempt;
+            self.round.due = Some(now.plus(wait));
+            self.round.kind = Kind::Retry;
+            self.log(out, Event::Retry { attempt, of, wait });
+            return;
+        }
+        self.round.fruitless = self.round.fruitless.saturating_add(1);
+        if verdict == Verdict::Unproven
+            && self.round.fruitless == FRUITLESS
+            && !self.server.is_bad()
+        {
+            let status = status.unwrap_or(0);
+            self.log(out, Event::Misconfigured { probe: request.probe, status });
+        }
+        self.inconclusive("network", status, out);
+        if self.options.health.is_none() {
+            // Verification is the only probe: it asks at the pace of a wake-up.
+            let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
+            self.round.at(now.plus(delay));
+        }
+    }
+
+    /// An answer that neither proves nor refuses anything: the session is kept as it is.
+    pub(super) fn inconclusive(
+        &mut self,
+        why: &'static str,
+        status: Option<u16>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.next_periodic(Duration::ZERO);
+        self.log(out, Event::Kept { why, status });
+        self.settle(out);
+    }
+
+    fn next_periodic(&mut self, floor: Duration) {
+        let pause = self.rng.spread(self.options.verify.every).max(floor);
+        self.round.due = Some(self.now().plus(pause));
+        self.round.kind = Kind::Periodic;
+        self.round.attempt = 0;
+    }
+
+    /// `Retry-After` is a floor for whatever comes next.
+    fn be_patient(&mut self, wait: Duration) {
+        let floor = self.now().plus(wait);
+        self.round.due = self.round.due.map(|due| due.max(floor));
+        if let Some(suspicion) = self.suspicion() {
+            suspicion.wait_until(floor);
+        }
+    }
+
+    /// Whoever waits for a verification has the answer that there is.
+    pub(super) fn settle(&mut self, out: &mut Vec<Effect>) {
+        out.push(Effect::Notify(Notice::Settled));
+    }
+}

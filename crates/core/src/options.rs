@@ -1,0 +1,115 @@
+//! What the app may choose, with the defaults of the design.
+
+use crate::time::Duration;
+
+/// All choices that decide something. Paths, origins and keys are the shell's.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Pings, or `None`: verification is then the only probe.
+    pub health: Option<HealthOptions>,
+    /// Verification of the token.
+    pub verify: VerifyOptions,
+    /// How a refusal is confirmed.
+    pub confirm: Confirm,
+    /// What proves the user to the server.
+    pub credential: Credential,
+    /// Whether the server is told of a sign-out.
+    pub tell_sign_out: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            health: Some(HealthOptions::default()),
+            verify: VerifyOptions::default(),
+            confirm: Confirm::default(),
+            credential: Credential::default(),
+            tell_sign_out: false,
+        }
+    }
+}
+
+/// What proves the user to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Credential {
+    /// A token that the app hands over at sign-in.
+    #[default]
+    Token,
+    /// A cookie that scripts cannot read: only the server knows whether it is there.
+    Cookie,
+}
+
+/// How a refusal is confirmed before it ends the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confirm {
+    /// Until it is stable.
+    #[default]
+    Stable,
+    /// The first one that passes gates 1 to 3 is believed.
+    Immediate,
+}
+
+/// The keep-alive pings.
+#[derive(Clone, Debug)]
+pub struct HealthOptions {
+    /// Between pings, spread by ±10 %.
+    pub every: Duration,
+    /// After this long without an answer the server counts as waking.
+    pub timeout: Duration,
+    /// The longest that a request is held open.
+    pub wake_timeout: Duration,
+    /// What happens while the page is hidden.
+    pub when_hidden: WhenHidden,
+    /// How long a hidden page goes on.
+    pub hidden_for: Duration,
+}
+
+impl Default for HealthOptions {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(30),
+            timeout: Duration::from_secs(10),
+            wake_timeout: Duration::from_secs(90),
+            when_hidden: WhenHidden::Ping,
+            hidden_for: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What happens to pings and periodic verifications while the page is hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenHidden {
+    /// They go on for `hidden_for`: a forgotten tab would burn a free plan's hours.
+    Ping,
+    /// They stop at once.
+    Pause,
+    /// They go on.
+    Always,
+}
+
+/// The verification of the token.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// Between verifications, spread by ±10 %.
+    pub every: Duration,
+    /// After this long without an answer the server counts as waking.
+    pub timeout: Duration,
+    /// Repeats after the first attempt when there was no answer of the app.
+    pub retries: u8,
+    /// The shortest delay before a repeat; the longest is four times it.
+    pub retry_delay: Duration,
+    /// No periodic verification when nobody has touched the page this long.
+    pub when_idle: Option<Duration>,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(300),
+            timeout: Duration::from_secs(10),
+            retries: 3,
+            retry_delay: Duration::from_secs(2),
+            when_idle: None,
+        }
+    }
+}

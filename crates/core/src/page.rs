@@ -1,0 +1,78 @@
+//! What is known of the page: whether somebody looks, whether it can act at all.
+
+use crate::input::PageEvent;
+use crate::options::{HealthOptions, WhenHidden};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+
+#[derive(Debug)]
+pub(crate) struct Page {
+    hidden_since: Option<Instant>,
+    touched: Instant,
+    pub(crate) presence: Presence,
+    pub(crate) network: Network,
+}
+
+/// Whether the page can act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Here,
+    /// Frozen, cached or prerendering: nothing is sent and no timer runs.
+    Away,
+}
+
+/// What the browser says of the network. `Up` proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    Up,
+    Down,
+}
+
+impl Page {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self { hidden_since: None, touched: now, presence: Presence::Here, network: Network::Up }
+    }
+
+    pub(crate) fn handle(&mut self, now: Instant, event: PageEvent) {
+        match event {
+            PageEvent::Visible => {
+                self.hidden_since = None;
+                self.touched = now;
+            }
+            PageEvent::Hidden => self.hidden_since = self.hidden_since.or(Some(now)),
+            PageEvent::Online => self.network = Network::Up,
+            PageEvent::Offline => self.network = Network::Down,
+            PageEvent::Away => self.presence = Presence::Away,
+            PageEvent::Back => self.presence = Presence::Here,
+            PageEvent::Touched => self.touched = now,
+        }
+    }
+
+    pub(crate) const fn is_hidden(&self) -> bool {
+        self.hidden_since.is_some()
+    }
+
+    /// A background request that is due then, unless nobody has looked for too long.
+    pub(crate) fn allows(&self, due: Instant, health: Option<&HealthOptions>) -> Option<Instant> {
+        let (Some(since), Some(health)) = (self.hidden_since, health) else { return Some(due) };
+        let allowed = match health.when_hidden {
+            WhenHidden::Always => true,
+            WhenHidden::Pause => false,
+            WhenHidden::Ping => due < since.plus(health.hidden_for),
+        };
+        allowed.then_some(due)
+    }
+
+    /// A periodic verification that is due then, unless nobody has touched the page for too long.
+    pub(crate) fn in_use(&self, due: Instant, when_idle: Option<Duration>) -> Option<Instant> {
+        let in_use = when_idle.is_none_or(|idle| due < self.touched.plus(idle));
+        in_use.then_some(due)
+    }
+
+    /// How long the first request after `online`, a wake from sleep or a resume waits: a million
+    /// browsers wake at nine o'clock.
+    pub(crate) fn settle(&self, rng: &mut Rng) -> Duration {
+        let most = if self.is_hidden() { Duration::from_secs(30) } else { Duration::from_secs(5) };
+        rng.between(Duration::ZERO, most)
+    }
+}

@@ -1,0 +1,164 @@
+//! The requests under way: what each was sent for, for whom, and how long it may take.
+//!
+//! Rule: an answer that belongs to no request here is dropped (G6), and every request here has a
+//! deadline (G4).
+
+use alloc::vec::Vec;
+
+use crate::answer::Probe;
+use crate::generation::Generation;
+use crate::time::{Duration, Instant};
+
+/// Names a request between the core and the shell. Never used twice in one keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(pub u32);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) id: RequestId,
+    pub(crate) probe: Probe,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) sent: Instant,
+    stage: Stage,
+    limits: Limits,
+}
+
+/// How long a request may take, by its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Until it counts as held by a server that wakes; also the bound of a body.
+    pub(crate) answer: Duration,
+    /// Until it is given up: platforms hold a request up to 75 s, and a cancelled one starts again.
+    pub(crate) hold: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Fresh,
+    Held,
+    Answering { since: Instant },
+}
+
+/// What has become of a request in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// No answer for so long that the server must be waking.
+    Held,
+    /// Past its last bound.
+    GivenUp,
+}
+
+impl Request {
+    fn deadline(&self) -> Instant {
+        match self.stage {
+            Stage::Fresh => self.sent.plus(self.limits.answer),
+            Stage::Held => self.sent.plus(self.limits.hold),
+            Stage::Answering { since } => since.plus(self.limits.answer),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    last_id: u32,
+    under_way: Vec<Request>,
+}
+
+impl Requests {
+    pub(crate) fn open(
+        &mut self,
+        probe: Probe,
+        generation: Option<Generation>,
+        sent: Instant,
+        limits: Limits,
+    ) -> RequestId {
+        self.last_id += 1;
+        let id = RequestId(self.last_id);
+        let stage = Stage::Fresh;
+        self.under_way.push(Request { id, probe, generation, sent, stage, limits });
+        id
+    }
+
+    /// Takes the request out; its answer is here, or nobody waits for it any more.
+    pub(crate) fn close(&mut self, id: RequestId) -> Option<Request> {
+        let at = self.under_way.iter().position(|request| request.id == id)?;
+        Some(self.under_way.swap_remove(at))
+    }
+
+    pub(crate) fn answering(&mut self, id: RequestId, now: Instant) {
+        for request in &mut self.under_way {
+            if request.id == id {
+                request.stage = Stage::Answering { since: now };
+            }
+        }
+    }
+
+    pub(crate) fn any(&self, probe: Probe) -> bool {
+        self.under_way.iter().any(|request| request.probe == probe)
+    }
+
+    /// Takes out every request of the kind.
+    pub(crate) fn drain(&mut self, probe: Probe) -> Vec<RequestId> {
+        let ids: Vec<RequestId> =
+            self.under_way.iter().filter(|open| open.probe == probe).map(|open| open.id).collect();
+        self.under_way.retain(|request| request.probe != probe);
+        ids
+    }
+
+    /// One request that is past its present bound. A held one is marked; one past its last bound
+    /// is taken out.
+    pub(crate) fn overdue(&mut self, now: Instant) -> Option<(Request, Overdue)> {
+        let at = self.under_way.iter().position(|request| request.deadline() <= now)?;
+        let request = &mut self.under_way[at];
+        let waits_on = request.sent.plus(request.limits.hold) > now;
+        if request.stage == Stage::Fresh && waits_on {
+            request.stage = Stage::Held;
+            return Some((*request, Overdue::Held));
+        }
+        Some((self.under_way.swap_remove(at), Overdue::GivenUp))
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.under_way.iter().map(Request::deadline).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { answer: Duration::from_secs(10), hold: Duration::from_secs(90) };
+
+    fn at(secs: u64) -> Instant {
+        Instant::default().plus(Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn a_request_is_held_after_ten_seconds_and_given_up_after_ninety() {
+        let mut requests = Requests::default();
+        requests.open(Probe::Health, None, at(0), LIMITS);
+        assert!(requests.overdue(at(9)).is_none());
+        assert!(matches!(requests.overdue(at(10)), Some((_, Overdue::Held))));
+        assert!(requests.overdue(at(89)).is_none());
+        assert!(matches!(requests.overdue(at(90)), Some((_, Overdue::GivenUp))));
+        assert!(requests.next_deadline().is_none());
+    }
+
+    #[test]
+    fn a_body_that_never_ends_is_given_up_ten_seconds_after_its_head() {
+        let mut requests = Requests::default();
+        let id = requests.open(Probe::Health, None, at(0), LIMITS);
+        requests.answering(id, at(5));
+        assert!(requests.overdue(at(14)).is_none());
+        assert!(matches!(requests.overdue(at(15)), Some((_, Overdue::GivenUp))));
+    }
+
+    #[test]
+    fn an_answer_is_taken_once() {
+        let mut requests = Requests::default();
+        let id = requests.open(Probe::Verify, None, at(0), LIMITS);
+        assert!(requests.close(id).is_some());
+        assert!(requests.close(id).is_none());
+    }
+}

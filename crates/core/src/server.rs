@@ -1,0 +1,205 @@
+//! The server's axis: its state, its bad spells, and when to ask it again.
+//!
+//! Rule: nothing here knows that there is a session.
+
+use crate::answer::Sign;
+use crate::page::Network;
+use crate::rng::Rng;
+use crate::time::{Duration, Instant, UnixMillis};
+
+/// What is known of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerState {
+    /// Nothing has been heard yet.
+    Unknown,
+    /// It proved itself.
+    Awake,
+    /// It is not ready yet, and is expected to be.
+    Waking,
+    /// It has been silent too long to be only waking, or somebody else must act.
+    Unreachable,
+    /// The browser has no network.
+    Offline,
+}
+
+impl ServerState {
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Awake => "awake",
+            Self::Waking => "waking",
+            Self::Unreachable => "unreachable",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// Silence this long is no wake-up any more: platforms take 30 to 90 s.
+const WAKING: Duration = Duration::from_secs(120);
+/// While a wake-up is likely the server is asked often, but never more often than this.
+const EAGER: Pace = Pace { low: Duration::from_secs(2), high: Duration::from_secs(6) };
+/// How long a wake-up is likely.
+const EAGER_FOR: Duration = Duration::from_secs(90);
+/// After that, while somebody is looking.
+const PATIENT: Pace = Pace { low: Duration::from_secs(2), high: Duration::from_secs(30) };
+/// When nobody is looking, after ten minutes, or where somebody else must act first.
+const SLOW: Pace = Pace { low: Duration::from_secs(30), high: Duration::from_secs(120) };
+/// How long somebody who looks is likely to wait.
+const PATIENT_FOR: Duration = Duration::from_secs(600);
+
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    low: Duration,
+    high: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    state: ServerState,
+    spell: Option<Spell>,
+    woken: Option<Instant>,
+    last_awake: Option<UnixMillis>,
+}
+
+/// A time of bad answers, from the first of them to the first good one.
+#[derive(Debug)]
+struct Spell {
+    since: Instant,
+    delay: Duration,
+}
+
+impl Server {
+    pub(crate) const fn new() -> Self {
+        Self { state: ServerState::Unknown, spell: None, woken: None, last_awake: None }
+    }
+
+    pub(crate) const fn state(&self) -> ServerState {
+        self.state
+    }
+
+    pub(crate) const fn last_awake(&self) -> Option<UnixMillis> {
+        self.last_awake
+    }
+
+    pub(crate) const fn is_bad(&self) -> bool {
+        self.spell.is_some()
+    }
+
+    /// When it was proven awake after a bad spell or a restart, if it ever had one.
+    pub(crate) const fn woken(&self) -> Option<Instant> {
+        self.woken
+    }
+
+    /// It answered under a boot id that was never seen.
+    pub(crate) const fn rebooted(&mut self, now: Instant) {
+        self.woken = Some(now);
+    }
+
+    /// Takes a proof. Returns whether a bad spell ends with it.
+    pub(crate) fn proven(&mut self, now: Instant, wall: UnixMillis) -> bool {
+        let ended = self.spell.take().is_some();
+        if ended {
+            self.woken = Some(now);
+        }
+        self.state = ServerState::Awake;
+        self.last_awake = Some(wall);
+        ended
+    }
+
+    /// Takes a sign that is no proof.
+    pub(crate) fn failed(&mut self, now: Instant, sign: Sign, network: Network) {
+        let spell = self.spell.get_or_insert(Spell { since: now, delay: EAGER.low });
+        self.state = match sign {
+            Sign::Waking => ServerState::Waking,
+            Sign::Unreachable => ServerState::Unreachable,
+            Sign::Silent if network == Network::Down => ServerState::Offline,
+            Sign::Silent if now.since(spell.since) < WAKING => ServerState::Waking,
+            Sign::Silent => ServerState::Unreachable,
+            Sign::Awake | Sign::Nothing => self.state,
+        };
+    }
+
+    /// How long to wait before the next probe of a bad spell.
+    pub(crate) fn next_delay(&mut self, now: Instant, hidden: bool, rng: &mut Rng) -> Duration {
+        let Some(spell) = &mut self.spell else { return EAGER.low };
+        let age = now.since(spell.since);
+        let owner_must_act = matches!(self.state, ServerState::Unreachable) && age < WAKING;
+        let pace = if hidden || owner_must_act || age >= PATIENT_FOR {
+            SLOW
+        } else if age < EAGER_FOR {
+            EAGER
+        } else {
+            PATIENT
+        };
+        spell.delay = rng.decorrelated(pace.low, pace.high, spell.delay);
+        spell.delay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Instant {
+        Instant::default().plus(Duration::from_secs(secs))
+    }
+
+    fn delay(server: &mut Server, now: Instant, hidden: bool) -> u64 {
+        server.next_delay(now, hidden, &mut Rng::new(now.since(at(0)).as_millis())).as_millis()
+    }
+
+    #[test]
+    fn silence_is_a_wake_up_for_two_minutes_and_then_an_unreachable_server() {
+        let mut server = Server::new();
+        server.failed(at(0), Sign::Silent, Network::Up);
+        assert_eq!(server.state(), ServerState::Waking);
+        server.failed(at(119), Sign::Silent, Network::Up);
+        assert_eq!(server.state(), ServerState::Waking);
+        server.failed(at(120), Sign::Silent, Network::Up);
+        assert_eq!(server.state(), ServerState::Unreachable);
+    }
+
+    #[test]
+    fn a_good_answer_ends_the_spell_and_the_next_one_starts_anew() {
+        let mut server = Server::new();
+        server.failed(at(0), Sign::Silent, Network::Up);
+        assert!(server.proven(at(200), UnixMillis(1)));
+        assert!(!server.proven(at(230), UnixMillis(2)));
+        server.failed(at(260), Sign::Silent, Network::Up);
+        assert_eq!(server.state(), ServerState::Waking);
+    }
+
+    #[test]
+    fn offline_takes_both_the_browsers_word_and_a_network_error() {
+        let mut server = Server::new();
+        server.failed(at(0), Sign::Silent, Network::Down);
+        assert_eq!(server.state(), ServerState::Offline);
+        server.failed(at(1), Sign::Waking, Network::Down);
+        assert_eq!(server.state(), ServerState::Waking);
+    }
+
+    #[test]
+    fn a_server_that_wakes_is_asked_every_two_to_six_seconds_for_ninety() {
+        let mut server = Server::new();
+        server.failed(at(0), Sign::Silent, Network::Up);
+        for secs in 0..90 {
+            assert!((2_000..=6_000).contains(&delay(&mut server, at(secs), false)));
+        }
+        let later: u64 =
+            (90..600).map(|secs| delay(&mut server, at(secs), false)).max().unwrap_or(0);
+        assert!((20_000..=30_000).contains(&later));
+        assert!((30_000..=120_000).contains(&delay(&mut server, at(600), false)));
+    }
+
+    #[test]
+    fn nobody_who_looks_away_asks_often_and_nobody_asks_often_where_the_owner_must_act() {
+        let mut server = Server::new();
+        server.failed(at(0), Sign::Silent, Network::Up);
+        assert!((30_000..=120_000).contains(&delay(&mut server, at(1), true)));
+        let mut paused = Server::new();
+        paused.failed(at(0), Sign::Unreachable, Network::Up);
+        assert!((30_000..=120_000).contains(&delay(&mut paused, at(1), false)));
+    }
+}

@@ -1,0 +1,155 @@
+//! The session's axis: what is known of it, and how it ended.
+
+use alloc::vec::Vec;
+
+use crate::answer::Grade;
+use crate::label::Label;
+use crate::server::ServerState;
+use crate::time::UnixMillis;
+
+/// What is known of the session. Nothing about the server alone ever changes whether the user is
+/// signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// Nothing has been read yet.
+    Restoring,
+    /// There is none.
+    SignedOut,
+    /// A token is there and could not be checked yet.
+    Unverified,
+    /// The server has accepted the token.
+    SignedIn,
+    /// A 401 has been seen and is being confirmed.
+    Suspect,
+}
+
+impl SessionState {
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Restoring => "restoring",
+            Self::SignedOut => "signed-out",
+            Self::Unverified => "unverified",
+            Self::SignedIn => "signed-in",
+            Self::Suspect => "suspect",
+        }
+    }
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignOutReason {
+    /// The server really said no.
+    Rejected,
+    /// The server said no to a token that is known to have run out.
+    Expired,
+    /// The app ended it.
+    User,
+    /// Nobody touched the app for as long as it asked for.
+    Idle,
+    /// It lasted as long as the app asked for.
+    Age,
+}
+
+impl SignOutReason {
+    /// The word on the public face and in the tombstone.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::User => "user",
+            Self::Idle => "idle",
+            Self::Age => "age",
+        }
+    }
+}
+
+/// Why the refusals were believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Every instance seen in the last 10 min refused twice over, 6 s apart.
+    Instances,
+    /// Two bursts were refused, 6 s apart.
+    Repeated,
+    /// The time limit of a suspicion was reached.
+    Limit,
+    /// The app asked for the usual rule.
+    Immediate,
+    /// The token had run out and was refused twice.
+    Expired,
+}
+
+impl Rule {
+    /// The word on the public face and in the tombstone.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Instances => "instances",
+            Self::Repeated => "repeated",
+            Self::Limit => "limit",
+            Self::Immediate => "immediate",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// One refusal that counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// When its answer came, by the wall clock.
+    pub at: UnixMillis,
+    /// Its status.
+    pub status: u16,
+    /// How much it proves.
+    pub grade: Grade,
+    /// Who refused.
+    pub instance: Option<Label>,
+    /// Under which boot id.
+    pub boot: Option<Label>,
+}
+
+/// The end of a session, with the evidence for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignOut {
+    /// Why.
+    pub reason: SignOutReason,
+    /// When, by the wall clock.
+    pub at: UnixMillis,
+    /// Whether another tab ended it.
+    pub elsewhere: bool,
+    /// Why the refusals were believed; none where nothing was refused.
+    pub rule: Option<Rule>,
+    /// The refusals that counted, oldest first.
+    pub refusals: Vec<Refusal>,
+}
+
+/// What is known at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The session.
+    pub session: SessionState,
+    /// The server.
+    pub server: ServerState,
+    /// When the token runs out, as far as it is known.
+    pub expires_at: Option<UnixMillis>,
+    /// When the token was last verified.
+    pub last_verified_at: Option<UnixMillis>,
+    /// When the server last proved itself awake.
+    pub last_awake_at: Option<UnixMillis>,
+    /// When the last session ended, while there is no newer one.
+    pub signed_out_at: Option<UnixMillis>,
+}
+
+impl Snapshot {
+    /// Whether the user is signed in; `None` while that is not known yet.
+    #[must_use]
+    pub const fn signed_in(&self) -> Option<bool> {
+        match self.session {
+            SessionState::Restoring => None,
+            SessionState::SignedOut => Some(false),
+            SessionState::Unverified | SessionState::SignedIn | SessionState::Suspect => Some(true),
+        }
+    }
+}
