@@ -141,7 +141,26 @@ impl Event {
             | Self::Refuted { .. }
             | Self::SignedOut { rule: Some(_), .. } => Level::Warn,
             Self::WrongPath { .. } | Self::Misconfigured { .. } => Level::Error,
-            _ => Level::Info,
+            Self::Started
+            | Self::Stopped
+            | Self::KeepAlive { .. }
+            | Self::Restored
+            | Self::NoRecord
+            | Self::SignedIn
+            | Self::Held { .. }
+            | Self::GivenUp { .. }
+            | Self::Periodic
+            | Self::Retry { .. }
+            | Self::Kept { .. }
+            | Self::Verified { .. }
+            | Self::Suspect { .. }
+            | Self::Refused { .. }
+            | Self::RefusalVoid { .. }
+            | Self::SignedOut { rule: None, .. }
+            | Self::SignOutTold
+            | Self::Server { .. }
+            | Self::Rebooted { .. }
+            | Self::Slept { .. } => Level::Info,
         }
     }
 

@@ -28,7 +28,7 @@ use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
 use answering::Ping;
 use judging::Accusation;
 use sessions::{Delivery, Wish};
-use verifying::Round;
+use verifying::{Round, settle};
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
 /// run once a minute at the least.
@@ -279,7 +279,7 @@ impl Keeper {
         self.log(out, Event::Stopped);
         self.life = Life::Idle;
         self.abort_all(out);
-        self.settle(out);
+        settle(out);
     }
 
     fn handle_page(&mut self, event: PageEvent, out: &mut Vec<Effect>) {

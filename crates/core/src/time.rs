@@ -90,7 +90,7 @@ impl Clock {
 
     /// Moves the line on and returns how long the machine slept, if it did.
     pub(crate) fn advance(&mut self, now: Now) -> Option<Duration> {
-        let Some(last) = self.last.replace(now) else { return None };
+        let last = self.last.replace(now)?;
         let awake = now.monotonic.0.saturating_sub(last.monotonic.0);
         let passed = now.wall.0.saturating_sub(last.wall.0);
         let slept = Duration(passed.saturating_sub(awake));

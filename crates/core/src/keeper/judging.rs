@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::verifying::settle;
 use super::{Keeper, Live, Session, Standing};
 use crate::answer::{Grade, Probe, Response};
 use crate::confirm::{Backend, Mood, Setting, Suspicion, Token};
@@ -9,7 +10,7 @@ use crate::effect::Effect;
 use crate::generation::Generation;
 use crate::history::Event;
 use crate::requests::Request;
-use crate::session::{Refusal, Rule, SignOutReason};
+use crate::session::{Refusal, SignOutReason};
 use crate::time::Instant;
 
 /// A refusal that waits for the record: another tab may have signed in or out meanwhile.
@@ -62,7 +63,7 @@ impl Keeper {
             }
         }
         self.judge(out);
-        self.settle(out);
+        settle(out);
     }
 
     fn suspect(&mut self, came: Instant, refusal: Refusal, out: &mut Vec<Effect>) {
@@ -105,10 +106,9 @@ impl Keeper {
         let Session::Live(Live { standing, .. }) = &mut self.session else { return };
         let Standing::Suspect(suspicion) = standing else { return };
         if let Some(rule) = suspicion.verdict(setting) {
-            let reason = match rule {
-                Rule::Expired => SignOutReason::Expired,
-                _ if setting.token == Token::RunOut => SignOutReason::Expired,
-                _ => SignOutReason::Rejected,
+            let reason = match setting.token {
+                Token::RunOut => SignOutReason::Expired,
+                Token::Current => SignOutReason::Rejected,
             };
             let refusals = core::mem::replace(suspicion, Suspicion::new(setting.now));
             self.end(reason, Some(rule), refusals.into_refusals(), out);

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::verifying::settle;
 use super::{Keeper, Life, Live, Session, Standing};
 use crate::answer::{Probe, Verdict};
 use crate::effect::{Effect, Notice};
@@ -198,7 +199,7 @@ impl Keeper {
 
     pub(super) fn enter_signed_out(&mut self, out: &mut Vec<Effect>) {
         self.session = Session::SignedOut;
-        self.settle(out);
+        settle(out);
     }
 
     /// Ends the session here: the one way out, with the reason and the evidence on record.

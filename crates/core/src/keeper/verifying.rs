@@ -88,7 +88,7 @@ impl Keeper {
 
     pub(super) fn handle_verify(&mut self, out: &mut Vec<Effect>) {
         if self.life != Life::Running || matches!(self.session, Session::SignedOut) {
-            self.settle(out);
+            settle(out);
         } else {
             self.round.now(self.now());
         }
@@ -186,7 +186,7 @@ impl Keeper {
             let generation = live.generation;
             out.push(Effect::Tell(Message::Verified { generation, at }));
         }
-        self.settle(out);
+        settle(out);
     }
 
     /// No answer of the app. When the repeats are used up the session is kept and checked again
@@ -238,7 +238,7 @@ impl Keeper {
     ) {
         self.next_periodic(Duration::ZERO);
         self.log(out, Event::Kept { why, status });
-        self.settle(out);
+        settle(out);
     }
 
     fn next_periodic(&mut self, floor: Duration) {
@@ -256,9 +256,9 @@ impl Keeper {
             suspicion.wait_until(floor);
         }
     }
+}
 
-    /// Whoever waits for a verification has the answer that there is.
-    pub(super) fn settle(&mut self, out: &mut Vec<Effect>) {
-        out.push(Effect::Notify(Notice::Settled));
-    }
+/// Whoever waits for a verification has the answer that there is.
+pub(super) fn settle(out: &mut Vec<Effect>) {
+    out.push(Effect::Notify(Notice::Settled));
 }
