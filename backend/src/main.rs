@@ -1,3 +1,16 @@
-//! To come.
+//! The reference backend's program: see `session-keeper-backend help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use session_keeper_backend::{Options, run};
+
+fn main() -> ExitCode {
+    match run(Options::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

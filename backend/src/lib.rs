@@ -1,0 +1,32 @@
+//! The reference backend: signs users in, keeps their sessions over restarts, and refuses a token
+//! only when it knows that it is refused.
+//!
+//! Rule 1: a token is handed out only after its session is stored.
+//! Rule 2: a 401 means that the store was asked and had no valid session; everything else that goes
+//! wrong is another status. The routes and answers are in `docs/wire.md`.
+//!
+//! It deliberately does not know the browser's half, nor the platform that starts and stops it.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod auth;
+mod body;
+mod clock;
+mod commands;
+mod config;
+mod cors;
+mod error;
+mod health;
+mod identity;
+mod log;
+mod serve;
+mod store;
+mod tags;
+mod users;
+
+pub use app::{Backend, app};
+pub use clock::Clock;
+pub use commands::{CommandError, run};
+pub use config::{Command, Options, Origin, ServeOptions, StoreChoice, TokenCommand, UserCommand};
+pub use session_keeper_tokens as tokens;

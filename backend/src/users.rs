@@ -1,0 +1,158 @@
+//! Who may sign in: a file of names and argon2id hashes.
+//!
+//! Rule: an unknown name costs what a wrong password costs and is answered alike, so that nobody
+//! learns which names exist.
+//!
+//! It deliberately does not know sessions. A user who is added while the server runs can sign in at
+//! once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::error::ApiError;
+use crate::store::{Document, StoreError, blocking};
+
+/// Long enough for a queue of sign-ins after an outage, shorter than a browser's patience.
+const QUEUE_TIME: Duration = Duration::from_secs(10);
+
+/// What can be a user's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UserName(String);
+
+impl UserName {
+    const MAX_CHARS: usize = 100;
+
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.trim().is_empty() {
+            Err("a user's name is empty: give one")
+        } else if text.chars().count() > Self::MAX_CHARS {
+            Err("a user's name is over 100 characters: give a shorter one")
+        } else if text.chars().any(char::is_control) {
+            Err("a user's name has control characters: leave them out")
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+}
+
+/// The users.
+pub(crate) struct Users {
+    document: Arc<Document<Rows>>,
+    /// What an unknown name's password is compared with.
+    dummy: Arc<str>,
+    /// Each check takes 19 MiB and a whole core: more at once than cores would only take memory.
+    checks: Semaphore,
+}
+
+impl Users {
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let document = Document::open(path).map_err(OpenError::Store)?;
+        // Of random bytes: no password matches it, and a match would count for nothing.
+        let mut nobodys = [0; 32];
+        getrandom::fill(&mut nobodys).map_err(OpenError::Random)?;
+        let dummy = hash(&nobodys).map_err(OpenError::Random)?;
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Self {
+            document: Arc::new(document),
+            dummy: Arc::from(dummy),
+            checks: Semaphore::new(cores),
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.document.read()?.is_empty())
+    }
+
+    /// Whether the name and the password belong together.
+    pub(crate) async fn check(&self, name: String, password: String) -> Result<bool, ApiError> {
+        let _turn = match timeout(QUEUE_TIME, self.checks.acquire()).await {
+            Ok(turn) => turn.map_err(|_| ApiError::internal("the queue of sign-ins is closed"))?,
+            Err(_) => return Err(ApiError::unavailable("too many sign-ins at once")),
+        };
+        let (document, dummy) = (Arc::clone(&self.document), Arc::clone(&self.dummy));
+        blocking(move || {
+            let users = document.read()?;
+            let known = users.get(&name);
+            let stored = known.map_or(&*dummy, |row| &*row.password);
+            let matches = Argon2::default().verify_password(password.as_bytes(), stored).is_ok();
+            Ok(known.is_some() && matches)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Users").field("document", &self.document).finish_non_exhaustive()
+    }
+}
+
+/// Why the users cannot be asked.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    Store(StoreError),
+    Random(getrandom::Error),
+}
+
+/// What became of a user who was to be added.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    New,
+    Replaced,
+    ExistsAlready,
+}
+
+/// Whether a user who exists gets the new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    Keep,
+    Replace,
+}
+
+/// Adds a user to the file. Blocks for as long as a password hash takes.
+pub(crate) fn add(
+    path: &Path,
+    UserName(name): UserName,
+    password: &str,
+    existing: Existing,
+) -> Result<Added, OpenError> {
+    let document: Document<Rows> = Document::open(path).map_err(OpenError::Store)?;
+    let password = hash(password.as_bytes()).map_err(OpenError::Random)?;
+    let outcome = document.update(|rows| match (rows.contains_key(&name), existing) {
+        (true, Existing::Keep) => Added::ExistsAlready,
+        (exists, _) => {
+            rows.insert(name, Row { password });
+            if exists { Added::Replaced } else { Added::New }
+        }
+    });
+    outcome.map_err(OpenError::Store)
+}
+
+type Rows = BTreeMap<String, Row>;
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// In PHC's format, which carries salt and parameters: raising the costs leaves old hashes
+    /// valid.
+    password: String,
+}
+
+fn hash(password: &[u8]) -> Result<String, getrandom::Error> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt)?;
+    let hash = Argon2::default()
+        .hash_password_with_salt(password, &salt)
+        .expect("default costs, 16 bytes of salt and a password of less than 4 GiB are valid");
+    Ok(hash.to_string())
+}

@@ -1,0 +1,190 @@
+//! The files: who may read them, what happens to a broken one, and two processes on one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, App, Files, PASSWORD};
+
+#[tokio::test]
+async fn nobody_else_may_read_the_files() {
+    let files = Files::with_ada();
+    let app = App::open(&files);
+    let token = app.login().await;
+    app.post("/api/tags", &token, &json!({ "name": "north" })).await;
+    assert_eq!(mode(&files.path("")), 0o700);
+    for name in files.names() {
+        assert_eq!(mode(&files.path(&name)), 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_others_could_read_is_narrowed_at_the_start() {
+    let files = Files::with_ada();
+    fs::write(files.store(), "{}").expect("it can be written");
+    fs::set_permissions(files.store(), fs::Permissions::from_mode(0o644)).expect("it is ours");
+    App::open(&files);
+    assert_eq!(mode(&files.store()), 0o600);
+}
+
+#[tokio::test]
+async fn the_file_holds_the_session_but_not_its_token() {
+    let files = Files::with_ada();
+    let app = App::open(&files);
+    let token = app.login().await;
+    let text = fs::read_to_string(files.store()).expect("there is a store");
+    assert!(!text.contains(&token));
+    let rows: Value = serde_json::from_str(&text).expect("it is JSON");
+    let rows = rows.as_object().expect("it is an object");
+    let (hash, row) = rows.iter().next().expect("there is a row");
+    assert_eq!(hash.len(), 64);
+    let expected = json!({
+        "username": "ada",
+        "created_at": "2030-03-17T17:46:40.000Z",
+        "expires_at": "2030-03-24T17:46:40.000Z",
+    });
+    assert_eq!((rows.len(), row), (1, &expected));
+}
+
+#[tokio::test]
+async fn what_has_expired_is_dropped_at_the_next_write() {
+    let files = Files::with_ada();
+    let app = App::open_with(&files, &["--token-seconds", "60"]);
+    app.login().await;
+    app.advance(Duration::from_secs(60));
+    app.login().await;
+    let text = fs::read_to_string(files.store()).expect("there is a store");
+    assert_eq!(text.matches("expires_at").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn tokens_and_tags_outlive_the_app() {
+    let files = Files::with_ada();
+    let before = App::open(&files);
+    let token = before.login().await;
+    before.post("/api/tags", &token, &json!({ "name": "north" })).await;
+    drop(before);
+    let after = App::open(&files);
+    let answer = after.post("/api/tags", &token, &json!({ "name": "south" })).await;
+    assert_eq!(answer.json(), json!({ "tags": ["north", "south"] }));
+}
+
+#[tokio::test]
+async fn two_servers_on_one_file_lose_no_session_of_each_other() {
+    let files = Files::with_ada();
+    let (one, other) = (App::open(&files), App::open(&files));
+    let tokens: Vec<String> = login_at_once(&one, &other).await;
+    assert_eq!(tokens.len(), 16);
+    for token in &tokens {
+        assert_eq!(one.get("/auth/me", token).await.status, StatusCode::OK);
+        assert_eq!(other.get("/auth/me", token).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_corrupt_file_is_set_aside_at_the_start() {
+    for corrupt in ["", "{", "[]", r#"{"x": {}}"#, "\0\0\0"] {
+        let files = Files::with_ada();
+        fs::write(files.store(), corrupt).expect("it can be written");
+        let app = App::open(&files);
+        let aside = set_aside(&files);
+        assert_eq!(aside.len(), 1, "{corrupt:?}");
+        assert_eq!(fs::read_to_string(files.path(&aside[0])).ok().as_deref(), Some(corrupt));
+        let token = app.login().await;
+        assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_corrupt_signs_nobody_out() {
+    let files = Files::with_ada();
+    let app = App::open(&files);
+    let token = app.login().await;
+    fs::write(files.store(), "{ half a fi").expect("it can be written");
+    assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
+    assert_eq!(set_aside(&files).len(), 1);
+    // The mended file is whole for whoever starts next.
+    assert_eq!(App::open(&files).get("/auth/me", &token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_503_until_it_can_be_and_never_401() {
+    let files = Files::with_ada();
+    let app = App::open(&files);
+    let token = app.login().await;
+    let kept = files.path("kept");
+    fs::rename(files.store(), &kept).expect("it is ours");
+    fs::create_dir(files.store()).expect("the name is free");
+    assert_unavailable(&app.get("/auth/me", &token).await);
+    assert_unavailable(&app.post("/api/tags", &token, &json!({ "name": "x" })).await);
+    assert_unavailable(&app.post("/auth/logout", &token, &Value::Null).await);
+    fs::remove_dir(files.store()).expect("it is empty");
+    fs::rename(&kept, files.store()).expect("it is ours");
+    assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_cannot_be_stored_hands_out_no_token() {
+    let files = Files::with_ada();
+    let app = App::open(&files);
+    // No temporary file can be made: what a full or read-only disk does.
+    fs::create_dir(files.path("auth_tokens.json.new")).expect("the name is free");
+    let answer = app.try_login("ada", PASSWORD).await;
+    assert_unavailable(&answer);
+    assert!(answer.json().get("access_token").is_none());
+    fs::remove_dir(files.path("auth_tokens.json.new")).expect("it is empty");
+    app.login().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_is_503_until_it_is_back() {
+    let files = Files::with_ada();
+    let app = App::open(&files);
+    let token = app.login().await;
+    let away = files.path("").with_file_name("away");
+    fs::rename(files.path(""), &away).expect("it is ours");
+    assert_unavailable(&app.get("/auth/me", &token).await);
+    assert_unavailable(&app.try_login("ada", PASSWORD).await);
+    fs::rename(&away, files.path("")).expect("it is ours");
+    assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_file_that_was_deleted_has_no_sessions() {
+    let files = Files::with_ada();
+    let app = App::open(&files);
+    let token = app.login().await;
+    fs::remove_file(files.store()).expect("it is ours");
+    assert_eq!(app.get("/auth/me", &token).await.code(), "invalid_token");
+}
+
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert_eq!(answer.code(), "store_unavailable");
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    assert_eq!(answer.header("www-authenticate"), None);
+}
+
+/// Eight sign-ins on each of two apps, all at once.
+async fn login_at_once(one: &App, other: &App) -> Vec<String> {
+    let mut logins = tokio::task::JoinSet::new();
+    for app in [one, other].repeat(8) {
+        let app = app.clone();
+        logins.spawn(async move { app.login().await });
+    }
+    logins.join_all().await
+}
+
+fn set_aside(files: &Files) -> Vec<String> {
+    let mut names = files.names();
+    names.retain(|name| name.starts_with("auth_tokens.json.corrupt-"));
+    names
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it exists").permissions().mode() & 0o777
+}

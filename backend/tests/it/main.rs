@@ -1,0 +1,8 @@
+//! The backend from outside: its answers without a socket, and its program as a process.
+
+mod answers;
+mod commands;
+mod files;
+mod process;
+mod sessions;
+mod support;

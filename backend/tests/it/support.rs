@@ -1,0 +1,329 @@
+//! A folder of files, the app on them, and the program on them.
+//!
+//! Rule: each test has a folder of its own and ports of the system's choice: all run at once.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use clap::Parser;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use session_keeper_backend::tokens::UnixMillis;
+use session_keeper_backend::{Backend, Clock, Command as Chosen, Options, app};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+pub(crate) const ORIGIN: &str = "https://app.example";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Longer than anything takes on a busy machine; whoever reaches it has hung.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder for a server's files. Lives as long as the last app on it.
+#[derive(Clone)]
+pub(crate) struct Files(Arc<TempDir>);
+
+impl Files {
+    pub(crate) fn empty() -> Self {
+        let folder = TempDir::new().expect("the system has a folder for temporary files");
+        Self(Arc::new(folder))
+    }
+
+    /// With the user `ada`.
+    pub(crate) fn with_ada() -> Self {
+        let files = Self::empty();
+        let added = files.program_with_input(&["user", "add", "ada", "--password-stdin"], PASSWORD);
+        assert!(added.status.success(), "{added:?}");
+        files
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join("data").join(name)
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path("auth_tokens.json")
+    }
+
+    /// The names beside the store.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("")).expect("the folder is there");
+        let names = entries.map(|entry| entry.expect("it can be listed").file_name());
+        names.map(|name| name.into_string().expect("the names are ASCII")).collect()
+    }
+
+    /// Runs the program in the folder to its end.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Output {
+        self.program_with_input(arguments, "")
+    }
+
+    pub(crate) fn program_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        // A program that has refused its arguments reads no input.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("the program ends")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_session-keeper-backend"));
+        command.current_dir(self.0.path()).args(arguments);
+        command
+    }
+}
+
+/// The app on a folder, with a clock that stands still until it is moved.
+#[derive(Clone)]
+pub(crate) struct App {
+    router: Router,
+    clock: Arc<AtomicU64>,
+    _files: Files,
+}
+
+impl App {
+    pub(crate) fn open(files: &Files) -> Self {
+        Self::open_with(files, &[])
+    }
+
+    pub(crate) fn open_with(files: &Files, more: &[&str]) -> Self {
+        Self::open_on(files, &format!("file:{}", files.store().display()), more)
+    }
+
+    pub(crate) fn open_with_memory(files: &Files) -> Self {
+        Self::open_on(files, "memory", &[])
+    }
+
+    fn open_on(files: &Files, store: &str, more: &[&str]) -> Self {
+        let (users, tags) = (files.path("users.json"), files.path("tags.json"));
+        let paths = [&users, &tags].map(|path| path.to_str().expect("the path is UTF-8"));
+        let mut line = vec!["session-keeper-backend", "serve", "--allow-origin", ORIGIN];
+        line.extend(["--store", store, "--users", paths[0], "--tags", paths[1]]);
+        line.extend(more);
+        let options = Options::try_parse_from(line).expect("the options are valid");
+        let Chosen::Serve(options) = options.command else { panic!("the command is serve") };
+        let clock = Arc::new(AtomicU64::new(1_900_000_000_000));
+        let hand = Arc::clone(&clock);
+        let clock_of_app = Clock::from_fn(move || UnixMillis(hand.load(Ordering::SeqCst)));
+        let backend = Backend::open(&options, clock_of_app).expect("the files can be opened");
+        Self {
+            router: app(Arc::new(backend), &options.allowed_origins),
+            clock,
+            _files: files.clone(),
+        }
+    }
+
+    pub(crate) fn advance(&self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).expect("tests advance by days at most");
+        self.clock.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the app never fails");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("the body is in memory").to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).expect("bodies are UTF-8");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
+        self.send(with_token("GET", path, token).body(Body::empty()).expect("it is valid")).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        let request = with_token("POST", path, token).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).expect("it is valid")).await
+    }
+
+    pub(crate) async fn try_login(&self, username: &str, password: &str) -> Answer {
+        let body = json!({ "username": username, "password": password });
+        let request = Request::post("/auth/login").header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).expect("it is valid")).await
+    }
+
+    pub(crate) async fn login(&self) -> String {
+        token_in(&self.try_login("ada", PASSWORD).await)
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_else(|| panic!("no code: {self:?}")).to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("our headers are ASCII"))
+    }
+}
+
+pub(crate) fn token_in(answer: &Answer) -> String {
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()["access_token"].as_str().expect("a sign-in has a token").to_owned()
+}
+
+/// The program, serving. Killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Server {
+    pub(crate) fn start(files: &Files) -> Self {
+        Self::start_with(files, &[])
+    }
+
+    pub(crate) fn start_with(files: &Files, more: &[&str]) -> Self {
+        let mut child = files
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
+        let address = line.strip_prefix("listening on http://").map(str::trim_end);
+        let address = address.unwrap_or_else(|| panic!("no address: {line:?}")).to_owned();
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        Self { child, address, stderr }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("the time is not zero");
+        stream
+    }
+
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
+        self.request("GET", path, token, "")
+    }
+
+    pub(crate) fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        self.request("POST", path, token, &body.to_string())
+    }
+
+    pub(crate) fn login(&self) -> String {
+        let body = json!({ "username": "ada", "password": PASSWORD });
+        token_in(&self.post("/auth/login", "none", &body))
+    }
+
+    fn request(&self, method: &str, path: &str, token: &str, body: &str) -> Answer {
+        let mut stream = self.connect();
+        let text = request_text(method, path, token, body, "close");
+        stream.write_all(text.as_bytes()).expect("the server reads");
+        read_answer(&mut BufReader::new(stream))
+    }
+
+    /// As the system does it to a process out of memory.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("the server ends");
+    }
+
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Reads stderr up to the line that contains `text`.
+    pub(crate) fn wait_for_line(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let length = self.stderr.read_line(&mut line).expect("stderr can be read");
+            assert_ne!(length, 0, "stderr ended without {text:?}");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for the end. Returns whether it was a good one, and the rest of stderr.
+    pub(crate) fn wait(mut self) -> (bool, String) {
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest).expect("stderr is UTF-8");
+        (self.child.wait().expect("the server ends").success(), rest)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn request_text(
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+    connection: &str,
+) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: {connection}\r\n\
+         \r\n{body}",
+        body.len()
+    )
+}
+
+/// Reads one answer of known length and nothing beyond it.
+pub(crate) fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
+    let mut next_line = || {
+        let mut line = String::new();
+        stream.read_line(&mut line).expect("the server answers");
+        line.trim_end().to_owned()
+    };
+    let status_line = next_line();
+    let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("no status: {status_line:?}"));
+    let mut headers = HeaderMap::new();
+    loop {
+        let line = next_line();
+        let Some((name, value)) = line.split_once(": ") else { break };
+        let name: axum::http::HeaderName = name.parse().expect("the name is valid");
+        headers.append(name, value.parse().expect("the value is valid"));
+    }
+    let length = headers.get("content-length").and_then(|value| value.to_str().ok());
+    let mut body = vec![0; length.map_or(0, |length| length.parse().expect("it is a number"))];
+    stream.read_exact(&mut body).expect("the body is as long as it says");
+    Answer { status, headers, text: String::from_utf8(body).expect("bodies are UTF-8") }
+}
+
+fn with_token(method: &str, path: &str, token: &str) -> axum::http::request::Builder {
+    Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"))
+}
