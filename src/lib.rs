@@ -1,1 +1,48 @@
-//! The browser shell.
+//! session-keeper in a browser: your users stay signed in until the server really says no.
+//!
+//! This crate is the shell around [`session_keeper_core`]: one file for each capability of a
+//! browser, and [`Keeper`] that carries out what the core decides. It decides nothing itself.
+//! The npm package is made of it (feature `npm`); a Rust front end (Leptos, Yew, Dioxus) uses it
+//! as it is:
+//!
+//! ```no_run
+//! use session_keeper::{Keeper, Notice, Options, Token};
+//!
+//! let options = Options::new("https://api.example.com").expect("the address is a constant");
+//! let keeper = Keeper::new(options, |notice| {
+//!     if let Notice::SignedOut(end) = notice {
+//!         // Show the login form, and why: end.reason.
+//!     }
+//! });
+//! keeper.start();
+//! keeper.sign_in(Token::new("from the login answer"));
+//! ```
+//!
+//! It runs in a window with a document; everywhere else [`Keeper::start`] does nothing.
+
+mod clock;
+mod driver;
+mod entropy;
+#[cfg(feature = "npm")]
+mod export;
+mod js;
+mod options;
+mod page;
+mod record;
+mod storage;
+mod transport;
+#[cfg(feature = "npm")]
+mod view;
+
+pub use driver::{Keeper, Token};
+pub use options::{Auth, Options, OptionsError, Persist};
+pub use session_keeper_core::{
+    Confirm, Credential, Duration, Entry, Event, HealthOptions, Instant, Label, Level, Notice,
+    Refusal, Rule, ServerState, SessionState, SignOut, SignOutReason, Snapshot, UnixMillis,
+    VerifyOptions, WhenHidden,
+};
+
+/// Frees what it was given, unlike the smallest ones, and is 2 KB smaller than the default.
+#[cfg(all(feature = "npm", target_arch = "wasm32"))]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

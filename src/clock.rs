@@ -1,0 +1,23 @@
+//! The platform's two clocks. The only file that reads them.
+
+use session_keeper_core::{Duration, Now, UnixMillis};
+
+pub(crate) fn now() -> Now {
+    Now { monotonic: monotonic(), wall: wall() }
+}
+
+fn monotonic() -> Duration {
+    let performance = web_sys::window().and_then(|window| window.performance());
+    Duration::from_millis(performance.map_or(0.0, |performance| performance.now()) as u64)
+}
+
+pub(crate) fn wall() -> UnixMillis {
+    UnixMillis(js_sys::Date::now() as u64)
+}
+
+/// A date as HTTP writes it (RFC 9110 section 5.6.7), or nothing where it is none.
+pub(crate) fn parse_date(text: &str) -> Option<UnixMillis> {
+    let millis = js_sys::Date::parse(text);
+    // NaN is not at least zero.
+    (millis >= 0.0).then_some(UnixMillis(millis as u64))
+}
