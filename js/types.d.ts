@@ -2,7 +2,8 @@
  * session-keeper: your users stay signed in until the server really says no.
  *
  * These declarations are written by hand and are the package's whole public face.
- * Times are milliseconds since 1970 (UTC) and durations are milliseconds, unless a name says otherwise.
+ * Times are milliseconds since 1970 (UTC) and durations are milliseconds, unless a name says
+ * otherwise.
  */
 
 /** What is known of the server. Never changes by itself whether the user is signed in. */
@@ -12,20 +13,26 @@ export type ServerState = "unknown" | "awake" | "waking" | "unreachable" | "offl
  * What is known of the session.
  * `restoring`: nothing has been read yet (also the constant state on a server);
  * `unverified`: a token is there and could not be checked yet;
- * `suspect`: a 401 has been seen and is being confirmed. `unverified` and `suspect` count as signed in.
+ * `suspect`: a 401 has been seen and is being confirmed. `unverified` and `suspect` count as signed
+ * in.
  */
 export type SessionState = "restoring" | "signed-out" | "unverified" | "signed-in" | "suspect";
 
 /** Why a session ended. */
 export type SignOutReason = "rejected" | "expired" | "user" | "idle" | "age";
 
-/** One refusal that counted, as it stands in the evidence of a sign-out. Holds no secret and no URL. */
+/**
+ * One refusal that counted, as it stands in the evidence of a sign-out. Holds no secret and no URL.
+ */
 export interface Refusal {
   /** When the answer came. */
   readonly at: number;
   /** The answer's HTTP status. */
   readonly status: number;
-  /** `strong`: JSON or `error="invalid_token"`; `weak`: empty, text, HTML or a bare Bearer challenge. */
+  /**
+   * `strong`: JSON or `error="invalid_token"`; `weak`: empty, text, HTML or a bare Bearer
+   * challenge.
+   */
   readonly grade: "strong" | "weak";
   /** The instance that refused, where the backend names itself. */
   readonly instance?: string;
@@ -37,8 +44,10 @@ export interface Refusal {
 export interface Evidence {
   /**
    * `instances`: every instance seen in the last 10 min refused twice over, 6 s apart;
-   * `repeated`: two bursts were refused, 6 s apart; `limit`: the time limit of a suspicion was reached;
-   * `immediate`: the app asked for the usual rule; `expired`: the token had run out and was refused twice.
+   * `repeated`: two bursts were refused, 6 s apart; `limit`: the time limit of a suspicion was
+   * reached;
+   * `immediate`: the app asked for the usual rule; `expired`: the token had run out and was refused
+   * twice.
    */
   readonly rule?: "instances" | "repeated" | "limit" | "immediate" | "expired";
   /** The refusals that counted, oldest first, at most 16. */
@@ -54,9 +63,15 @@ export interface SignOut {
   readonly evidence: Evidence;
 }
 
-/** What keeps the keeper from working. The page's other code runs on, and `fetch` still sends the credential. */
+/**
+ * What keeps the keeper from working. The page's other code runs on, and `fetch` still sends the
+ * credential.
+ */
 export interface Failure {
-  /** `wasm-blocked`: the page's Content-Security-Policy (or the engine) refuses WebAssembly; `crashed`: a bug in this library. */
+  /**
+   * `wasm-blocked`: the page's Content-Security-Policy (or the engine) refuses WebAssembly;
+   * `crashed`: a bug in this library.
+   */
   readonly code: "wasm-blocked" | "crashed";
   /** One sentence that says what to do. */
   readonly message: string;
@@ -66,11 +81,15 @@ export interface Failure {
 export interface Snapshot<User = unknown> {
   readonly session: SessionState;
   readonly server: ServerState;
-  /** `undefined` while `restoring`, so that no route guard sends a signed-in user to the login form. */
+  /**
+   * `undefined` while `restoring`, so that no route guard sends a signed-in user to the login form.
+   */
   readonly signedIn: boolean | undefined;
   /** What `signIn` was given, replaced by each verified body. Not stored. */
   readonly user: User | undefined;
-  /** When the token runs out by what is known of it. Informs only: the local clock ends no session. */
+  /**
+   * When the token runs out by what is known of it. Informs only: the local clock ends no session.
+   */
   readonly expiresAt: number | undefined;
   readonly lastVerifiedAt: number | undefined;
   readonly lastAwakeAt: number | undefined;
@@ -101,17 +120,29 @@ export interface StorageAdapter {
 /** Adds the credential to a request of the keeper or of `keeper.fetch`. Called for each attempt. */
 export type Authorize = (request: Request) => Request | Promise<Request>;
 
-/** Reads an answer of the verify path for backends that speak otherwise. Nothing: the usual table decides. */
-export type Classify = (response: Response, body: unknown) => "valid" | "rejected" | undefined | null | void;
+/**
+ * Reads an answer of the verify path for backends that speak otherwise. Nothing: the usual table
+ * decides.
+ */
+export type Classify = (
+  response: Response,
+  body: unknown,
+) => "valid" | "rejected" | undefined | null | void;
 
 export interface HealthOptions {
   /** Appended to `baseUrl`. @default "/api/health" */
   path?: string;
   /** Between pings, ±10 %. At least 250. @default 30_000 */
   everyMs?: number;
-  /** After this long without an answer the server counts as waking; the request stays open. At least 250. @default 10_000 */
+  /**
+   * After this long without an answer the server counts as waking; the request stays open. At least
+   * 250. @default 10_000
+   */
   timeoutMs?: number;
-  /** The longest that a request is held open while the server wakes up. At least `timeoutMs`. @default 90_000 */
+  /**
+   * The longest that a request is held open while the server wakes up. At least `timeoutMs`.
+   * @default 90_000
+   */
   wakeTimeoutMs?: number;
   /** What happens to pings while the page is hidden. @default "ping" */
   whenHidden?: "ping" | "pause" | "always";
@@ -128,15 +159,23 @@ export interface VerifyOptions {
   timeoutMs?: number;
   /** Repeats after the first attempt when there was no answer of the app: 0 to 10. @default 3 */
   retries?: number;
-  /** The shortest delay before a repeat; the longest is four times it. At least 50. @default 2_000 */
+  /**
+   * The shortest delay before a repeat; the longest is four times it. At least 50. @default 2_000
+   */
   retryDelayMs?: number;
   classify?: Classify;
-  /** No periodic verification when nobody has touched the page this long. @default undefined: never stops */
+  /**
+   * No periodic verification when nobody has touched the page this long. @default undefined: never
+   * stops
+   */
   whenIdleMs?: number;
 }
 
 export interface KeeperOptions {
-  /** An absolute http(s) URL, or a path on the page's origin; paths are appended to it. @default the page's origin */
+  /**
+   * An absolute http(s) URL, or a path on the page's origin; paths are appended to it. @default the
+   * page's origin
+   */
   baseUrl?: string | URL;
   /** @default "bearer" */
   auth?: "bearer" | "cookie" | Authorize;
@@ -147,7 +186,10 @@ export interface KeeperOptions {
   verify?: VerifyOptions;
   /** `"immediate"`: the first genuine-looking 401 ends the session, without confirmation. */
   confirm?: { maxFalseLogout?: number } | "immediate";
-  /** POSTed with the credential at `signOut()`, so that the server forgets the token too. @default undefined: nothing is sent */
+  /**
+   * POSTed with the credential at `signOut()`, so that the server forgets the token too. @default
+   * undefined: nothing is sent
+   */
   signOut?: { path?: string };
   fetch?: {
     /** Origins besides the API's own that may receive the credential. @default [] */
@@ -157,13 +199,19 @@ export interface KeeperOptions {
     /** How many may wait at once. @default 100 */
     maxWaiting?: number;
   };
-  /** Cookie mode: the cookie whose value goes into the header of unsafe requests to the API's own origin. */
+  /**
+   * Cookie mode: the cookie whose value goes into the header of unsafe requests to the API's own
+   * origin.
+   */
   csrf?: { cookie: string; header: string };
   /** @default "local" */
   persist?: "local" | "session" | "memory" | StorageAdapter;
   /** @default "warn" */
   log?: "silent" | "warn" | "info" | "debug" | ((entry: HistoryEntry) => void);
-  /** Storage key and channel, 1 to 64 of `A-Z a-z 0-9 . _ : / -`. @default made from the API's origin */
+  /**
+   * Storage key and channel, 1 to 64 of `A-Z a-z 0-9 . _ : / -`. @default made from the API's
+   * origin
+   */
   name?: string;
 }
 
@@ -190,7 +238,9 @@ export interface CookieSignIn<User = unknown> {
   user?: User;
 }
 
-/** The debug view. Seconds and spelling as the backend's `/api/debug/token`; never shows the token. */
+/**
+ * The debug view. Seconds and spelling as the backend's `/api/debug/token`; never shows the token.
+ */
 export interface DebugView {
   readonly status: SessionState;
   readonly token_available: boolean;
@@ -259,15 +309,26 @@ export interface SessionKeeper<User = unknown> extends EventTarget {
   readonly snapshot: Snapshot<User>;
   /** Restores the session and starts to keep it. Does not wait for the network. Twice is once. */
   start(): Promise<Snapshot<User>>;
-  /** Begins a session. In cookie mode without a token. Rejects with `KeeperError` for what is no token. */
-  signIn(token: string | SignInToken<User> | OAuthAnswer<User> | CookieSignIn<User>): Promise<Snapshot<User>>;
+  /**
+   * Begins a session. In cookie mode without a token. Rejects with `KeeperError` for what is no
+   * token.
+   */
+  signIn(
+    token: string | SignInToken<User> | OAuthAnswer<User> | CookieSignIn<User>,
+  ): Promise<Snapshot<User>>;
   /** Ends the session here and at once, also offline; every tab follows. */
   signOut(): Promise<Snapshot<User>>;
   /** Checks now. Resolves when there is an answer or the retries are used up. */
   verify(): Promise<Snapshot<User>>;
-  /** `fetch` with the credential, for named origins only; waits out a wake-up; a 401 starts the check. */
+  /**
+   * `fetch` with the credential, for named origins only; waits out a wake-up; a 401 starts the
+   * check.
+   */
   fetch(input: RequestInfo | URL, init?: RequestInit & { repeat?: boolean }): Promise<Response>;
-  /** The credential for a URL: an empty object for origins that were not named. */
+  /**
+   * The credential for a URL: an empty object for origins that were not named. A relative URL is
+   * the page's, as for `XMLHttpRequest`.
+   */
   headers(url: string | URL): Record<string, string>;
   /** An answer seen elsewhere: a 401 starts the check and is never evidence itself. */
   report(answer: { url: string | URL; status: number }): void;
@@ -321,6 +382,7 @@ export class KeeperError extends Error {
 
 /**
  * Makes a keeper. Synchronous; throws `KeeperError` for a wrong option.
- * Two calls of one name in a page return the same keeper. Without a document every method is harmless.
+ * Two calls of one name in a page return the same keeper. Without a document every method is
+ * harmless.
  */
 export function createKeeper<User = unknown>(options?: KeeperOptions): SessionKeeper<User>;

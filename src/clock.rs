@@ -2,13 +2,12 @@
 
 use session_keeper_core::{Duration, Now, UnixMillis};
 
-pub(crate) fn now() -> Now {
-    Now { monotonic: monotonic(), wall: wall() }
-}
+use crate::js;
 
-fn monotonic() -> Duration {
-    let performance = web_sys::window().and_then(|window| window.performance());
-    Duration::from_millis(performance.map_or(0.0, |performance| performance.now()) as u64)
+pub(crate) fn now() -> Now {
+    let performance = js::get(&js::window(), "performance");
+    let monotonic = js::call(&performance, "now", &[]).and_then(|now| now.as_f64());
+    Now { monotonic: Duration::from_millis(monotonic.unwrap_or(0.0) as u64), wall: wall() }
 }
 
 pub(crate) fn wall() -> UnixMillis {

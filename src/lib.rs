@@ -26,6 +26,7 @@ mod entropy;
 #[cfg(feature = "npm")]
 mod export;
 mod js;
+mod keeper;
 mod options;
 mod page;
 mod record;
@@ -34,11 +35,11 @@ mod transport;
 #[cfg(feature = "npm")]
 mod view;
 
-pub use driver::{Keeper, Token};
+pub use keeper::{Keeper, Token};
 pub use options::{Auth, Options, OptionsError, Persist};
 pub use session_keeper_core::{
     Confirm, Credential, Duration, Entry, Event, HealthOptions, Instant, Label, Level, Notice,
-    Refusal, Rule, ServerState, SessionState, SignOut, SignOutReason, Snapshot, UnixMillis,
+    Refusal, Rule, ServerState, SessionState, SignOut, SignOutReason, Snapshot, Teller, UnixMillis,
     VerifyOptions, WhenHidden,
 };
 

@@ -1,7 +1,6 @@
 //! What the app chooses for the shell: addresses, credential, store. What decides something is
 //! in [`session_keeper_core::Options`].
 
-use js_sys::Function;
 use session_keeper_core::Credential;
 use wasm_bindgen::JsValue;
 
@@ -27,8 +26,9 @@ pub struct Options {
     pub persist: Persist,
     /// The record's key.
     pub name: String,
-    pub(crate) classify: Option<Function>,
-    pub(crate) csrf: Option<Csrf>,
+    pub(crate) classify: Option<JsValue>,
+    /// The header and the function of the page that reads its value.
+    pub(crate) csrf: Option<(String, JsValue)>,
 }
 
 /// What proves the user to the server.
@@ -42,7 +42,7 @@ pub enum Auth {
     /// A cookie; the marker in the store holds no secret.
     Cookie,
     /// The app's own function, called for each attempt.
-    Custom(Function),
+    Custom(JsValue),
 }
 
 /// Where the record is kept.
@@ -56,12 +56,6 @@ pub enum Persist {
     Memory,
     /// An object with `get`, `set` and `remove`.
     Adapter(JsValue),
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Csrf {
-    pub(crate) cookie: String,
-    pub(crate) header: String,
 }
 
 /// The address is no absolute http or https URL.
@@ -89,11 +83,7 @@ impl Options {
         }
         let origin = [scheme, "://", &authority.to_ascii_lowercase()].concat();
         let base = base_url.trim_end_matches('/').to_owned();
-        Ok(Self::at(base, origin))
-    }
-
-    pub(crate) fn at(base: String, origin: String) -> Self {
-        Self {
+        Ok(Self {
             core: session_keeper_core::Options::default(),
             name: ["session-keeper:", &origin].concat(),
             base,
@@ -105,7 +95,7 @@ impl Options {
             persist: Persist::Local,
             classify: None,
             csrf: None,
-        }
+        })
     }
 
     pub(crate) fn needs_token(&self) -> bool {

@@ -1,114 +1,97 @@
 //! Where the record is kept. A store that fails is left for memory: less comfort, never a logout.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
-use js_sys::{Function, Promise};
-use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::Storage as WebStorage;
+use wasm_bindgen::JsValue;
 
 use crate::js;
 use crate::options::Persist;
 
 /// The store of one keeper.
-#[derive(Clone)]
 pub(crate) struct Storage {
-    key: Rc<str>,
-    place: Rc<RefCell<Place>>,
+    key: JsValue,
+    place: RefCell<Place>,
 }
 
-enum Place {
-    Web(WebStorage, &'static str),
-    Adapter(JsValue),
-    Memory(Option<String>),
+#[derive(Clone)]
+struct Place {
+    name: &'static str,
+    kept: Kept,
 }
 
-/// What an adapter answered: at once, or with a promise.
-pub(crate) enum Reply<T> {
-    Now(Result<T, JsValue>),
-    Later(Promise),
+#[derive(Clone)]
+enum Kept {
+    /// In an object of the page, by the methods with these names.
+    Outside {
+        store: JsValue,
+        methods: [&'static str; 3],
+    },
+    Memory(JsValue),
 }
+
+const WEB: [&str; 3] = ["getItem", "setItem", "removeItem"];
+const ADAPTER: [&str; 3] = ["get", "set", "remove"];
 
 impl Storage {
     pub(crate) fn new(key: &str, persist: &Persist) -> Self {
-        let place = match persist {
-            Persist::Local => web("localStorage", "local"),
-            Persist::Session => web("sessionStorage", "session"),
-            Persist::Memory => Place::Memory(None),
-            Persist::Adapter(adapter) => Place::Adapter(adapter.clone()),
+        let (name, store, methods) = match persist {
+            Persist::Local => ("local", web("localStorage"), WEB),
+            Persist::Session => ("session", web("sessionStorage"), WEB),
+            Persist::Memory => ("memory", JsValue::NULL, WEB),
+            Persist::Adapter(adapter) => ("adapter", adapter.clone(), ADAPTER),
         };
-        Self { key: key.into(), place: Rc::new(RefCell::new(place)) }
+        let place = if store.is_object() {
+            Place { name, kept: Kept::Outside { store, methods } }
+        } else {
+            Place { name: "memory", kept: Kept::Memory(JsValue::NULL) }
+        };
+        Self { key: JsValue::from_str(key), place: RefCell::new(place) }
     }
 
     /// The word for the place, as in the debug view.
     pub(crate) fn name(&self) -> &'static str {
-        match &*self.place.borrow() {
-            Place::Web(_, name) => name,
-            Place::Adapter(_) => "adapter",
-            Place::Memory(_) => "memory",
-        }
+        self.place.borrow().name
     }
 
-    pub(crate) fn read(&self) -> Reply<Option<String>> {
-        let adapter = match &*self.place.borrow() {
-            Place::Web(storage, _) => return Reply::Now(storage.get_item(&self.key)),
-            Place::Memory(record) => return Reply::Now(Ok(record.clone())),
-            Place::Adapter(adapter) => adapter.clone(),
-        };
-        reply(call(&adapter, "get", &[self.key()]), |value| value.as_string())
+    /// What is kept, a promise of it, or nothing where the store failed.
+    pub(crate) fn read(&self) -> Option<JsValue> {
+        self.ask(0, None)
     }
 
-    pub(crate) fn write(&self, record: &str) -> Reply<()> {
-        let adapter = match &mut *self.place.borrow_mut() {
-            Place::Web(storage, _) => return Reply::Now(storage.set_item(&self.key, record)),
-            Place::Memory(kept) => {
-                *kept = Some(record.into());
-                return Reply::Now(Ok(()));
-            }
-            Place::Adapter(adapter) => adapter.clone(),
-        };
-        reply(call(&adapter, "set", &[self.key(), record.into()]), |_| ())
+    pub(crate) fn write(&self, record: &JsValue) -> Option<JsValue> {
+        self.ask(1, Some(record))
     }
 
-    pub(crate) fn erase(&self) -> Reply<()> {
-        let adapter = match &mut *self.place.borrow_mut() {
-            Place::Web(storage, _) => return Reply::Now(storage.remove_item(&self.key)),
-            Place::Memory(kept) => {
-                *kept = None;
-                return Reply::Now(Ok(()));
-            }
-            Place::Adapter(adapter) => adapter.clone(),
-        };
-        reply(call(&adapter, "remove", &[self.key()]), |_| ())
+    pub(crate) fn erase(&self) -> Option<JsValue> {
+        self.ask(2, Some(&JsValue::NULL))
     }
 
     /// The store took nothing: from here on the record lives as long as the page.
-    pub(crate) fn fall_back(&self, record: Option<String>) {
-        *self.place.borrow_mut() = Place::Memory(record);
+    pub(crate) fn fall_back(&self, record: JsValue) {
+        *self.place.borrow_mut() = Place { name: "memory", kept: Kept::Memory(record) };
     }
 
-    fn key(&self) -> JsValue {
-        (&*self.key).into()
+    fn ask(&self, verb: usize, record: Option<&JsValue>) -> Option<JsValue> {
+        // Cloned, because an adapter is the page's code and may call back in.
+        let kept = self.place.borrow().kept.clone();
+        match (kept, record) {
+            (Kept::Outside { store, methods }, None) => {
+                js::call(&store, methods[verb], &[&self.key])
+            }
+            (Kept::Outside { store, methods }, Some(record)) => {
+                js::call(&store, methods[verb], &[&self.key, record])
+            }
+            (Kept::Memory(record), None) => Some(record),
+            (Kept::Memory(_), Some(record)) => {
+                self.fall_back(record.clone());
+                Some(JsValue::UNDEFINED)
+            }
+        }
     }
 }
 
-/// Blocked storage throws at the mere mention of it (cookies refused, sandboxed frames).
-fn web(property: &str, name: &'static str) -> Place {
-    let storage = web_sys::window().map(|window| js::get(&window, property));
-    match storage.and_then(|storage| storage.dyn_into().ok()) {
-        Some(storage) => Place::Web(storage, name),
-        None => Place::Memory(None),
-    }
-}
-
-fn call(adapter: &JsValue, method: &str, arguments: &[JsValue]) -> Result<JsValue, JsValue> {
-    let function: Function = js::get(adapter, method).dyn_into()?;
-    function.apply(adapter, &arguments.iter().collect())
-}
-
-fn reply<T>(answer: Result<JsValue, JsValue>, read: impl Fn(JsValue) -> T) -> Reply<T> {
-    match answer {
-        Ok(value) if value.has_type::<Promise>() => Reply::Later(value.unchecked_into()),
-        other => Reply::Now(other.map(read)),
-    }
+/// Blocked storage throws at the mere mention of it (cookies refused, sandboxed frames); then
+/// this is `undefined`.
+fn web(property: &str) -> JsValue {
+    js::get(&js::window(), property)
 }

@@ -1,167 +1,167 @@
 //! Requests to the API and the facts of their answers. What an answer means is the core's.
 
-use gloo_net::http::{Request, RequestBuilder, Response};
-use js_sys::Promise;
-use session_keeper_core as core;
-use session_keeper_core::{Body, Challenge, Classified, Duration, Label, Probe, ServerFacts};
-use wasm_bindgen::{JsCast as _, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, RequestCache, RequestCredentials, RequestRedirect, ResponseType};
+use std::rc::Rc;
 
-use crate::clock;
-use crate::js::{moment, parse, text};
+use session_keeper_core::{
+    Body, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts,
+};
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::{AbortSignal, Request};
+
+use crate::js::{self, get, is_true, number, parse, set, set_text, text};
 use crate::options::{Auth, Options};
-use crate::record::Secret;
+use crate::{clock, record};
 
 /// How a request ended, with the body for whom it may concern.
 pub(crate) struct Ended {
-    pub(crate) outcome: core::Outcome,
+    pub(crate) outcome: Outcome,
     pub(crate) body: JsValue,
 }
 
-/// Sends one request and reads its answer to the end. `on_head` is called when the head is here.
-pub(crate) async fn exchange(
-    options: &Options,
-    probe: Probe,
-    token: Option<&Secret>,
-    signal: &AbortSignal,
-    on_head: impl FnOnce(),
-) -> Ended {
-    match attempt(options, probe, token, signal, on_head).await {
-        Some((response, body)) => Ended { outcome: core::Outcome::Response(response), body },
-        // Never told apart by the error: engines differ in names and texts.
-        None => Ended { outcome: core::Outcome::NoAnswer, body: JsValue::UNDEFINED },
-    }
+/// What a request tells: that the head of its answer is here, and how it ended.
+pub(crate) trait Watch {
+    fn answering(&self);
+    fn ended(&self, ended: Ended);
 }
 
-async fn attempt(
-    options: &Options,
+/// Sends one request. Why none is answered is never told apart by the error: engines differ in
+/// names and texts.
+pub(crate) fn send(
+    options: &Rc<Options>,
     probe: Probe,
-    token: Option<&Secret>,
+    token: Option<&str>,
     signal: &AbortSignal,
-    on_head: impl FnOnce(),
-) -> Option<(core::Response, JsValue)> {
-    let request = build(options, probe, token, signal)?;
-    let request = match (&options.auth, probe) {
-        (Auth::Custom(authorize), Probe::Verify | Probe::SignOut) => {
-            let authorized = authorize.call1(&JsValue::NULL, &web_sys::Request::from(request));
-            let authorized = settled(authorized.ok()?).await?;
-            Request::from(authorized.dyn_into::<web_sys::Request>().ok()?)
-        }
-        _ => request,
+    watch: Rc<dyn Watch>,
+) {
+    let options = Rc::clone(options);
+    let (url, init) = build(&options, probe, token, signal);
+    let Auth::Custom(authorize) = &options.auth else {
+        return fetch(options, probe, &[&JsValue::from_str(&url), &init], watch);
     };
-    let response = request.send().await.ok()?;
-    on_head();
-    read(options, probe, response).await
+    if probe == Probe::Health {
+        return fetch(options, probe, &[&JsValue::from_str(&url), &init], watch);
+    }
+    let request = Request::new_with_str_and_init(&url, init.unchecked_ref()).ok();
+    let authorized = request.and_then(|it| js::apply(authorize, &JsValue::NULL, &[&it]));
+    let Some(authorized) = authorized else { return none(&*watch) };
+    js::then(
+        &authorized,
+        Box::new(move |request| match request {
+            Some(request) => fetch(options, probe, &[&request], watch),
+            None => none(&*watch),
+        }),
+    );
+}
+
+fn none(watch: &dyn Watch) {
+    watch.ended(Ended { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED });
+}
+
+fn fetch(options: Rc<Options>, probe: Probe, arguments: &[&JsValue], watch: Rc<dyn Watch>) {
+    let Some(answer) = js::call(&js::window(), "fetch", arguments) else { return none(&*watch) };
+    js::then(
+        &answer,
+        Box::new(move |response| {
+            let Some(response) = response else { return none(&*watch) };
+            watch.answering();
+            let Some(content) = js::call(&response, "text", &[]) else { return none(&*watch) };
+            // The core bounds how long this may take; a body that broke off is no answer.
+            js::then(
+                &content,
+                Box::new(move |content| match content.and_then(|content| content.as_string()) {
+                    Some(content) => watch.ended(read(&options, probe, &response, &content)),
+                    None => none(&*watch),
+                }),
+            );
+        }),
+    );
 }
 
 fn build(
     options: &Options,
     probe: Probe,
-    token: Option<&Secret>,
+    token: Option<&str>,
     signal: &AbortSignal,
-) -> Option<Request> {
-    let path = match probe {
-        Probe::Health => &options.health_path,
-        Probe::Verify => &options.verify_path,
-        Probe::SignOut => options.sign_out_path.as_ref()?,
+) -> (String, JsValue) {
+    let (path, method) = match probe {
+        Probe::Health => (options.health_path.as_str(), "GET"),
+        Probe::Verify => (options.verify_path.as_str(), "GET"),
+        Probe::SignOut => (options.sign_out_path.as_deref().unwrap_or(""), "POST"),
     };
-    let url = [options.base.as_str(), path].concat();
-    let builder = match probe {
-        Probe::SignOut => Request::post(&url),
-        Probe::Health | Probe::Verify => Request::get(&url),
-    };
-    let with_credential = probe != Probe::Health;
-    let credentials = if with_credential && matches!(options.auth, Auth::Cookie) {
-        RequestCredentials::Include
-    } else {
-        // Also keeps the browser from asking for a password when a proxy says 401.
-        RequestCredentials::Omit
-    };
-    let mut builder = builder
-        .cache(RequestCache::NoStore)
-        .redirect(RequestRedirect::Manual)
-        .credentials(credentials)
-        .abort_signal(Some(signal))
-        .header("Accept", "application/json");
-    if let (Auth::Bearer { scheme }, Some(token), true) = (&options.auth, token, with_credential) {
-        builder = builder.header("Authorization", &[scheme, " ", &token.0].concat());
+    let headers = js::object();
+    set_text(&headers, "Accept", "application/json");
+    let mut credentials = "omit";
+    if probe != Probe::Health {
+        match (&options.auth, token) {
+            (Auth::Bearer { scheme }, Some(token)) => {
+                set_text(&headers, "Authorization", &[scheme, " ", token].concat());
+            }
+            (Auth::Cookie, _) => credentials = "include",
+            _ => {}
+        }
+        if text(&js::window(), "origin").as_deref() == Some(&options.origin) {
+            mark(options, probe, &headers);
+        }
     }
-    if with_credential && is_same_origin(options) {
-        builder = mark(options, probe, builder);
-    }
-    builder.build().ok()
+    let init = js::object();
+    set_text(&init, "method", method);
+    set_text(&init, "cache", "no-store");
+    // A redirect is never a verdict, and following one could carry the credential away.
+    set_text(&init, "redirect", "manual");
+    // Omitting also keeps the browser from asking for a password when a proxy says 401.
+    set_text(&init, "credentials", credentials);
+    set(&init, "headers", &headers);
+    set(&init, "signal", signal);
+    ([options.base.as_str(), path].concat(), init)
 }
 
 /// Headers that would cost a preflight of their own elsewhere.
-fn mark(options: &Options, probe: Probe, builder: RequestBuilder) -> RequestBuilder {
-    match (&options.csrf, probe) {
-        (Some(csrf), Probe::SignOut) => match cookie(&csrf.cookie) {
-            Some(value) => builder.header(&csrf.header, &value),
-            None => builder,
-        },
+fn mark(options: &Options, probe: Probe, headers: &JsValue) {
+    if probe == Probe::Verify {
         // A server can leave verifications out of its idle timeout.
-        (_, Probe::Verify) => builder.header("X-Background", "1"),
-        _ => builder,
+        set_text(headers, "X-Background", "1");
+    } else if let Some((header, read)) = &options.csrf
+        && let Some(value) = js::apply(read, &JsValue::NULL, &[])
+    {
+        set(headers, header, &value);
     }
 }
 
-fn is_same_origin(options: &Options) -> bool {
-    let origin = web_sys::window().and_then(|window| text(&window, "origin"));
-    origin.as_deref() == Some(&options.origin)
-}
-
-fn cookie(name: &str) -> Option<String> {
-    let document = web_sys::window()?.document()?;
-    let cookies = text(&document, "cookie")?;
-    let mut pairs = cookies.split(';').filter_map(|pair| pair.trim_start().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
-}
-
-async fn read(
-    options: &Options,
-    probe: Probe,
-    response: Response,
-) -> Option<(core::Response, JsValue)> {
-    // The app's `classify` is shown the page's own response.
-    let raw = web_sys::Response::from(response);
-    let response = Response::from(Clone::clone(&raw));
-    let headers = response.headers();
-    let content_type = headers.get("content-type").unwrap_or_default();
-    let opaque = matches!(response.type_(), ResponseType::Opaqueredirect | ResponseType::Opaque);
-    // The core bounds how long this may take; a body that broke off is no answer.
-    let content = response.text().await.ok()?;
-    let (body, value) = recognize(&content_type, &content);
-    let classified = match (&options.classify, probe) {
-        (Some(classify), Probe::Verify) => {
-            let said = classify.call2(&JsValue::NULL, &raw, &value).ok();
-            match said.and_then(|said| said.as_string()).as_deref() {
-                Some("valid") => Some(Classified::Valid),
-                Some("rejected") => Some(Classified::Rejected),
-                _ => None,
-            }
-        }
-        _ => None,
+fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> Ended {
+    let headers = get(response, "headers");
+    let header = |name: &str| {
+        js::call(&headers, "get", &[&JsValue::from_str(name)]).and_then(|value| value.as_string())
     };
-    let label = |key: &str| Label::new(&text(&value, key)?);
-    let facts = core::Response {
-        status: response.status(),
-        redirected: opaque || response.redirected(),
-        body,
-        challenge: headers
-            .get("www-authenticate")
-            .map_or(Challenge::Unreadable, |value| Challenge::read(&value)),
-        retry_after: headers
-            .get("retry-after")
-            .and_then(|value| retry_after(&value, headers.get("date").as_deref())),
+    let (kind, body) = recognize(&header("content-type").unwrap_or_default(), content);
+    // "opaque" and "opaqueredirect": responses that a page may not look into.
+    let opaque = text(response, "type").is_some_and(|kind| kind.starts_with('o'));
+    let mut classified = None;
+    if probe == Probe::Verify
+        && let Some(classify) = &options.classify
+    {
+        let said = js::apply(classify, &JsValue::NULL, &[response, &body]);
+        classified = match said.and_then(|said| said.as_string()).as_deref() {
+            Some("valid") => Some(Classified::Valid),
+            Some("rejected") => Some(Classified::Rejected),
+            _ => None,
+        };
+    }
+    let challenge = header("www-authenticate");
+    let facts = Response {
+        status: number(response, "status").unwrap_or(0) as u16,
+        redirected: opaque || is_true(response, "redirected"),
+        body: kind,
+        challenge: challenge.map_or(Challenge::Unreadable, |value| Challenge::read(&value)),
+        retry_after: header("retry-after")
+            .and_then(|value| retry_after(&value, header("date").as_deref())),
         server: ServerFacts {
-            instance: label("instance"),
-            boot: label("boot"),
-            now: moment(&value, "now"),
+            instance: record::label(&body, "instance"),
+            boot: record::label(&body, "boot"),
+            now: record::moment(&body, "now"),
         },
         classified,
     };
-    Some((facts, value))
+    Ended { outcome: Outcome::Response(facts), body }
 }
 
 fn recognize(content_type: &str, content: &str) -> (Body, JsValue) {
@@ -185,18 +185,10 @@ fn mentions(content_type: &str, word: &[u8]) -> bool {
 /// RFC 9110 section 10.2.3: seconds, or a date, which is read against the date of the same
 /// response: the local clock may be hours off.
 fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
-    if let Ok(secs) = value.trim().parse::<u32>() {
+    if let Ok(secs) = value.trim_ascii().parse::<u32>() {
         return Some(Duration::from_secs(secs.into()));
     }
     let until = clock::parse_date(value)?;
     let from = date.and_then(clock::parse_date).unwrap_or_else(clock::wall);
     Some(Duration::from_millis(until.0.saturating_sub(from.0)))
-}
-
-/// What a function of the app returned, at once or with a promise.
-async fn settled(value: JsValue) -> Option<JsValue> {
-    if value.has_type::<Promise>() {
-        return JsFuture::from(value.unchecked_into::<Promise>()).await.ok();
-    }
-    Some(value)
 }

@@ -1,46 +1,48 @@
 //! What the page sees: plain objects made of the core's data.
 
-use js_sys::{Array, Object};
-use session_keeper_core::{Entry, Instant, Level, Notice, SignOut, Value};
+use js_sys::Array;
+use session_keeper_core::{Entry, Instant, Label, Notice, SignOut, Teller};
 use wasm_bindgen::JsValue;
 
-use crate::driver::Keeper;
-use crate::js::{set, set_flag, set_moment, set_number, set_text};
+use crate::driver::Driver;
+use crate::js::{self, set, set_flag, set_moment, set_number, set_text};
 use crate::record;
 
 /// `{ session, server, signedIn, … }`; what is not known is left out.
-pub(crate) fn snapshot(keeper: &Keeper) -> Object {
-    let now = keeper.snapshot();
-    let object = Object::new();
-    set_text(&object, "session", now.session.name());
-    set_text(&object, "server", now.server.name());
-    if let Some(signed_in) = now.signed_in() {
-        set_flag(&object, "signedIn", signed_in);
-    }
-    set(&object, "user", &keeper.user());
-    set_moment(&object, "expiresAt", now.expires_at);
-    set_moment(&object, "lastVerifiedAt", now.last_verified_at);
-    set_moment(&object, "lastAwakeAt", now.last_awake_at);
-    if let Some(end) = keeper.last_sign_out() {
-        set(&object, "signOut", &sign_out(&end));
-    }
+pub(crate) fn snapshot(driver: &Driver) -> JsValue {
+    let object = js::object();
+    driver.look(|core| {
+        let now = core.snapshot();
+        set_text(&object, "session", now.session.name());
+        set_text(&object, "server", now.server.name());
+        if let Some(signed_in) = now.signed_in() {
+            set_flag(&object, "signedIn", signed_in);
+        }
+        set(&object, "user", &driver.user());
+        set_moment(&object, "expiresAt", now.expires_at);
+        set_moment(&object, "lastVerifiedAt", now.last_verified_at);
+        set_moment(&object, "lastAwakeAt", now.last_awake_at);
+        if let Some(end) = core.sign_out() {
+            set(&object, "signOut", &sign_out(end));
+        }
+    });
     object
 }
 
-fn sign_out(end: &SignOut) -> Object {
-    let object = Object::new();
+fn sign_out(end: &SignOut) -> JsValue {
+    let object = js::object();
     set_text(&object, "reason", end.reason.name());
     set_moment(&object, "at", Some(end.at));
     set_flag(&object, "elsewhere", end.elsewhere);
-    let evidence = Object::new();
+    let evidence = js::object();
     record::write_evidence(&evidence, end);
     set(&object, "evidence", &evidence);
     object
 }
 
 /// The name of the news and what it carries.
-pub(crate) fn notice(notice: &Notice) -> (&'static str, Object) {
-    let object = Object::new();
+pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
+    let object = js::object();
     let name = match notice {
         Notice::Changed => "change",
         Notice::Settled => "settled",
@@ -63,9 +65,9 @@ pub(crate) fn notice(notice: &Notice) -> (&'static str, Object) {
     (name, object)
 }
 
-pub(crate) fn history(keeper: &Keeper) -> Array {
+pub(crate) fn history(driver: &Driver) -> Array {
     let list = Array::new();
-    keeper.look(|core| {
+    driver.look(|core| {
         for logged in core.history() {
             list.push(&entry(logged));
         }
@@ -73,30 +75,44 @@ pub(crate) fn history(keeper: &Keeper) -> Array {
     list
 }
 
-fn entry(entry: &Entry) -> Object {
-    let object = Object::new();
+/// `{ at, n: [place, …], instance, boot }`: `n` holds the event's place and its details as
+/// numbers, which `js/src/events.json` names.
+fn entry(entry: &Entry) -> JsValue {
+    let object = js::object();
     set_moment(&object, "at", Some(entry.at));
-    set_text(&object, "code", entry.event.code());
-    let level = match entry.event.level() {
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    };
-    set_text(&object, "level", level);
-    entry.event.tell(&mut |(name, value)| match value {
-        Value::Word(word) => set_text(&object, name, word),
-        Value::Number(number) => set_number(&object, name, number as f64),
-        Value::Flag(flag) => set_flag(&object, name, flag),
-    });
-    object
+    let numbers = Array::new();
+    numbers.push(&entry.event.place().into());
+    let mut details = Details { object, numbers };
+    entry.event.tell(&mut details);
+    set(&details.object, "n", &details.numbers);
+    details.object
+}
+
+struct Details {
+    object: JsValue,
+    numbers: Array,
+}
+
+impl Teller for Details {
+    #[inline(never)]
+    fn number(&mut self, _: &'static str, number: u64) {
+        self.numbers.push(&JsValue::from_f64(number as f64));
+    }
+
+    fn word(&mut self, name: &'static str, place: u8, _: &'static str) {
+        self.number(name, place.into());
+    }
+
+    fn label(&mut self, name: &'static str, label: &Label) {
+        record::set_label(&self.object, name, Some(label));
+    }
 }
 
 /// What the debug view adds to the snapshot: milliseconds, which the face turns into its words.
-pub(crate) fn debug(keeper: &Keeper) -> Object {
-    let object = Object::new();
-    keeper.look(|core| {
-        let mut wait = |key: &str, at: Option<Instant>| {
+pub(crate) fn debug(driver: &Driver) -> JsValue {
+    let object = js::object();
+    driver.look(|core| {
+        let wait = |key: &str, at: Option<Instant>| {
             if let Some(at) = at {
                 set_number(&object, key, at.since(core.now()).as_millis() as f64);
             }
@@ -104,19 +120,17 @@ pub(crate) fn debug(keeper: &Keeper) -> Object {
         wait("nextPing", core.next_ping());
         wait("nextVerification", core.next_round());
         set_flag(&object, "runOut", core.has_run_out());
-        if let Some(boot) = core.boot() {
-            set_text(&object, "boot", boot.as_str());
-        }
+        record::set_label(&object, "boot", core.boot());
         let instances = Array::new();
         for instance in core.instances() {
-            instances.push(&JsValue::from_str(instance.as_str()));
+            instances.push(&record::text_of(instance));
         }
         set(&object, "instances", &instances);
         if let Some(generation) = core.generation() {
             set_text(&object, "tokenId", &record::token_id(generation.token_id));
         }
     });
-    set_text(&object, "storage", keeper.storage_name());
-    set_moment(&object, "savedAt", keeper.saved_at());
+    set_text(&object, "storage", driver.storage_name());
+    set(&object, "savedAt", &js::get(&driver.token(), "saved_at"));
     object
 }

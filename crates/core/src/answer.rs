@@ -19,7 +19,7 @@ pub enum Probe {
 }
 
 /// How a request ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A response, its body read to the end.
     Response(Response),
@@ -28,7 +28,7 @@ pub enum Outcome {
 }
 
 /// The facts of one response. The default is an empty 200.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status; 0 for a response that a page may not look into.
     pub status: u16,
@@ -76,7 +76,7 @@ pub enum Body {
 }
 
 /// What a body tells of the server that sent it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerFacts {
     /// One worker or machine.
     pub instance: Option<Label>,
@@ -154,8 +154,7 @@ pub(crate) fn read(probe: Probe, outcome: &Outcome) -> Reading {
         Outcome::Response(response) => match probe {
             Probe::Health => (read_health(response), Verdict::Inconclusive),
             Probe::Verify => read_verify(response),
-            // A sign-out is heard by whoever answers at all; it proves nothing about the server.
-            Probe::SignOut => (Sign::Nothing, common(response).1),
+            Probe::SignOut => (Sign::Nothing, read_sign_out(response)),
         },
     };
     Reading { sign, verdict }
@@ -172,6 +171,14 @@ fn read_health(response: &Response) -> Sign {
         429 => Sign::Awake,
         407 | 511 | 540 => Sign::Unreachable,
         _ => Sign::Waking,
+    }
+}
+
+/// A sign-out is heard by whoever answers at all, unless it says that it could not listen.
+const fn read_sign_out(response: &Response) -> Verdict {
+    match response.status {
+        429 | 500..=599 => Verdict::NoAnswer,
+        _ => common(response).1,
     }
 }
 

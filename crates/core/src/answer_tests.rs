@@ -36,7 +36,7 @@ fn a_2xx_without_proof_and_a_redirect_are_a_server_that_wakes() {
     assert_eq!(health(answer(0, Empty)), Sign::Waking);
     for status in [0, 200, 302, 401] {
         let redirected = Response { redirected: true, ..answer(status, Object) };
-        assert_eq!(verify(redirected.clone()), (Sign::Waking, Verdict::Unproven));
+        assert_eq!(verify(redirected), (Sign::Waking, Verdict::Unproven));
         assert_eq!(health(redirected), Sign::Waking);
     }
 }

@@ -18,10 +18,11 @@ const APART: Duration = Duration::from_secs(6);
 /// After a wake-up or a restart a store or a key may not be ready: the last refusal must come at
 /// least this long after the server was proven awake.
 const WARM: Duration = Duration::from_secs(10);
-/// At this age a suspicion ends the session whatever is still open (G2).
-const LIMIT: Duration = Duration::from_secs(60);
-/// The same for a backend that was caught disagreeing with itself.
-const LIMIT_DISAGREEING: Duration = Duration::from_secs(120);
+/// At this age a suspicion ends the session whatever is still open: one burst earlier than the
+/// 60 s of G2, which must have room for the burst that is refused.
+const LIMIT: Duration = Duration::from_secs(54);
+/// The same for a backend that was caught disagreeing with itself: 120 s.
+const LIMIT_DISAGREEING: Duration = Duration::from_secs(114);
 /// How long checks that lead to nothing go on every 6 s; then one each 30 s is enough.
 const BRISK_FOR: Duration = Duration::from_secs(120);
 /// The pace after that.
@@ -65,9 +66,16 @@ pub(crate) enum Mood {
 
 #[derive(Debug)]
 pub(crate) struct Suspicion {
+    /// The first refusal: what was asked later can refute it.
     since: Instant,
+    /// The time limit counts from here: a night asleep or a dead server is no time in which the
+    /// token was refused.
+    answering_since: Instant,
     last_burst: Instant,
+    /// A floor that the server asked for.
     not_before: Instant,
+    /// The page could not run until then, or must not yet.
+    rests_until: Instant,
     refusals: Vec<Refusal>,
     counted: u32,
     span: Option<Span>,
@@ -97,8 +105,10 @@ impl Suspicion {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             since: now,
+            answering_since: now,
             last_burst: now,
             not_before: now,
+            rests_until: now,
             refusals: Vec::new(),
             counted: 0,
             span: None,
@@ -122,9 +132,8 @@ impl Suspicion {
 
     /// The health path proved the server awake by an answer to a question asked at `asked`.
     pub(crate) fn health_proven(&mut self, asked: Instant) {
-        let (proven, waiting) = self.waiting.drain(..).partition(|(came, _)| *came <= asked);
-        self.waiting = waiting;
-        for (came, refusal) in proven {
+        while let Some(at) = self.waiting.iter().position(|(came, _)| *came <= asked) {
+            let (came, refusal) = self.waiting.remove(at);
             self.count(came, refusal);
         }
     }
@@ -146,7 +155,7 @@ impl Suspicion {
             let known = self.by_instance.iter_mut().find(|(name, _)| name == instance);
             match known {
                 Some((_, span)) => span.last = at,
-                None => self.by_instance.push((instance.clone(), Span::stretch(None, at))),
+                None => self.by_instance.push((*instance, Span::stretch(None, at))),
             }
         }
         if self.refusals.len() == KEPT {
@@ -166,10 +175,13 @@ impl Suspicion {
             if setting.token == Token::RunOut {
                 return Some(Rule::Expired);
             }
-            if !self.all_named() && setting.backend == Backend::Agreeing {
+            // One refusal without a name among others must not stand in for an instance that
+            // was never asked.
+            let named = !self.by_instance.is_empty();
+            if !named && setting.backend == Backend::Agreeing {
                 return Some(Rule::Repeated);
             }
-            if self.all_named() && self.all_instances(setting) {
+            if named && self.all_instances(setting) {
                 return Some(Rule::Instances);
             }
         }
@@ -177,11 +189,7 @@ impl Suspicion {
             Backend::Agreeing => LIMIT,
             Backend::Disagreeing => LIMIT_DISAGREEING,
         };
-        (span.last.since(self.since) >= limit).then_some(Rule::Limit)
-    }
-
-    fn all_named(&self) -> bool {
-        self.refusals.iter().all(|refusal| refusal.instance.is_some())
+        (span.last.since(self.answering_since) >= limit).then_some(Rule::Limit)
     }
 
     fn all_instances(&self, setting: Setting<'_>) -> bool {
@@ -192,12 +200,13 @@ impl Suspicion {
     }
 
     /// When to ask again.
-    pub(crate) fn next_burst(&self, now: Instant, woken: Option<Instant>, server: Mood) -> Instant {
-        let brisk = server == Mood::Well && now.since(self.since) < BRISK_FOR;
+    pub(crate) fn next_burst(&self, woken: Option<Instant>, server: Mood) -> Instant {
+        // By the burst before, not by the clock: the answer must not change while it is waited for.
+        let brisk = server == Mood::Well && self.last_burst.since(self.answering_since) < BRISK_FOR;
         let next = self.last_burst.plus(if brisk { APART } else { CALM });
         // A second burst before the server is warm could not settle anything.
         let warm = woken.filter(|_| self.counted == 1).map_or(next, |woken| woken.plus(WARM));
-        next.max(warm).max(self.not_before)
+        next.max(warm).max(self.not_before).max(self.rests_until)
     }
 
     /// How many requests the burst at hand may hold: with the health probe that a weak refusal
@@ -213,14 +222,26 @@ impl Suspicion {
         self.not_before = self.not_before.max(at);
     }
 
+    /// The page could not run: nothing is asked before `at`, and the limit counts from there.
+    pub(crate) fn interrupted(&mut self, at: Instant) {
+        self.rests_until = at;
+        self.answering_since = at;
+    }
+
     /// The server is back after a bad spell: the bursts before it are long past.
     pub(crate) fn hurry(&mut self) {
         self.last_burst = Instant::default();
     }
 
+    /// The first good answer after a bad spell: the limit counts from there.
+    pub(crate) fn answered_again(&mut self, now: Instant) {
+        self.answering_since = now;
+    }
+
     /// The server started anew: what its predecessor said is about another process.
     pub(crate) fn start_over(&mut self, now: Instant) {
-        *self = Self { last_burst: Instant::default(), ..Self::new(now) };
+        let since = self.since;
+        *self = Self { since, last_burst: Instant::default(), ..Self::new(now) };
     }
 
     /// Whether an answer to a question asked at `asked` can refute: one that was asked before the

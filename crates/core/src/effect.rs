@@ -52,6 +52,11 @@ pub enum Effect {
         /// The server has not been told yet.
         undelivered: bool,
     },
+    /// The body of this answer describes the user.
+    TakeUser {
+        /// The verification's request.
+        request: RequestId,
+    },
     /// Forget the token of a generation that ended.
     Forget {
         /// Which one.

@@ -3,7 +3,7 @@
 //!
 //! An entry is data. Its sentence is made outside, from the code and the fields.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::answer::{Grade, Probe};
 use crate::input::PageEvent;
@@ -27,7 +27,7 @@ pub enum Level {
 }
 
 /// One entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// When, by the wall clock.
     pub at: UnixMillis,
@@ -36,7 +36,7 @@ pub struct Entry {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is its code, and the fields are named where they are told")]
 pub enum Event {
     Started,
@@ -54,11 +54,11 @@ pub enum Event {
     GivenUp { probe: Probe, request: RequestId },
     Periodic,
     Retry { attempt: u8, of: u8, wait: Duration },
-    Kept { why: &'static str, status: Option<u16> },
+    Kept { why: Why, status: Option<u16> },
     Verified { facts: Origin },
     Suspect { status: u16 },
     Refused { grade: Grade, status: u16, facts: Origin },
-    RefusalVoid { why: &'static str },
+    RefusalVoid { why: Why },
     Refuted { refusals: u32 },
     SignedOut { reason: SignOutReason, rule: Option<Rule>, elsewhere: bool },
     SignOutTold,
@@ -71,7 +71,7 @@ pub enum Event {
 }
 
 /// Who answered, where the backend names itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// Which instance.
     pub instance: Option<Label>,
@@ -79,152 +79,171 @@ pub struct Origin {
     pub boot: Option<Label>,
 }
 
-/// One detail of an entry.
-pub type Field<'a> = (&'static str, Value<'a>);
-
-/// The value of a detail.
+/// Why a session was kept, or a refusal did not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
-    /// A word.
-    Word(&'a str),
-    /// A count, or milliseconds where the name says so.
-    Number(u64),
-    /// Yes or no.
-    Flag(bool),
+#[allow(missing_docs, reason = "each is its name")]
+pub enum Why {
+    Hint,
+    Network,
+    NoAnswer,
+    NotOurs,
+    Forbidden,
+    WrongPath,
+    NoVerdict,
+    AskedBefore,
+    NewerSession,
+    ServerNotAwake,
 }
 
+/// Takes the details of an entry, one at a time. A word comes with its place among its kind, so
+/// that the npm package carries the words once, in its face.
+pub trait Teller {
+    /// A count, or milliseconds where the name says so; yes and no are 1 and 0.
+    fn number(&mut self, name: &'static str, number: u64);
+    /// One of a fixed set of words.
+    fn word(&mut self, name: &'static str, place: u8, word: &'static str);
+    /// A name that the server gave itself.
+    fn label(&mut self, name: &'static str, label: &Label);
+}
+
+/// Code and level of each event, in the order of [`Event::place`].
+const SHAPES: [(&str, Level); 29] = [
+    ("started", Level::Info),
+    ("stopped", Level::Info),
+    ("keep-alive", Level::Info),
+    ("restored", Level::Info),
+    ("no-record", Level::Info),
+    ("record-corrupt", Level::Warn),
+    ("record-foreign", Level::Warn),
+    ("store-failed", Level::Warn),
+    ("signed-in", Level::Info),
+    ("answered", Level::Debug),
+    ("unanswered", Level::Debug),
+    ("held", Level::Info),
+    ("given-up", Level::Info),
+    ("periodic", Level::Info),
+    ("retry", Level::Info),
+    ("kept", Level::Info),
+    ("verified", Level::Info),
+    ("suspect", Level::Info),
+    ("refused", Level::Info),
+    ("refusal-void", Level::Info),
+    ("refuted", Level::Warn),
+    ("signed-out", Level::Info),
+    ("sign-out-told", Level::Info),
+    ("server", Level::Info),
+    ("rebooted", Level::Info),
+    ("slept", Level::Info),
+    ("page", Level::Debug),
+    ("wrong-path", Level::Error),
+    ("misconfigured", Level::Error),
+];
+
 impl Event {
+    /// Its place among the events: the number by which the npm package's face knows it.
+    #[must_use]
+    pub const fn place(&self) -> u8 {
+        match self {
+            Self::Started => 0,
+            Self::Stopped => 1,
+            Self::KeepAlive { .. } => 2,
+            Self::Restored => 3,
+            Self::NoRecord => 4,
+            Self::RecordCorrupt => 5,
+            Self::RecordForeign => 6,
+            Self::StoreFailed => 7,
+            Self::SignedIn => 8,
+            Self::Answered { .. } => 9,
+            Self::Unanswered { .. } => 10,
+            Self::Held { .. } => 11,
+            Self::GivenUp { .. } => 12,
+            Self::Periodic => 13,
+            Self::Retry { .. } => 14,
+            Self::Kept { .. } => 15,
+            Self::Verified { .. } => 16,
+            Self::Suspect { .. } => 17,
+            Self::Refused { .. } => 18,
+            Self::RefusalVoid { .. } => 19,
+            Self::Refuted { .. } => 20,
+            Self::SignedOut { .. } => 21,
+            Self::SignOutTold => 22,
+            Self::Server { .. } => 23,
+            Self::Rebooted { .. } => 24,
+            Self::Slept { .. } => 25,
+            Self::Page(_) => 26,
+            Self::WrongPath { .. } => 27,
+            Self::Misconfigured { .. } => 28,
+        }
+    }
+
     /// The kebab-case code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Stopped => "stopped",
-            Self::KeepAlive { .. } => "keep-alive",
-            Self::Restored => "restored",
-            Self::NoRecord => "no-record",
-            Self::RecordCorrupt => "record-corrupt",
-            Self::RecordForeign => "record-foreign",
-            Self::StoreFailed => "store-failed",
-            Self::SignedIn => "signed-in",
-            Self::Answered { .. } => "answered",
-            Self::Unanswered { .. } => "unanswered",
-            Self::Held { .. } => "held",
-            Self::GivenUp { .. } => "given-up",
-            Self::Periodic => "periodic",
-            Self::Retry { .. } => "retry",
-            Self::Kept { .. } => "kept",
-            Self::Verified { .. } => "verified",
-            Self::Suspect { .. } => "suspect",
-            Self::Refused { .. } => "refused",
-            Self::RefusalVoid { .. } => "refusal-void",
-            Self::Refuted { .. } => "refuted",
-            Self::SignedOut { .. } => "signed-out",
-            Self::SignOutTold => "sign-out-told",
-            Self::Server { .. } => "server",
-            Self::Rebooted { .. } => "rebooted",
-            Self::Slept { .. } => "slept",
-            Self::Page(_) => "page",
-            Self::WrongPath { .. } => "wrong-path",
-            Self::Misconfigured { .. } => "misconfigured",
-        }
+        SHAPES[self.place() as usize].0
     }
 
     /// How loud it is.
     #[must_use]
     pub const fn level(&self) -> Level {
-        match self {
-            Self::Answered { .. } | Self::Unanswered { .. } | Self::Page(_) => Level::Debug,
-            Self::RecordCorrupt
-            | Self::RecordForeign
-            | Self::StoreFailed
-            | Self::Refuted { .. }
-            | Self::SignedOut { rule: Some(_), .. } => Level::Warn,
-            Self::WrongPath { .. } | Self::Misconfigured { .. } => Level::Error,
-            Self::Started
-            | Self::Stopped
-            | Self::KeepAlive { .. }
-            | Self::Restored
-            | Self::NoRecord
-            | Self::SignedIn
-            | Self::Held { .. }
-            | Self::GivenUp { .. }
-            | Self::Periodic
-            | Self::Retry { .. }
-            | Self::Kept { .. }
-            | Self::Verified { .. }
-            | Self::Suspect { .. }
-            | Self::Refused { .. }
-            | Self::RefusalVoid { .. }
-            | Self::SignedOut { rule: None, .. }
-            | Self::SignOutTold
-            | Self::Server { .. }
-            | Self::Rebooted { .. }
-            | Self::Slept { .. } => Level::Info,
-        }
+        SHAPES[self.place() as usize].1
     }
 
-    /// Tells each detail, by name.
-    pub fn tell<'a>(&'a self, field: &mut dyn FnMut(Field<'a>)) {
-        use Value::{Flag, Number, Word};
-        let ms = |length: &Duration| Number(length.as_millis());
+    /// Tells each detail.
+    pub fn tell(&self, teller: &mut impl Teller) {
         match self {
-            Self::KeepAlive { every } => field(("ms", ms(every))),
+            Self::KeepAlive { every } => teller.number("ms", every.as_millis()),
             Self::Held { probe, request } | Self::GivenUp { probe, request } => {
-                field(("probe", Word(probe.name())));
-                field(("request", Number(request.0.into())));
+                tell_request(teller, *probe, *request);
             }
             Self::Answered { probe, request, status, took, facts } => {
-                field(("probe", Word(probe.name())));
-                field(("request", Number(request.0.into())));
-                field(("status", Number((*status).into())));
-                field(("ms", ms(took)));
-                facts.tell(field);
+                tell_request(teller, *probe, *request);
+                teller.number("ms", took.as_millis());
+                teller.number("status", (*status).into());
+                facts.tell(teller);
             }
             Self::Unanswered { probe, request, took } => {
-                field(("probe", Word(probe.name())));
-                field(("request", Number(request.0.into())));
-                field(("ms", ms(took)));
+                tell_request(teller, *probe, *request);
+                teller.number("ms", took.as_millis());
             }
             Self::Retry { attempt, of, wait } => {
-                field(("attempt", Number((*attempt).into())));
-                field(("of", Number((*of).into())));
-                field(("ms", ms(wait)));
+                teller.number("attempt", (*attempt).into());
+                teller.number("of", (*of).into());
+                teller.number("ms", wait.as_millis());
             }
             Self::Kept { why, status } => {
-                field(("why", Word(why)));
+                teller.word("why", *why as u8, why.name());
                 if let Some(status) = status {
-                    field(("status", Number((*status).into())));
+                    teller.number("status", (*status).into());
                 }
             }
-            Self::Verified { facts } => facts.tell(field),
+            Self::Verified { facts } => facts.tell(teller),
             Self::Suspect { status } | Self::WrongPath { status } => {
-                field(("status", Number((*status).into())));
+                teller.number("status", (*status).into());
             }
             Self::Refused { grade, status, facts } => {
-                field(("grade", Word(grade.name())));
-                field(("status", Number((*status).into())));
-                facts.tell(field);
+                teller.word("grade", *grade as u8, grade.name());
+                teller.number("status", (*status).into());
+                facts.tell(teller);
             }
-            Self::RefusalVoid { why } => field(("why", Word(why))),
-            Self::Refuted { refusals } => field(("refusals", Number((*refusals).into()))),
+            Self::RefusalVoid { why } => teller.word("why", *why as u8, why.name()),
+            Self::Refuted { refusals } => teller.number("refusals", (*refusals).into()),
             Self::SignedOut { reason, rule, elsewhere } => {
-                field(("reason", Word(reason.name())));
+                teller.word("reason", *reason as u8, reason.name());
+                teller.number("elsewhere", (*elsewhere).into());
                 if let Some(rule) = rule {
-                    field(("rule", Word(rule.name())));
+                    teller.word("rule", *rule as u8, rule.name());
                 }
-                field(("elsewhere", Flag(*elsewhere)));
             }
             Self::Server { state, before } => {
-                field(("state", Word(state.name())));
-                field(("before", Word(before.name())));
+                teller.word("state", *state as u8, state.name());
+                teller.word("before", *before as u8, before.name());
             }
-            Self::Rebooted { boot } => field(("boot", Word(boot.as_str()))),
-            Self::Slept { for_ } => field(("ms", ms(for_))),
-            Self::Page(event) => field(("event", Word(event.name()))),
+            Self::Rebooted { boot } => teller.label("boot", boot),
+            Self::Slept { for_ } => teller.number("ms", for_.as_millis()),
+            Self::Page(event) => teller.word("event", *event as u8, event.name()),
             Self::Misconfigured { probe, status } => {
-                field(("probe", Word(probe.name())));
-                field(("status", Number((*status).into())));
+                teller.word("probe", *probe as u8, probe.name());
+                teller.number("status", (*status).into());
             }
             Self::Started
             | Self::Stopped
@@ -240,13 +259,51 @@ impl Event {
     }
 }
 
+fn tell_request(teller: &mut impl Teller, probe: Probe, request: RequestId) {
+    teller.word("probe", probe as u8, probe.name());
+    teller.number("request", request.0.into());
+}
+
 impl Origin {
-    fn tell<'a>(&'a self, field: &mut dyn FnMut(Field<'a>)) {
+    fn tell(&self, teller: &mut impl Teller) {
         if let Some(instance) = &self.instance {
-            field(("instance", Value::Word(instance.as_str())));
+            teller.label("instance", instance);
         }
         if let Some(boot) = &self.boot {
-            field(("boot", Value::Word(boot.as_str())));
+            teller.label("boot", boot);
+        }
+    }
+}
+
+impl Why {
+    /// Every one, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Hint,
+        Self::Network,
+        Self::NoAnswer,
+        Self::NotOurs,
+        Self::Forbidden,
+        Self::WrongPath,
+        Self::NoVerdict,
+        Self::AskedBefore,
+        Self::NewerSession,
+        Self::ServerNotAwake,
+    ];
+
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hint => "hint",
+            Self::Network => "network",
+            Self::NoAnswer => "no-answer",
+            Self::NotOurs => "not-ours",
+            Self::Forbidden => "forbidden",
+            Self::WrongPath => "wrong-path",
+            Self::NoVerdict => "no-verdict",
+            Self::AskedBefore => "asked-before",
+            Self::NewerSession => "newer-session",
+            Self::ServerNotAwake => "server-not-awake",
         }
     }
 }
@@ -275,6 +332,17 @@ impl Probe {
 }
 
 impl PageEvent {
+    /// Every one, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Visible,
+        Self::Hidden,
+        Self::Online,
+        Self::Offline,
+        Self::Away,
+        Self::Back,
+        Self::Touched,
+    ];
+
     /// The word on the public face.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -293,15 +361,28 @@ impl PageEvent {
 impl core::fmt::Display for Entry {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}", self.event.code())?;
-        let mut result = Ok(());
-        self.event.tell(&mut |(name, value)| {
-            result = result.and_then(|()| match value {
-                Value::Word(word) => write!(f, " {name}={word}"),
-                Value::Number(number) => write!(f, " {name}={number}"),
-                Value::Flag(flag) => write!(f, " {name}={flag}"),
-            });
-        });
-        result
+        let mut line = Line { f, result: Ok(()) };
+        self.event.tell(&mut line);
+        line.result
+    }
+}
+
+struct Line<'a, 'b> {
+    f: &'a mut core::fmt::Formatter<'b>,
+    result: core::fmt::Result,
+}
+
+impl Teller for Line<'_, '_> {
+    fn number(&mut self, name: &'static str, number: u64) {
+        self.result = self.result.and_then(|()| write!(self.f, " {name}={number}"));
+    }
+
+    fn word(&mut self, name: &'static str, _: u8, word: &'static str) {
+        self.result = self.result.and_then(|()| write!(self.f, " {name}={word}"));
+    }
+
+    fn label(&mut self, name: &'static str, label: &Label) {
+        self.result = self.result.and_then(|()| write!(self.f, " {name}={}", label.as_str()));
     }
 }
 
@@ -309,7 +390,7 @@ impl core::fmt::Display for Entry {
 /// be megabytes; 200 show the last hour of a quiet day and the whole of a sign-out.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    entries: VecDeque<Entry>,
+    entries: Vec<Entry>,
 }
 
 impl History {
@@ -317,12 +398,16 @@ impl History {
 
     pub(crate) fn add(&mut self, entry: Entry) {
         if self.entries.len() == Self::MOST {
-            self.entries.pop_front();
+            self.entries.remove(0);
         }
-        self.entries.push_back(entry);
+        self.entries.push(entry);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 }
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

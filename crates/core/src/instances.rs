@@ -46,7 +46,7 @@ impl Instances {
         if let Some(instance) = &server.instance {
             self.seen.retain(|seen| seen.instance != *instance || seen.boot != server.boot);
             if self.seen.len() < MOST {
-                let (instance, boot) = (instance.clone(), server.boot.clone());
+                let (instance, boot) = (*instance, server.boot);
                 self.seen.push(Seen { instance, boot, at: now });
             }
         }
@@ -55,7 +55,7 @@ impl Instances {
 
     fn see_boot(&mut self, boot: Option<&Label>) -> Boot {
         let Some(boot) = boot else { return Boot::Known };
-        self.latest_boot = Some(boot.clone());
+        self.latest_boot = Some(*boot);
         if self.boots.contains(boot) {
             return Boot::Known;
         }
@@ -63,7 +63,7 @@ impl Instances {
         if self.boots.len() == MOST {
             self.boots.remove(0);
         }
-        self.boots.push(boot.clone());
+        self.boots.push(*boot);
         self.seen.retain(|seen| seen.boot.as_ref() == Some(boot));
         if first { Boot::First } else { Boot::Changed }
     }

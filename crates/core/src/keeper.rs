@@ -163,16 +163,21 @@ impl Keeper {
         if self.life != Life::Running || self.page.presence == Presence::Away {
             return None;
         }
-        let candidates = [
-            (self.reading, Timer::Reading),
-            (self.requests.next_deadline(), Timer::Request),
-            (self.next_ping(), Timer::Ping),
-            (self.next_round(), Timer::Verification),
-            (self.next_burst(), Timer::Confirmation),
-            (self.next_delivery(), Timer::SignOut),
-        ];
-        let due = candidates.into_iter().filter_map(|(at, timer)| Some((at?, timer)));
-        due.min_by_key(|(at, _)| *at)
+        let mut first = None;
+        let mut consider = |at: Option<Instant>, timer| {
+            if let Some(at) = at
+                && first.is_none_or(|(first, _)| at < first)
+            {
+                first = Some((at, timer));
+            }
+        };
+        consider(self.reading, Timer::Reading);
+        consider(self.requests.next_deadline(), Timer::Request);
+        consider(self.next_ping(), Timer::Ping);
+        consider(self.next_round(), Timer::Verification);
+        consider(self.next_burst(), Timer::Confirmation);
+        consider(self.next_delivery(), Timer::SignOut);
+        first
     }
 
     /// What is known now.
@@ -229,7 +234,7 @@ impl Keeper {
     #[must_use]
     pub fn has_run_out(&self) -> bool {
         let expires_at = self.live().and_then(|live| live.expires_at);
-        expires_at.is_some_and(|at| at <= self.clock.server_wall())
+        expires_at.zip(self.clock.server_wall()).is_some_and(|(at, now)| at <= now)
     }
 
     /// The present moment on the keeper's line.
@@ -298,7 +303,8 @@ impl Keeper {
             PageEvent::Online => self.put_off(),
             // Ask once, so that the network error which makes it "offline" comes soon.
             PageEvent::Offline => self.ping.due = Some(now),
-            PageEvent::Visible | PageEvent::Hidden => {}
+            PageEvent::Visible => self.look_again(),
+            PageEvent::Hidden => {}
         }
         self.log(out, Event::Page(event));
     }
@@ -325,10 +331,11 @@ impl Keeper {
     /// Spreads what comes next over the first seconds after `online`, a wake or a resume.
     fn put_off(&mut self) {
         let at = self.now().plus(self.page.settle(&mut self.rng));
+        self.page.rests_until = at;
         self.ping.due = Some(at);
         self.round.at(at);
         if let Some(suspicion) = self.suspicion() {
-            suspicion.wait_until(at);
+            suspicion.interrupted(at);
         }
     }
 
@@ -366,7 +373,7 @@ impl Keeper {
 
     fn log(&mut self, out: &mut Vec<Effect>, event: Event) {
         let entry = Entry { at: self.clock.wall(), event };
-        self.history.add(entry.clone());
+        self.history.add(entry);
         out.push(Effect::Notify(Notice::Logged(entry)));
     }
 

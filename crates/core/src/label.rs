@@ -1,12 +1,17 @@
 //! Short names that a server gives itself: its instance, its boot id.
 
-use alloc::boxed::Box;
 use core::fmt;
 
 /// A name of 1 to 64 printable ASCII characters. Anything else that a body may hold there is
 /// not kept: it would travel into the history and the console.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Label(Box<str>);
+///
+/// Kept in place rather than on the heap: it stands in entries, refusals and answers, and the
+/// code that frees it in each of them would be kilobytes of the package.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    len: u8,
+    bytes: [u8; Self::MAX],
+}
 
 impl Label {
     /// The longest name that is kept.
@@ -15,20 +20,28 @@ impl Label {
     /// Takes a name as the server wrote it, or nothing where it is no name.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
-        let fits = !name.is_empty() && name.len() <= Self::MAX;
-        (fits && name.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(name.into()))
+        let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let mut label = Self { len: name.len().try_into().ok()?, bytes: [0; Self::MAX] };
+        label.bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        fits.then_some(label)
+    }
+
+    /// The characters of the name.
+    pub fn chars(&self) -> impl Iterator<Item = char> {
+        self.bytes.iter().take(self.len.into()).map(|byte| char::from(*byte))
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        let name = self.bytes.get(..self.len.into()).unwrap_or_default();
+        core::str::from_utf8(name).unwrap_or_default()
     }
 }
 
 impl fmt::Debug for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

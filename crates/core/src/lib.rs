@@ -19,6 +19,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod answer;
 mod challenge;
@@ -43,7 +45,7 @@ pub use answer::{Body, Classified, Grade, Outcome, Probe, Response, ServerFacts}
 pub use challenge::Challenge;
 pub use effect::{Effect, Notice};
 pub use generation::{Generation, TokenId};
-pub use history::{Entry, Event, Field, Level, Origin, Value};
+pub use history::{Entry, Event, Level, Origin, Teller, Why};
 pub use input::{Input, PageEvent, Record};
 pub use keeper::{Keeper, Timer};
 pub use label::Label;

@@ -9,6 +9,8 @@ use crate::time::{Duration, Instant};
 pub(crate) struct Page {
     hidden_since: Option<Instant>,
     touched: Instant,
+    /// What comes next was put off until then.
+    pub(crate) rests_until: Instant,
     pub(crate) presence: Presence,
     pub(crate) network: Network,
 }
@@ -30,7 +32,13 @@ pub(crate) enum Network {
 
 impl Page {
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { hidden_since: None, touched: now, presence: Presence::Here, network: Network::Up }
+        Self {
+            hidden_since: None,
+            touched: now,
+            rests_until: now,
+            presence: Presence::Here,
+            network: Network::Up,
+        }
     }
 
     pub(crate) fn handle(&mut self, now: Instant, event: PageEvent) {

@@ -49,6 +49,11 @@ pub(crate) enum Overdue {
 }
 
 impl Request {
+    /// Whether it was held although no timer came to say so: a hidden page's are a minute late.
+    pub(crate) fn was_held_unseen(&self, now: Instant) -> bool {
+        self.stage == Stage::Fresh && self.deadline() <= now
+    }
+
     fn deadline(&self) -> Instant {
         match self.stage {
             Stage::Fresh => self.sent.plus(self.limits.answer),
@@ -87,7 +92,8 @@ impl Requests {
 
     pub(crate) fn answering(&mut self, id: RequestId, now: Instant) {
         for request in &mut self.under_way {
-            if request.id == id {
+            // Only the first head counts, or a bound that moves would be none.
+            if request.id == id && !matches!(request.stage, Stage::Answering { .. }) {
                 request.stage = Stage::Answering { since: now };
             }
         }
@@ -97,12 +103,10 @@ impl Requests {
         self.under_way.iter().any(|request| request.probe == probe)
     }
 
-    /// Takes out every request of the kind.
-    pub(crate) fn drain(&mut self, probe: Probe) -> Vec<RequestId> {
-        let ids: Vec<RequestId> =
-            self.under_way.iter().filter(|open| open.probe == probe).map(|open| open.id).collect();
-        self.under_way.retain(|request| request.probe != probe);
-        ids
+    /// Takes out one request of the kind, while there is one.
+    pub(crate) fn close_any(&mut self, probe: Probe) -> Option<RequestId> {
+        let id = self.under_way.iter().find(|open| open.probe == probe)?.id;
+        self.close(id).map(|request| request.id)
     }
 
     /// One request that is past its present bound. A held one is marked; one past its last bound
@@ -151,6 +155,15 @@ mod tests {
         let id = requests.open(Probe::Health, None, at(0), LIMITS);
         requests.answering(id, at(5));
         assert!(requests.overdue(at(14)).is_none());
+        assert!(matches!(requests.overdue(at(15)), Some((_, Overdue::GivenUp))));
+    }
+
+    #[test]
+    fn a_second_head_of_the_same_answer_moves_no_bound() {
+        let mut requests = Requests::default();
+        let id = requests.open(Probe::Health, None, at(0), LIMITS);
+        requests.answering(id, at(5));
+        requests.answering(id, at(14));
         assert!(matches!(requests.overdue(at(15)), Some((_, Overdue::GivenUp))));
     }
 

@@ -23,6 +23,10 @@ pub enum ServerState {
 }
 
 impl ServerState {
+    /// Every one, in order.
+    pub const ALL: [Self; 5] =
+        [Self::Unknown, Self::Awake, Self::Waking, Self::Unreachable, Self::Offline];
+
     /// The word on the public face.
     #[must_use]
     pub const fn name(self) -> &'static str {

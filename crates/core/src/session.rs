@@ -53,6 +53,9 @@ pub enum SignOutReason {
 }
 
 impl SignOutReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::Rejected, Self::Expired, Self::User, Self::Idle, Self::Age];
+
     /// The word on the public face and in the tombstone.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -82,6 +85,10 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 5] =
+        [Self::Instances, Self::Repeated, Self::Limit, Self::Immediate, Self::Expired];
+
     /// The word on the public face and in the tombstone.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -96,7 +103,7 @@ impl Rule {
 }
 
 /// One refusal that counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// When its answer came, by the wall clock.
     pub at: UnixMillis,

@@ -94,6 +94,11 @@ impl Clock {
         let awake = now.monotonic.0.saturating_sub(last.monotonic.0);
         let passed = now.wall.0.saturating_sub(last.wall.0);
         let slept = Duration(passed.saturating_sub(awake));
+        let set_back = last.wall.0.saturating_add(awake).saturating_sub(now.wall.0);
+        if slept.max(Duration(set_back)) > SLEEP {
+            // Somebody may have set the clock: how far it is off must be learned again.
+            self.skew = None;
+        }
         self.line = self.line.plus(Duration(awake));
         if slept <= SLEEP {
             return None;
@@ -119,8 +124,8 @@ impl Clock {
     }
 
     /// The wall clock as the server would read it, where the server has told.
-    pub(crate) fn server_wall(&self) -> UnixMillis {
-        UnixMillis(self.wall().0.saturating_add_signed(self.skew.unwrap_or(0)))
+    pub(crate) fn server_wall(&self) -> Option<UnixMillis> {
+        Some(UnixMillis(self.wall().0.saturating_add_signed(self.skew?)))
     }
 }
 
@@ -168,13 +173,23 @@ mod tests {
         let mut clock = clock_at(0, 1_000_000);
         clock.learn(UnixMillis(4_600_000));
         clock.advance(Now::from_millis(500, 1_000_500));
-        assert_eq!(clock.server_wall(), UnixMillis(4_600_500));
+        assert_eq!(clock.server_wall(), Some(UnixMillis(4_600_500)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_tells_no_server_time_until_the_server_has_told_again() {
+        for wall in [1_000_000 + 3_600_000, 10] {
+            let mut clock = clock_at(0, 1_000_000);
+            clock.learn(UnixMillis(1_000_000));
+            clock.advance(Now::from_millis(1_000, wall));
+            assert_eq!(clock.server_wall(), None);
+        }
     }
 
     #[test]
     fn a_reading_that_is_no_time_teaches_nothing() {
         let mut clock = clock_at(0, 1_000);
         clock.learn(UnixMillis(u64::MAX));
-        assert_eq!(clock.server_wall(), UnixMillis(1_000));
+        assert_eq!(clock.server_wall(), None);
     }
 }

@@ -1,1 +1,90 @@
-//! session-keeper-sim
+//! The simulated world: a browser tab with the real core, a server that does what servers do,
+//! and oracles that know the truth. Hours in milliseconds, everything from one seed.
+//!
+//! The seed picks which faults there are as well as when they strike (swarm testing: Groce et al.
+//! 2012), so that one fault cannot hide behind another. A run either ends with a [`Tally`] or
+//! with a [`Failure`] that carries the seed and the last things that happened; the same seed
+//! fails again at the same step.
+//!
+//! ```
+//! use session_keeper_sim::{Plan, run};
+//!
+//! let tally = run(&Plan::of(1).hours(1)).expect("this seed passes");
+//! assert_eq!(tally.false_sign_outs, 0);
+//! assert!(tally.verifications > 0);
+//! ```
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the world reacts to what it models; everything else is everything else"
+)]
+
+mod dice;
+mod happening;
+mod mix;
+mod network;
+mod oracle;
+mod server;
+mod shell;
+mod strike;
+mod tally;
+mod world;
+
+pub use oracle::Guarantee;
+pub use tally::{Failure, Tally};
+pub use world::run;
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// How many hours pass.
+    pub hours: u64,
+    /// A break in the world that an oracle must notice.
+    pub sabotage: Sabotage,
+    /// Whether each step is printed as it happens.
+    pub trace: Trace,
+}
+
+impl Plan {
+    /// Four hours of a seed, in an honest and silent world.
+    #[must_use]
+    pub const fn of(seed: u64) -> Self {
+        Self { seed, hours: 4, sabotage: Sabotage::None, trace: Trace::Kept }
+    }
+
+    /// Another length.
+    #[must_use]
+    pub const fn hours(self, hours: u64) -> Self {
+        Self { hours, ..self }
+    }
+}
+
+/// A deliberate break: an oracle that nothing can trip proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// An honest world.
+    None,
+    /// The server refuses tokens that it knows.
+    LyingServer,
+    /// The keeper never hears a refusal.
+    DeafKeeper,
+    /// The keeper hears the first refusal of a suspicion and no other.
+    ForgetfulKeeper,
+    /// The shell keeps requests open that the keeper gave up.
+    LeakyShell,
+    /// Answers that belong to nothing are taken for answers to the request at hand.
+    ConfusedShell,
+    /// The server never comes back.
+    DeadServer,
+}
+
+/// Where the steps of a run go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// The last ones are kept for a failure.
+    Kept,
+    /// Each is printed too.
+    Printed,
+}

@@ -21,6 +21,8 @@ pub(super) const HINT_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Ping {
     pub(super) due: Option<Instant>,
+    /// What `Retry-After` forbids, whatever else hurries the ping.
+    not_before: Instant,
     hinted: Option<Instant>,
 }
 
@@ -32,7 +34,9 @@ impl Keeper {
         if self.life != Life::Running || self.requests.any(Probe::Health) {
             return None;
         }
-        self.page.allows(self.ping.due?, Some(health))
+        let due = self.ping.due?.max(self.ping.not_before);
+        // A refusal that waits for a proof is worth a ping that nobody sees.
+        if self.waits_for_health() { Some(due) } else { self.page.allows(due, Some(health)) }
     }
 
     pub(super) fn send_ping(&mut self, out: &mut Vec<Effect>) {
@@ -57,7 +61,7 @@ impl Keeper {
     }
 
     pub(super) fn abort(&mut self, probe: Probe, out: &mut Vec<Effect>) {
-        for request in self.requests.drain(probe) {
+        while let Some(request) = self.requests.close_any(probe) {
             out.push(Effect::Abort { request });
         }
     }
@@ -86,12 +90,16 @@ impl Keeper {
                 }
             }
         }
+        if request.was_held_unseen(self.now()) {
+            self.log(out, Event::Held { probe, request: request_id });
+            self.take_sign(&request, Sign::Waking, Duration::ZERO);
+        }
         let retry_after = retry_after(outcome);
         let recovered = self.take_sign(&request, reading.sign, retry_after);
         match probe {
             Probe::Health => self.handle_health(&request, reading.sign, out),
             Probe::Verify => self.handle_verdict(&request, reading.verdict, outcome, out),
-            Probe::SignOut => self.handle_delivery(&request, reading.verdict, out),
+            Probe::SignOut => self.handle_delivery(&request, reading.verdict, retry_after, out),
         }
         if probe == Probe::Health && (recovered || boot == Boot::Changed) {
             self.sign_of_life(out);
@@ -113,7 +121,7 @@ impl Keeper {
             if let Some(suspicion) = self.suspicion() {
                 suspicion.start_over(now);
             }
-            if let Some(boot) = response.server.boot.clone() {
+            if let Some(boot) = response.server.boot {
                 self.log(out, Event::Rebooted { boot });
             }
         }
@@ -124,15 +132,27 @@ impl Keeper {
     fn take_sign(&mut self, request: &Request, sign: Sign, retry_after: Duration) -> bool {
         let now = self.now();
         let by_health = request.probe == Probe::Health;
-        // A verify path that never proves itself while health is fine is misconfigured or
-        // overloaded by itself: then health alone decides, or the two would take turns for ever.
-        let ignored = !by_health && self.options.health.is_some() && self.round.is_fruitless();
+        let ignored = match request.probe {
+            Probe::Health => false,
+            // A verify path that never proves itself while health is fine is misconfigured or
+            // overloaded by itself: then health alone decides, or the two would take turns for
+            // ever.
+            Probe::Verify => self.options.health.is_some() && self.round.is_fruitless(),
+            // The same turns, for a path that may be wrong or blocked by itself.
+            Probe::SignOut => true,
+        };
         let sign = if ignored && sign != Sign::Awake { Sign::Nothing } else { sign };
+        if by_health {
+            self.ping.not_before = now.plus(retry_after);
+        }
         let mut recovered = false;
         match sign {
             Sign::Nothing => {}
             Sign::Awake => {
                 recovered = self.server.proven(now, self.clock.wall());
+                if let Some(suspicion) = self.suspicion().filter(|_| recovered) {
+                    suspicion.answered_again(now);
+                }
                 if by_health || recovered {
                     let every = self.ping_every();
                     let pause = self.rng.spread(every).max(retry_after);
@@ -193,7 +213,7 @@ impl Keeper {
         match request.probe {
             Probe::Health => self.handle_health(request, Sign::Waking, out),
             Probe::Verify => self.handle_verdict(request, verdict, &Outcome::NoAnswer, out),
-            Probe::SignOut => self.handle_delivery(request, verdict, out),
+            Probe::SignOut => self.handle_delivery(request, verdict, Duration::ZERO, out),
         }
     }
 
@@ -204,6 +224,21 @@ impl Keeper {
         if rested && !self.server.is_bad() {
             self.ping.hinted = Some(now);
             self.ping.due = Some(now);
+        }
+    }
+
+    /// Somebody looks again: a probe at the pace of a hidden page would keep them waiting.
+    pub(super) fn look_again(&mut self) {
+        if self.page.rests_until > self.now() {
+            self.put_off();
+        }
+        if !self.server.is_bad() {
+            return;
+        }
+        let at = self.now().plus(self.page.settle(&mut self.rng));
+        self.ping.due = self.ping.due.map(|due| due.min(at));
+        if self.options.health.is_none() {
+            self.round.no_later_than(at);
         }
     }
 
@@ -218,12 +253,12 @@ impl Keeper {
     }
 }
 
-fn retry_after(outcome: &Outcome) -> Duration {
+pub(super) fn retry_after(outcome: &Outcome) -> Duration {
     let Outcome::Response(response) = outcome else { return Duration::ZERO };
     response.retry_after.unwrap_or(Duration::ZERO).min(RETRY_AFTER_MOST)
 }
 
 pub(super) fn origin(response: &Response) -> Origin {
     let server = &response.server;
-    Origin { instance: server.instance.clone(), boot: server.boot.clone() }
+    Origin { instance: server.instance, boot: server.boot }
 }

@@ -8,7 +8,7 @@ use crate::answer::{Grade, Probe, Response};
 use crate::confirm::{Backend, Mood, Setting, Suspicion, Token};
 use crate::effect::Effect;
 use crate::generation::Generation;
-use crate::history::Event;
+use crate::history::{Event, Why};
 use crate::requests::Request;
 use crate::session::{Refusal, SignOutReason};
 use crate::time::Instant;
@@ -34,8 +34,8 @@ impl Keeper {
             at: self.clock.wall(),
             status: response.status,
             grade,
-            instance: response.server.instance.clone(),
-            boot: response.server.boot.clone(),
+            instance: response.server.instance,
+            boot: response.server.boot,
         };
         let facts = super::answering::origin(response);
         self.log(out, Event::Refused { grade, status: response.status, facts });
@@ -52,7 +52,7 @@ impl Keeper {
         }
         for Accusation { generation, came, refusal } in accused {
             if generation != self.generation() {
-                self.log(out, Event::RefusalVoid { why: "newer-session" });
+                self.log(out, Event::RefusalVoid { why: Why::NewerSession });
                 continue;
             }
             match &self.session {
@@ -114,7 +114,7 @@ impl Keeper {
             self.end(reason, Some(rule), refusals.into_refusals(), out);
         } else if suspicion.is_groundless() {
             *standing = Standing::Unverified;
-            self.log(out, Event::RefusalVoid { why: "server-not-awake" });
+            self.log(out, Event::RefusalVoid { why: Why::ServerNotAwake });
         }
     }
 
@@ -135,13 +135,24 @@ impl Keeper {
         true
     }
 
+    pub(super) fn waits_for_health(&self) -> bool {
+        self.live().is_some_and(|live| match &live.standing {
+            Standing::Suspect(suspicion) => suspicion.needs_health(),
+            Standing::Unverified | Standing::Verified => false,
+        })
+    }
+
     pub(super) fn next_burst(&self) -> Option<Instant> {
         let Standing::Suspect(suspicion) = &self.live()?.standing else { return None };
-        if self.requests.any(Probe::Verify) || !self.accused.is_empty() {
+        // While the health path has not spoken another weak refusal would add nothing.
+        let waits = self.waits_for_health() || !self.accused.is_empty();
+        if waits || self.requests.any(Probe::Verify) {
             return None;
         }
-        let mood = if self.server.is_bad() { Mood::Bad } else { Mood::Well };
-        Some(suspicion.next_burst(self.now(), self.server.woken(), mood))
+        // Without a health path a weak refusal is all that a server that is well may say.
+        let is_bad = self.server.is_bad() && self.options.health.is_some();
+        let mood = if is_bad { Mood::Bad } else { Mood::Well };
+        Some(suspicion.next_burst(self.server.woken(), mood))
     }
 
     pub(super) fn send_burst(&mut self, out: &mut Vec<Effect>) {

@@ -45,12 +45,13 @@ impl Keeper {
         if self.reading.take().is_none() {
             return;
         }
+        let newest = self.newest;
         if let Record::Live { generation, .. } | Record::Tombstone { generation, .. } = &record {
             self.newest = self.newest.max(generation.number);
         }
         match &self.session {
             Session::Restoring => self.restore(record, out),
-            Session::SignedOut => self.follow_sign_in(&record, out),
+            Session::SignedOut => self.follow_sign_in(&record, newest, out),
             Session::Live(live) => {
                 let (ours, verified_at) = (live.generation, live.verified_at);
                 let expires_at = live.expires_at;
@@ -91,12 +92,15 @@ impl Keeper {
         }
     }
 
-    /// Signed out here; a record that is newer than that is another tab's sign-in.
-    fn follow_sign_in(&mut self, record: &Record, out: &mut Vec<Effect>) {
-        if let Record::Live { generation, expires_at, verified_at } = *record {
+    /// Signed out here; a record that is newer than that is another tab's sign-in. An older one
+    /// is a tombstone that the store did not take.
+    fn follow_sign_in(&mut self, record: &Record, newest: u32, out: &mut Vec<Effect>) {
+        if let Record::Live { generation, expires_at, verified_at } = *record
+            && generation.number > newest
+        {
             out.push(Effect::Adopt { generation });
             self.enter_live(generation, expires_at, verified_at);
-            self.round.now(self.now());
+            self.round.anew(self.now());
             self.log(out, Event::SignedIn);
             out.push(Effect::Notify(Notice::SignedIn { elsewhere: true }));
         }
@@ -118,7 +122,7 @@ impl Keeper {
                 self.abort(Probe::Verify, out);
                 out.push(Effect::Adopt { generation });
                 self.enter_live(generation, expires_at, verified_at);
-                self.round.now(self.now());
+                self.round.anew(self.now());
             }
             Record::Tombstone { generation, sign_out, .. }
                 if generation == ours || generation.number > ours.number =>
@@ -151,7 +155,7 @@ impl Keeper {
         self.abort(Probe::Verify, out);
         self.accused.clear();
         self.enter_session(expires_at, out);
-        self.round.now(self.now());
+        self.round.anew(self.now());
     }
 
     pub(super) fn handle_sign_out(&mut self, out: &mut Vec<Effect>) {
@@ -280,10 +284,11 @@ impl Keeper {
         &mut self,
         request: &Request,
         verdict: Verdict,
+        retry_after: Duration,
         out: &mut Vec<Effect>,
     ) {
         let now = self.now();
-        let low = self.options.verify.retry_delay;
+        let (low, every) = (self.options.verify.retry_delay, self.options.verify.every);
         let retries = self.options.verify.retries;
         let Some(delivery) = &mut self.delivery else { return };
         if request.generation != Some(delivery.generation) {
@@ -292,9 +297,14 @@ impl Keeper {
         if matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
             let again = delivery.attempt < retries;
             delivery.attempt = delivery.attempt.saturating_add(1);
-            let wait = self.rng.decorrelated(low, low.times(4), low);
-            // When the repeats are used up it is made good at the next sign of life.
-            delivery.due = again.then_some(now.plus(wait));
+            // When the repeats are used up it is made good at the next sign of life, or in time
+            // where the server was never seen to be away.
+            let wait = if again {
+                self.rng.decorrelated(low, low.times(4), low)
+            } else {
+                self.rng.spread(every)
+            };
+            delivery.due = Some(now.plus(wait.max(retry_after)));
             return;
         }
         let generation = delivery.generation;

@@ -1,1 +1,18 @@
+//! What the keeper promises, through its public face, in virtual time.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names what it looks for; everything else is everything else"
+)]
+
+mod matrix;
+mod pace;
+mod page;
+mod pinging;
+mod properties;
+mod restoring;
+mod signing_out;
+mod suspecting;
+mod verifying;
+mod weighing;
+mod world;

@@ -3,16 +3,16 @@
 
 use alloc::vec::Vec;
 
-use super::answering::{HINT_EVERY, origin};
+use super::answering::{HINT_EVERY, origin, retry_after};
 use super::{Keeper, Life, Session, Standing};
 use crate::answer::{Outcome, Probe, Verdict};
 use crate::effect::{Effect, Notice};
-use crate::history::Event;
+use crate::history::{Event, Why};
 use crate::message::Message;
 use crate::requests::Request;
 use crate::time::{Duration, Instant};
 
-/// Three answers without proof are no wake-up any more.
+/// A verify path without an answer of the app through three signs of life is not waking up.
 const FRUITLESS: u8 = 3;
 /// Doubling the pause this often leaves it near the usual interval.
 const DOUBLINGS: u8 = 7;
@@ -23,7 +23,11 @@ pub(super) struct Round {
     due: Option<Instant>,
     kind: Kind,
     attempt: u8,
-    /// Verifications in a row that used up their repeats or met no proof.
+    /// The delay before the repeat at hand.
+    delay: Duration,
+    /// What `Retry-After` forbids, whatever but the app hurries the verification.
+    not_before: Instant,
+    /// Signs of life since the verify path last answered as an app does.
     fruitless: u8,
     hinted: Option<Instant>,
 }
@@ -51,6 +55,16 @@ impl Round {
         self.kind = Kind::Wanted;
     }
 
+    pub(super) fn no_later_than(&mut self, at: Instant) {
+        self.due = self.due.map(|due| due.min(at));
+    }
+
+    /// A new token: what the server asked of the one before is past.
+    pub(super) fn anew(&mut self, now: Instant) {
+        self.now(now);
+        self.not_before = now;
+    }
+
     pub(super) const fn is_fruitless(&self) -> bool {
         self.fruitless >= FRUITLESS
     }
@@ -64,13 +78,14 @@ impl Keeper {
         let wanted = match &self.session {
             Session::SignedOut => false,
             // With a cookie only the server knows whether there is a session.
-            Session::Restoring => self.asks_the_server(),
+            // What is stored comes first: a tombstone may forbid the question.
+            Session::Restoring => self.asks_the_server() && self.reading.is_none(),
             Session::Live(live) => !matches!(live.standing, Standing::Suspect(_)),
         };
         if !wanted || self.life != Life::Running || self.requests.any(Probe::Verify) {
             return None;
         }
-        let due = self.round.due?;
+        let due = self.round.due?.max(self.round.not_before);
         if self.round.kind != Kind::Periodic {
             return Some(due);
         }
@@ -90,7 +105,7 @@ impl Keeper {
         if self.life != Life::Running || matches!(self.session, Session::SignedOut) {
             settle(out);
         } else {
-            self.round.now(self.now());
+            self.round.anew(self.now());
         }
     }
 
@@ -102,13 +117,23 @@ impl Keeper {
         if status == 401 && rested && self.live().is_some() {
             self.round.hinted = Some(now);
             self.round.now(now);
-            self.log(out, Event::Kept { why: "hint", status: Some(status) });
+            self.log(out, Event::Kept { why: Why::Hint, status: Some(status) });
         }
     }
 
     /// The first good answer after a bad spell starts a verification at once. One that failed
     /// again and again though the server is well waits longer each time.
     pub(super) fn verify_at_sign_of_life(&mut self, out: &mut Vec<Effect>) {
+        self.round.fruitless = self.round.fruitless.saturating_add(1);
+        if self.round.is_fruitless() && self.requests.any(Probe::Verify) {
+            // It may only be slow: cut off each time, it would never be answered.
+            return;
+        }
+        if self.round.fruitless > 1 && self.round.kind == Kind::Retry {
+            // A good health path is no news to a verify path that fails by itself; the repeats
+            // must come to their end.
+            return;
+        }
         // A request that a dead server took may never be answered.
         self.abort(Probe::Verify, out);
         let pause = match self.round.fruitless {
@@ -136,33 +161,31 @@ impl Keeper {
             Outcome::Response(response) => Some(response.status),
             Outcome::NoAnswer => None,
         };
-        if let (Verdict::Refused(grade), Outcome::Response(response)) = (verdict, outcome) {
+        if !matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
             self.round.fruitless = 0;
-            self.next_periodic(Duration::ZERO);
+        }
+        if let (Verdict::Refused(grade), Outcome::Response(response)) = (verdict, outcome) {
+            self.next_periodic();
             self.accuse(request, grade, response, out);
             return;
         }
         match verdict {
             Verdict::Valid => self.handle_valid(request, outcome, out),
             Verdict::NoAnswer | Verdict::Unproven => self.retry(request, verdict, status, out),
-            Verdict::Void => self.inconclusive("not-ours", status, out),
+            Verdict::Void => self.inconclusive(Why::NotOurs, status, out),
             Verdict::Forbidden => {
                 out.push(Effect::Notify(Notice::Forbidden));
-                self.inconclusive("forbidden", status, out);
+                self.inconclusive(Why::Forbidden, status, out);
             }
             Verdict::NotFound => {
                 self.log(out, Event::WrongPath { status: 404 });
-                self.inconclusive("wrong-path", status, out);
+                self.inconclusive(Why::WrongPath, status, out);
             }
             Verdict::Inconclusive | Verdict::Refused(_) => {
-                self.inconclusive("no-verdict", status, out);
+                self.inconclusive(Why::NoVerdict, status, out);
             }
         }
-        if let Outcome::Response(response) = outcome
-            && let Some(wait) = response.retry_after
-        {
-            self.be_patient(wait.min(Duration::from_secs(300)));
-        }
+        self.be_patient(retry_after(outcome));
     }
 
     fn handle_valid(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
@@ -170,15 +193,15 @@ impl Keeper {
             Outcome::Response(response) => origin(response),
             Outcome::NoAnswer => return,
         };
-        self.round.fruitless = 0;
-        self.next_periodic(Duration::ZERO);
+        self.next_periodic();
         if !self.refute(request.sent, out) {
-            return self.inconclusive("asked-before", Some(200), out);
+            return self.inconclusive(Why::AskedBefore, Some(200), out);
         }
         self.log(out, Event::Verified { facts });
         if matches!(self.session, Session::Restoring) {
             self.enter_session(None, out);
         }
+        out.push(Effect::TakeUser { request: request.id });
         let at = self.clock.wall();
         if let Some(live) = self.live_mut() {
             live.verified_at = Some(at);
@@ -200,12 +223,14 @@ impl Keeper {
     ) {
         let now = self.now();
         if self.suspicion().is_some() {
-            return self.inconclusive("no-answer", status, out);
+            return self.inconclusive(Why::NoAnswer, status, out);
         }
         let options = &self.options.verify;
         if self.round.attempt < options.retries {
             let (low, of) = (options.retry_delay, options.retries);
-            let wait = self.rng.decorrelated(low, low.times(4), low);
+            let before = if self.round.attempt == 0 { low } else { self.round.delay };
+            let wait = self.rng.decorrelated(low, low.times(4), before);
+            self.round.delay = wait;
             self.round.attempt += 1;
             let attempt = self.round.attempt;
             self.round.due = Some(now.plus(wait));
@@ -213,15 +238,12 @@ impl Keeper {
             self.log(out, Event::Retry { attempt, of, wait });
             return;
         }
-        self.round.fruitless = self.round.fruitless.saturating_add(1);
-        if verdict == Verdict::Unproven
-            && self.round.fruitless == FRUITLESS
-            && !self.server.is_bad()
-        {
+        let health_is_fine = self.options.health.is_some() && !self.server.is_bad();
+        if verdict == Verdict::Unproven && self.round.is_fruitless() && health_is_fine {
             let status = status.unwrap_or(0);
             self.log(out, Event::Misconfigured { probe: request.probe, status });
         }
-        self.inconclusive("network", status, out);
+        self.inconclusive(Why::Network, status, out);
         if self.options.health.is_none() {
             // Verification is the only probe: it asks at the pace of a wake-up.
             let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
@@ -230,19 +252,14 @@ impl Keeper {
     }
 
     /// An answer that neither proves nor refuses anything: the session is kept as it is.
-    pub(super) fn inconclusive(
-        &mut self,
-        why: &'static str,
-        status: Option<u16>,
-        out: &mut Vec<Effect>,
-    ) {
-        self.next_periodic(Duration::ZERO);
+    pub(super) fn inconclusive(&mut self, why: Why, status: Option<u16>, out: &mut Vec<Effect>) {
+        self.next_periodic();
         self.log(out, Event::Kept { why, status });
         settle(out);
     }
 
-    fn next_periodic(&mut self, floor: Duration) {
-        let pause = self.rng.spread(self.options.verify.every).max(floor);
+    fn next_periodic(&mut self) {
+        let pause = self.rng.spread(self.options.verify.every);
         self.round.due = Some(self.now().plus(pause));
         self.round.kind = Kind::Periodic;
         self.round.attempt = 0;
@@ -251,7 +268,7 @@ impl Keeper {
     /// `Retry-After` is a floor for whatever comes next.
     fn be_patient(&mut self, wait: Duration) {
         let floor = self.now().plus(wait);
-        self.round.due = self.round.due.map(|due| due.max(floor));
+        self.round.not_before = self.round.not_before.max(floor);
         if let Some(suspicion) = self.suspicion() {
             suspicion.wait_until(floor);
         }

@@ -1,0 +1,118 @@
+//! The face's table of events is the core's, and entries read as lines.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use super::*;
+
+const FACE: &str = include_str!("../../../js/src/events.json");
+
+/// One of each, in the order of their places.
+fn one_of_each() -> Vec<Event> {
+    let (probe, request, facts) = (Probe::Verify, RequestId(1), Origin::default());
+    let (status, ms) = (401, Duration::from_millis(5));
+    let boot = Label::new("b").expect("one letter is a name");
+    vec![
+        Event::Started,
+        Event::Stopped,
+        Event::KeepAlive { every: ms },
+        Event::Restored,
+        Event::NoRecord,
+        Event::RecordCorrupt,
+        Event::RecordForeign,
+        Event::StoreFailed,
+        Event::SignedIn,
+        Event::Answered { probe, request, status, took: ms, facts },
+        Event::Unanswered { probe, request, took: ms },
+        Event::Held { probe, request },
+        Event::GivenUp { probe, request },
+        Event::Periodic,
+        Event::Retry { attempt: 1, of: 3, wait: ms },
+        Event::Kept { why: Why::Network, status: Some(status) },
+        Event::Verified { facts },
+        Event::Suspect { status },
+        Event::Refused { grade: Grade::Strong, status, facts },
+        Event::RefusalVoid { why: Why::NewerSession },
+        Event::Refuted { refusals: 2 },
+        Event::SignedOut {
+            reason: SignOutReason::Rejected,
+            rule: Some(Rule::Instances),
+            elsewhere: false,
+        },
+        Event::SignOutTold,
+        Event::Server { state: ServerState::Awake, before: ServerState::Waking },
+        Event::Rebooted { boot },
+        Event::Slept { for_: ms },
+        Event::Page(PageEvent::Hidden),
+        Event::WrongPath { status },
+        Event::Misconfigured { probe, status },
+    ]
+}
+
+/// The names of the numbers and words, in the order in which they are told.
+#[derive(Default)]
+struct Names(String);
+
+impl Teller for Names {
+    fn number(&mut self, name: &'static str, _: u64) {
+        write!(self.0, ", \"{name}\"").expect("a string takes all");
+    }
+    fn word(&mut self, name: &'static str, _: u8, _: &'static str) {
+        self.number(name, 0);
+    }
+    fn label(&mut self, _: &'static str, _: &Label) {}
+}
+
+#[test]
+fn the_faces_table_of_events_is_the_cores() {
+    let mut rows = Vec::new();
+    for (place, event) in one_of_each().iter().enumerate() {
+        assert_eq!(usize::from(event.place()), place);
+        let mut names = Names::default();
+        event.tell(&mut names);
+        rows.push(alloc::format!("[\"{}\", {}{}]", event.code(), event.level() as u8, names.0));
+    }
+    assert_eq!(rows.len(), SHAPES.len());
+    let table: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let flat: String = FACE.split_whitespace().collect::<Vec<_>>().join(" ");
+    let found = flat.replace("[ ", "[").replace(" ]", "]");
+    assert!(found.contains(&table.join(", ")), "js/src/events.json must hold: {table:#?}");
+}
+
+#[test]
+fn the_faces_words_are_the_cores() {
+    let kinds: [(&str, Vec<&str>); 7] = [
+        ("probe", [Probe::Health, Probe::Verify, Probe::SignOut].map(Probe::name).into()),
+        ("grade", [Grade::Strong, Grade::Weak].map(Grade::name).into()),
+        ("reason", SignOutReason::ALL.map(SignOutReason::name).into()),
+        ("rule", Rule::ALL.map(Rule::name).into()),
+        ("state", ServerState::ALL.map(ServerState::name).into()),
+        ("why", Why::ALL.map(Why::name).into()),
+        ("event", PageEvent::ALL.map(PageEvent::name).into()),
+    ];
+    let flat: String = FACE.split_whitespace().collect::<Vec<_>>().join(" ");
+    let found = flat.replace("[ ", "[").replace(" ]", "]");
+    for (kind, words) in kinds {
+        let row = alloc::format!("\"{kind}\": [\"{}\"]", words.join("\", \""));
+        assert!(found.contains(&row), "js/src/events.json must hold {row}");
+    }
+}
+
+#[test]
+fn an_entry_reads_as_a_line() {
+    let event = Event::Retry { attempt: 1, of: 3, wait: Duration::from_secs(2) };
+    let entry = Entry { at: UnixMillis(0), event };
+    assert_eq!(entry.to_string(), "retry attempt=1 of=3 ms=2000");
+}
+
+#[test]
+fn the_history_keeps_the_last_entries() {
+    let mut history = History::default();
+    for at in 0..History::MOST as u64 + 5 {
+        history.add(Entry { at: UnixMillis(at), event: Event::Started });
+    }
+    let kept: Vec<u64> = history.iter().map(|entry| entry.at.0).collect();
+    assert_eq!((kept.len(), kept[0]), (History::MOST, 5));
+}

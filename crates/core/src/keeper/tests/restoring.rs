@@ -1,0 +1,237 @@
+//! What is found on record at start, and the life of a keeper.
+
+use super::world::*;
+use crate::{Effect, Input, Options, PageEvent, Probe, Record, SessionState};
+
+fn started(record: Record) -> World {
+    let mut world = World::new(Options::default());
+    world.record = record;
+    let _ = world.tell(Input::Start);
+    world
+}
+
+fn ordered(world: &World, wanted: &Effect) -> bool {
+    world.orders.iter().any(|(_, effect)| effect == wanted)
+}
+
+#[test]
+fn nothing_is_known_until_the_record_is_read() {
+    let mut world = started(live(3));
+    assert_eq!(world.keeper.snapshot().signed_in(), None);
+    world.verify = Reply::Silence;
+    world.pass(10);
+    assert_eq!(world.session(), SessionState::Unverified);
+    assert_eq!(world.keeper.snapshot().signed_in(), Some(true));
+    assert!(ordered(&world, &Effect::Adopt { generation: generation(3) }));
+}
+
+#[test]
+fn records_that_hold_no_session_mean_signed_out_without_a_sign_out() {
+    for record in [Record::Absent, Record::Corrupt, Record::Foreign, Record::Unreadable] {
+        let mut world = started(record.clone());
+        world.pass(10);
+        assert_eq!(world.session(), SessionState::SignedOut, "{record:?}");
+        assert!(world.sign_outs().is_empty());
+        assert_eq!(ordered(&world, &Effect::EraseRecord), record == Record::Corrupt);
+        world.pass(60_000);
+        assert!(world.sent_since(0, Probe::Verify).is_empty());
+    }
+}
+
+#[test]
+fn a_tombstone_keeps_its_reason_over_a_reload() {
+    let mut world = started(buried(4));
+    world.pass(10);
+    assert_eq!(world.session(), SessionState::SignedOut);
+    assert!(world.keeper.sign_out().is_some());
+    assert!(world.sign_outs().is_empty(), "an old sign-out was told as news");
+    let _ = world.tell(Input::SignIn { expires_at: None });
+    assert_eq!(world.keeper.generation().map(|it| it.number), Some(5));
+    assert!(world.keeper.sign_out().is_none());
+}
+
+#[test]
+fn a_store_that_never_answers_is_waited_for_two_seconds() {
+    let mut world = World::new(Options::default());
+    world.store_answers = false;
+    let _ = world.tell(Input::Start);
+    world.pass(1_990);
+    assert_eq!(world.session(), SessionState::Restoring);
+    world.pass(20);
+    assert_eq!(world.session(), SessionState::SignedOut);
+    let late = world.tell(Input::Record(live(9)));
+    assert!(late.is_empty(), "a store that answered too late was heard: {late:?}");
+}
+
+#[test]
+fn an_absent_or_corrupt_record_of_a_living_session_is_no_sign_out_and_is_written_back() {
+    for record in [Record::Absent, Record::Corrupt] {
+        let mut world = World::signed_in(Options::default());
+        world.record = record;
+        let message = crate::Message::Written { generation: generation(1) };
+        let _ = world.tell(Input::Told(message));
+        world.pass(10);
+        assert_eq!(world.session(), SessionState::SignedIn);
+        assert!(matches!(world.record, Record::Live { generation: it, .. } if it == generation(1)));
+    }
+}
+
+#[test]
+fn an_older_record_and_an_older_tombstone_change_nothing_newer() {
+    for record in [live(1), buried(1), Record::Foreign, Record::Unreadable] {
+        let mut world = World::signed_in(Options::default());
+        let _ = world.tell(Input::SignIn { expires_at: None });
+        world.pass(1_000);
+        let ours = world.keeper.generation();
+        world.record = record;
+        let message = crate::Message::Written { generation: generation(1) };
+        let _ = world.tell(Input::Told(message));
+        world.pass(10);
+        assert_eq!((world.session(), world.keeper.generation()), (SessionState::SignedIn, ours));
+    }
+}
+
+#[test]
+fn a_tombstone_of_this_session_or_a_newer_one_signs_out_here_too() {
+    for number in [1, 2] {
+        let mut world = World::signed_in(Options::default());
+        world.record = buried(number);
+        let message = crate::Message::Written { generation: generation(number) };
+        let _ = world.tell(Input::Told(message));
+        world.pass(10);
+        assert_eq!(world.session(), SessionState::SignedOut);
+        assert!(world.sign_outs()[0].elsewhere);
+        assert!(ordered(&world, &Effect::Forget { generation: generation(1) }));
+    }
+}
+
+#[test]
+fn a_record_that_outlived_its_sign_out_brings_no_session_back_and_a_newer_one_does() {
+    let mut world = World::signed_in(Options::default());
+    let _ = world.tell(Input::SignOut);
+    // The store did not take the tombstone.
+    world.record = live(1);
+    let _ = world.tell(Input::StoreFailed);
+    let message = crate::Message::Written { generation: generation(1) };
+    let _ = world.tell(Input::Told(message));
+    world.pass(10);
+    assert_eq!(world.session(), SessionState::SignedOut);
+    world.record = live(2);
+    let _ = world.tell(Input::Told(message));
+    world.pass(1_000);
+    assert_eq!(world.session(), SessionState::SignedIn);
+}
+
+#[test]
+fn starting_twice_is_starting_once() {
+    let mut world = started(live(1));
+    let again = world.tell(Input::Start);
+    assert!(again.is_empty(), "{again:?}");
+    world.pass(1_000);
+    assert_eq!(world.sent_since(0, Probe::Health).len(), 1);
+    assert_eq!(world.sent_since(0, Probe::Verify).len(), 1);
+}
+
+#[test]
+fn stopping_in_the_middle_of_requests_aborts_them_and_starting_again_goes_on() {
+    let mut world = World::signed_in(Options::default());
+    world.server_says(&Reply::Silence);
+    let _ = world.tell(Input::Verify);
+    world.pass(100);
+    let _ = world.tell(Input::Stop);
+    assert!(world.open.is_empty());
+    assert_eq!(world.keeper.next_timeout(), None);
+    let stopped = world.now() + 1;
+    world.pass(3_600_000);
+    assert!(world.sent.iter().all(|(at, ..)| *at < stopped));
+    assert_eq!(world.session(), SessionState::SignedIn);
+    world.server_says(&answers(well("a", "1")));
+    let _ = world.tell(Input::Start);
+    world.pass(100);
+    assert!(!world.sent_since(stopped, Probe::Verify).is_empty());
+    assert!(!world.sent_since(stopped, Probe::Health).is_empty());
+}
+
+#[test]
+fn stopped_before_the_record_came_and_started_again_it_is_read_again() {
+    let mut world = World::new(Options::default());
+    world.store_answers = false;
+    let _ = world.tell(Input::Start);
+    let _ = world.tell(Input::Stop);
+    world.store_answers = true;
+    world.record = live(1);
+    let _ = world.tell(Input::Start);
+    world.pass(1_000);
+    assert_eq!(world.session(), SessionState::SignedIn);
+}
+
+#[test]
+fn what_the_app_wants_before_the_record_is_read_is_done_after() {
+    let mut world = started(live(6));
+    let _ = world.tell(Input::SignIn { expires_at: None });
+    world.pass(10);
+    assert_eq!(world.keeper.generation().map(|it| it.number), Some(7));
+
+    let mut world = started(live(6));
+    let _ = world.tell(Input::SignOut);
+    world.pass(10);
+    assert_eq!(world.session(), SessionState::SignedOut);
+    assert!(
+        matches!(world.record, Record::Tombstone { generation: it, .. } if it == generation(6))
+    );
+}
+
+#[test]
+fn with_a_cookie_and_no_marker_the_server_alone_knows() {
+    let mut valid = World::new(cookie());
+    let _ = valid.tell(Input::Start);
+    valid.pass(1_000);
+    assert_eq!(valid.session(), SessionState::SignedIn);
+    assert!(matches!(valid.record, Record::Live { .. }), "no marker was written");
+
+    let mut none = World::new(cookie());
+    none.verify = answers(refused("a", "1"));
+    let _ = none.tell(Input::Start);
+    none.pass(1_000);
+    assert_eq!(none.session(), SessionState::SignedOut);
+    assert!(none.sign_outs().is_empty() && none.keeper.sign_out().is_none());
+
+    let mut dead = World::new(cookie());
+    dead.server_says(&Reply::Fails);
+    let _ = dead.tell(Input::Start);
+    dead.pass(600_000);
+    assert_eq!(dead.keeper.snapshot().signed_in(), None, "silence is no answer");
+    dead.server_says(&answers(well("a", "1")));
+    dead.pass(40_000);
+    assert_eq!(dead.session(), SessionState::SignedIn);
+}
+
+#[test]
+fn with_a_cookie_nothing_is_verified_back_in_before_a_kept_sign_out_was_delivered() {
+    let mut world = World::new(cookie());
+    world.record = match buried(1) {
+        Record::Tombstone { generation, sign_out, .. } => {
+            Record::Tombstone { generation, sign_out, undelivered: true }
+        }
+        other => other,
+    };
+    let _ = world.tell(Input::Start);
+    assert!(world.sent_since(0, Probe::Verify).is_empty(), "asked before the record was read");
+    world.pass(60_000);
+    assert_eq!(world.sent_since(0, Probe::SignOut).len(), 1);
+    assert_eq!(world.session(), SessionState::SignedOut);
+    assert!(matches!(world.record, Record::Tombstone { undelivered: false, .. }));
+}
+
+#[test]
+fn a_page_that_is_not_shown_yet_sends_nothing_until_it_is() {
+    let mut world = World::new(Options::default());
+    world.record = live(1);
+    world.page(PageEvent::Away);
+    let _ = world.tell(Input::Start);
+    world.pass(600_000);
+    assert!(world.sent.is_empty());
+    world.page(PageEvent::Back);
+    world.pass(6_000);
+    assert_eq!(world.session(), SessionState::SignedIn);
+}

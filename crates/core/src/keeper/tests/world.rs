@@ -1,0 +1,368 @@
+//! A shell of virtual time around one keeper: fires its one timer, answers its requests from a
+//! script, keeps its record. It decides nothing and checks one thing of its own: that no effect
+//! names a request that was never sent.
+
+use std::collections::VecDeque;
+use std::vec::Vec;
+
+use crate::{
+    Body, Challenge, Confirm, Credential, Duration, Effect, Entry, Event, Generation,
+    HealthOptions, Input, Keeper, Label, Notice, Now, Options, Outcome, PageEvent, Probe, Record,
+    RequestId, Response, ServerFacts, ServerState, SessionState, SignOut, TokenId, UnixMillis,
+};
+
+/// Some day in 2025.
+pub(super) const WALL: u64 = 1_760_000_000_000;
+/// How long an answer travels.
+pub(super) const TRIP: u64 = 50;
+
+/// What the server does with a request.
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    Answer(Response),
+    /// Refused, reset, blocked.
+    Fails,
+    /// Taken and never answered.
+    Silence,
+    /// Answered after this many milliseconds.
+    Slow(u64, Response),
+}
+
+/// A request that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) request: RequestId,
+    pub(super) probe: Probe,
+}
+
+pub(super) struct World {
+    pub(super) keeper: Keeper,
+    pub(super) health: Reply,
+    pub(super) verify: Reply,
+    pub(super) sign_out: Reply,
+    /// Answers of verify that come before the usual one.
+    pub(super) script: VecDeque<Reply>,
+    pub(super) record: Record,
+    pub(super) store_answers: bool,
+    pub(super) open: Vec<Open>,
+    /// Each request, by when it was sent.
+    pub(super) sent: Vec<(u64, Probe, Option<Generation>)>,
+    /// Each order with its moment.
+    pub(super) orders: Vec<(u64, Effect)>,
+    mono: u64,
+    wall: u64,
+    /// When the keeper last learned the time.
+    told: u64,
+    coming: Vec<(u64, Input)>,
+}
+
+impl World {
+    /// A world in which nothing has happened: the server is well and the store is empty.
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            keeper: Keeper::new(options, 7),
+            health: Reply::Answer(well("a", "1")),
+            verify: Reply::Answer(well("a", "1")),
+            sign_out: Reply::Answer(status(204)),
+            script: VecDeque::new(),
+            record: Record::Absent,
+            store_answers: true,
+            open: Vec::new(),
+            sent: Vec::new(),
+            orders: Vec::new(),
+            mono: 1_000,
+            wall: WALL,
+            told: 1_000,
+            coming: Vec::new(),
+        }
+    }
+
+    /// Started with a session on record, verified, a second later.
+    pub(super) fn signed_in(options: Options) -> Self {
+        let mut world = Self::new(options);
+        world.record = live(1);
+        world.tell(Input::Start);
+        world.pass(1_000);
+        assert_eq!(world.session(), SessionState::SignedIn);
+        world
+    }
+
+    pub(super) fn tell(&mut self, input: Input) -> Vec<Effect> {
+        let now = Now::from_millis(self.mono, self.wall);
+        self.told = self.mono;
+        self.open.retain(
+            |open| !matches!(&input, Input::Answer { request, .. } if *request == open.request),
+        );
+        let effects = self.keeper.handle_input(now, input);
+        for effect in &effects {
+            self.orders.push((self.mono, effect.clone()));
+            self.carry_out(effect);
+        }
+        effects
+    }
+
+    /// Lets time pass, timers fire and answers come.
+    pub(super) fn pass(&mut self, ms: u64) {
+        let end = self.mono + ms;
+        for _ in 0..100_000 {
+            let timer = self
+                .keeper
+                .next_timeout()
+                .map(|(at, _)| self.told + at.since(self.keeper.now()).as_millis());
+            let answer = self.coming.iter().map(|(at, _)| *at).min();
+            let Some(next) = timer.into_iter().chain(answer).min().filter(|at| *at <= end) else {
+                self.advance(end);
+                return;
+            };
+            self.advance(next.max(self.mono));
+            match self.coming.iter().position(|(at, _)| *at <= self.mono) {
+                Some(at) => {
+                    let (_, input) = self.coming.remove(at);
+                    self.tell(input);
+                }
+                None => drop(self.tell(Input::Timeout)),
+            }
+        }
+        panic!("the keeper spins: it wants to be woken again and again at {}", self.mono);
+    }
+
+    /// Lets time pass until the fact holds, and tells how long that took.
+    pub(super) fn until(&mut self, most: u64, fact: impl Fn(&Self) -> bool) -> Option<u64> {
+        let start = self.mono;
+        while !fact(self) {
+            if self.mono - start >= most {
+                return None;
+            }
+            self.pass(10);
+        }
+        Some(self.mono - start)
+    }
+
+    /// The machine sleeps: only the wall clock goes on.
+    pub(super) fn sleep(&mut self, ms: u64) {
+        self.wall += ms;
+    }
+
+    /// Time passes and no timer fires.
+    pub(super) fn stall(&mut self, ms: u64) {
+        self.advance(self.mono + ms);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(super) fn set_clock(&mut self, by: i64) {
+        self.wall = self.wall.saturating_add_signed(by);
+    }
+
+    pub(super) fn page(&mut self, event: PageEvent) {
+        let _ = self.tell(Input::Page(event));
+    }
+
+    /// Both paths say the same from here on.
+    pub(super) fn server_says(&mut self, reply: &Reply) {
+        self.health = reply.clone();
+        self.verify = reply.clone();
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.mono
+    }
+
+    pub(super) fn wall(&self) -> u64 {
+        self.wall
+    }
+
+    pub(super) fn session(&self) -> SessionState {
+        self.keeper.snapshot().session
+    }
+
+    pub(super) fn server(&self) -> ServerState {
+        self.keeper.snapshot().server
+    }
+
+    /// When requests of this kind were sent, from `since` on.
+    pub(super) fn sent_since(&self, since: u64, probe: Probe) -> Vec<u64> {
+        let sent = self.sent.iter().filter(|(at, kind, _)| *at >= since && *kind == probe);
+        sent.map(|(at, ..)| *at).collect()
+    }
+
+    pub(super) fn sign_outs(&self) -> Vec<SignOut> {
+        self.notices()
+            .filter_map(|notice| match notice {
+                Notice::SignedOut(sign_out) => Some(sign_out.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.orders.iter().filter_map(|(_, effect)| match effect {
+            Effect::Notify(notice) => Some(notice),
+            _ => None,
+        })
+    }
+
+    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.notices().filter_map(|notice| match notice {
+            Notice::Logged(Entry { event, .. }) => Some(event),
+            _ => None,
+        })
+    }
+
+    pub(super) fn has_logged(&self, code: &str) -> bool {
+        self.events().any(|event| event.code() == code)
+    }
+
+    pub(super) fn open_request(&self, probe: Probe) -> Option<RequestId> {
+        self.open.iter().find(|open| open.probe == probe).map(|open| open.request)
+    }
+
+    fn carry_out(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Send { request, probe, generation } => {
+                self.sent.push((self.mono, *probe, *generation));
+                let (request, probe) = (*request, *probe);
+                self.open.push(Open { request, probe });
+                self.answer(request, probe);
+            }
+            Effect::Abort { request } => {
+                let known = self.orders.iter().any(
+                    |(_, order)| matches!(order, Effect::Send { request: sent, .. } if sent == request),
+                );
+                assert!(known, "{request:?} was aborted and never sent");
+                self.open.retain(|open| open.request != *request);
+                self.coming.retain(|(_, input)| !is_about(input, *request));
+            }
+            Effect::ReadRecord if self.store_answers => {
+                self.coming.push((self.mono + 1, Input::Record(self.record.clone())));
+            }
+            Effect::Store { generation, expires_at, verified_at } => {
+                let (generation, expires_at) = (*generation, *expires_at);
+                let verified_at = *verified_at;
+                self.record = Record::Live { generation, expires_at, verified_at };
+            }
+            Effect::Bury { generation, sign_out, undelivered } => {
+                let (generation, sign_out) = (*generation, sign_out.clone());
+                let undelivered = *undelivered;
+                self.record = Record::Tombstone { generation, sign_out, undelivered };
+            }
+            Effect::EraseRecord => self.record = Record::Absent,
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, probe: Probe) {
+        let usual = match probe {
+            Probe::Health => &self.health,
+            Probe::Verify => &self.verify,
+            Probe::SignOut => &self.sign_out,
+        };
+        let scripted = if probe == Probe::Verify { self.script.pop_front() } else { None };
+        let (trip, outcome) = match scripted.unwrap_or_else(|| usual.clone()) {
+            Reply::Answer(response) => (TRIP, Outcome::Response(response)),
+            Reply::Slow(trip, response) => (trip, Outcome::Response(response)),
+            Reply::Fails => (TRIP, Outcome::NoAnswer),
+            Reply::Silence => return,
+        };
+        self.coming.push((self.mono + trip, Input::Answer { request, outcome }));
+    }
+
+    fn advance(&mut self, to: u64) {
+        self.wall += to - self.mono;
+        self.mono = to;
+    }
+}
+
+fn is_about(input: &Input, id: RequestId) -> bool {
+    matches!(input, Input::Answer { request, .. } | Input::Answering { request } if *request == id)
+}
+
+pub(super) fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub(super) fn generation(number: u32) -> Generation {
+    Generation { number, token_id: TokenId(u64::from(number)) }
+}
+
+/// A session on record.
+pub(super) fn live(number: u32) -> Record {
+    Record::Live { generation: generation(number), expires_at: None, verified_at: None }
+}
+
+pub(super) fn facts(instance: &str, boot: &str) -> ServerFacts {
+    ServerFacts { instance: Label::new(instance), boot: Label::new(boot), now: None }
+}
+
+/// A JSON object of a named instance.
+pub(super) fn well(instance: &str, boot: &str) -> Response {
+    Response { body: Body::Object, server: facts(instance, boot), ..Response::default() }
+}
+
+/// A JSON object of a backend that names nothing.
+pub(super) fn nameless() -> Response {
+    Response { body: Body::Object, ..Response::default() }
+}
+
+/// A JSON answer that names nothing.
+pub(super) fn status(status: u16) -> Response {
+    Response { status, ..nameless() }
+}
+
+pub(super) fn html(status: u16) -> Response {
+    Response { status, body: Body::Html, ..Response::default() }
+}
+
+/// The reference backend's refusal.
+pub(super) fn refused(instance: &str, boot: &str) -> Response {
+    let challenge = Challenge::InvalidToken;
+    Response { status: 401, challenge, ..well(instance, boot) }
+}
+
+/// FastAPI's refusal without a body that proves anything.
+pub(super) fn weakly_refused() -> Response {
+    let challenge = Challenge::Bare;
+    Response { status: 401, body: Body::Other, challenge, ..Response::default() }
+}
+
+/// A proxy's.
+pub(super) fn challenged_by_a_proxy() -> Response {
+    let challenge = Challenge::Foreign;
+    Response { status: 401, body: Body::Html, challenge, ..Response::default() }
+}
+
+pub(super) fn patient(status: u16, secs: u64) -> Response {
+    let retry_after = Some(Duration::from_secs(secs));
+    Response { status, body: Body::Object, retry_after, ..Response::default() }
+}
+
+pub(super) fn answers(response: Response) -> Reply {
+    Reply::Answer(response)
+}
+
+pub(super) fn cookie() -> Options {
+    Options { credential: Credential::Cookie, ..Options::default() }
+}
+
+pub(super) fn without_health() -> Options {
+    Options { health: None, ..Options::default() }
+}
+
+pub(super) fn hidden(when_hidden: crate::WhenHidden) -> Options {
+    let health = HealthOptions { when_hidden, ..HealthOptions::default() };
+    Options { health: Some(health), ..Options::default() }
+}
+
+pub(super) fn at_once() -> Options {
+    Options { confirm: Confirm::Immediate, ..Options::default() }
+}
+
+pub(super) fn buried(number: u32) -> Record {
+    let sign_out = SignOut {
+        reason: crate::SignOutReason::User,
+        at: UnixMillis(WALL),
+        elsewhere: false,
+        rule: None,
+        refusals: Vec::new(),
+    };
+    Record::Tombstone { generation: generation(number), sign_out, undelivered: false }
+}

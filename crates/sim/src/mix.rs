@@ -1,0 +1,124 @@
+//! Which faults a seed has, and how often they strike.
+
+use session_keeper_core::{HealthOptions, Options, VerifyOptions, WhenHidden};
+
+use crate::dice::Dice;
+
+/// What a sleeping server's platform does with requests until the server is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Holds them.
+    Held,
+    /// Refuses the connection.
+    Refused,
+    /// 502 with a page.
+    BadGateway,
+    /// 503 with `Retry-After`.
+    Unavailable,
+    /// 200 with a page that says to wait.
+    Page,
+    /// 401 with a page.
+    LoginPage,
+}
+
+/// How the server says no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refuses {
+    /// As the reference backend: JSON, `invalid_token`, its instance and boot id.
+    Named,
+    /// JSON without names.
+    Nameless,
+    /// Text and a bare Bearer challenge.
+    Weakly,
+}
+
+/// The faults of one seed. Rates are per thousand hours; 0 is never.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mix {
+    pub(crate) refuses: Refuses,
+    /// How platforms answer for a server that wakes.
+    pub(crate) wake: Wake,
+    pub(crate) idle_ms: u64,
+    pub(crate) sleeps: u64,
+    pub(crate) restarts: u64,
+    /// Starts, in a thousand, that lose all tokens.
+    pub(crate) forgetful: u64,
+    /// How long a fresh server refuses everybody: its store is not there yet. Less than the 6 s
+    /// between two bursts, for a page that is loaded meanwhile cannot know how fresh it is; and
+    /// only where it names its boot, for two restarts in a row look like one mind otherwise.
+    pub(crate) unready_ms: u64,
+    pub(crate) revokes: u64,
+    pub(crate) latency_ms: u64,
+    /// Requests, in a thousand, that are lost.
+    pub(crate) loss: u64,
+    pub(crate) offline: u64,
+    pub(crate) portals: u64,
+    pub(crate) naps: u64,
+    pub(crate) hides: u64,
+    pub(crate) freezes: u64,
+    pub(crate) clock_jumps: u64,
+    pub(crate) reloads: u64,
+    pub(crate) sign_outs: u64,
+    /// Answers, in a thousand, that come again or after their request was given up.
+    pub(crate) strays: u64,
+    pub(crate) when_hidden: WhenHidden,
+    pub(crate) pings: bool,
+}
+
+impl Mix {
+    pub(crate) fn of(dice: &mut Dice) -> Self {
+        let rate = |dice: &mut Dice, most: u64| {
+            if dice.in_thousand(500) { dice.between(most / 10, most) } else { 0 }
+        };
+        let wake = dice.pick(&[
+            Wake::Held,
+            Wake::Refused,
+            Wake::BadGateway,
+            Wake::Unavailable,
+            Wake::Page,
+            Wake::LoginPage,
+        ]);
+        let refuses = dice.pick(&[
+            Refuses::Named,
+            Refuses::Named,
+            Refuses::Named,
+            Refuses::Nameless,
+            Refuses::Weakly,
+        ]);
+        let unready = refuses == Refuses::Named && dice.in_thousand(500);
+        Self {
+            refuses,
+            wake,
+            idle_ms: dice.between(60_000, 900_000),
+            sleeps: rate(dice, 3_000),
+            restarts: rate(dice, 4_000),
+            forgetful: rate(dice, 600),
+            unready_ms: if unready { dice.between(500, 5_000) } else { 0 },
+            revokes: rate(dice, 2_000),
+            latency_ms: dice.between(5, 400),
+            loss: rate(dice, 80),
+            offline: rate(dice, 3_000),
+            portals: rate(dice, 1_000),
+            naps: rate(dice, 1_000),
+            hides: rate(dice, 4_000),
+            freezes: rate(dice, 1_500),
+            clock_jumps: rate(dice, 1_000),
+            reloads: rate(dice, 1_500),
+            sign_outs: rate(dice, 500),
+            strays: rate(dice, 200),
+            when_hidden: dice.pick(&[WhenHidden::Ping, WhenHidden::Pause, WhenHidden::Always]),
+            // Without a health path nothing tells a platform's login page from the server's no.
+            pings: wake == Wake::LoginPage || dice.in_thousand(900),
+        }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        let when_hidden = self.when_hidden;
+        let health = HealthOptions { when_hidden, ..HealthOptions::default() };
+        Options {
+            health: self.pings.then_some(health),
+            verify: VerifyOptions::default(),
+            ..Options::default()
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The guarantees, checked after every step by somebody who knows the truth.
+//!
+//! G2 promises its times for a server that answers a page that somebody looks at, so its clock
+//! runs only while nothing is in the way: any disturbance starts it anew.
+
+use session_keeper_core::{Probe, RequestId, ServerState, SessionState};
+
+use crate::mix::Refuses;
+use crate::tally::Tally;
+
+/// What is promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// No false sign-out.
+    G1,
+    /// No missed sign-out.
+    G2,
+    /// Nothing hangs.
+    G4,
+    /// A late answer changes nothing newer.
+    G6,
+    /// The server is not asked more often than it can bear.
+    Pace,
+    /// A world without faults settles.
+    Liveness,
+}
+
+/// A guarantee that was broken, and how.
+pub(crate) type Verdict = Result<(), (Guarantee, String)>;
+
+/// The longest that a request without an answer may stay open.
+const HELD: u64 = 90_000;
+/// The longest between two regular verifications, with its ten percent and a trip.
+const REGULAR: u64 = 335_000;
+/// The slowest probe of a server that was away for long, and a trip.
+const NOTICED: u64 = 150_000;
+/// Two requests in each 6 s of a confirmation, pings of a server that wakes, checks that the app
+/// asked for, and a page that is loaded again in the middle of it.
+const BUSY: u64 = 60;
+
+/// A request as the shell sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    pub(crate) request: RequestId,
+    pub(crate) probe: Probe,
+    /// On the keeper's own line of time.
+    pub(crate) sent: u64,
+    /// The network lost it.
+    pub(crate) doomed: bool,
+}
+
+/// One moment, with the truth.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) now: u64,
+    /// The keeper's line of time.
+    pub(crate) line: u64,
+    pub(crate) session: SessionState,
+    pub(crate) server: ServerState,
+    /// The session's token is dead.
+    pub(crate) ended: bool,
+    /// Somebody looks at a page that runs.
+    pub(crate) attended: bool,
+    /// The server is up and so is the way to it.
+    pub(crate) reachable: bool,
+    /// The server asked for patience until then.
+    pub(crate) patient_until: u64,
+    /// The keeper wants to be woken.
+    pub(crate) waits: bool,
+    /// Signed out and without pings there is nothing to do.
+    pub(crate) may_rest: bool,
+    /// What the server says proves it awake.
+    pub(crate) proves_itself: bool,
+    pub(crate) open: &'a [Open],
+    pub(crate) refuses: Refuses,
+    /// There and back, at the longest.
+    pub(crate) round_trip: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    /// Since when nothing is in the way of a request.
+    clear_since: u64,
+    /// The same, and the keeper knows it.
+    calm_since: u64,
+    was_clear: bool,
+    was_calm: bool,
+    suspect: Option<Suspect>,
+    /// The backend contradicted itself: two minutes are allowed.
+    caught: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    since: u64,
+    calm_before: u64,
+}
+
+impl Oracle {
+    /// Something happened that nobody can be blamed for.
+    pub(crate) const fn disturb(&mut self, now: u64) {
+        self.clear_since = now;
+        self.calm_since = now;
+    }
+
+    pub(crate) const fn refuted(&mut self) {
+        self.caught = true;
+    }
+
+    /// The page was loaded again: what it knew is gone.
+    pub(crate) const fn reloaded(&mut self) {
+        self.caught = false;
+        self.suspect = None;
+    }
+
+    pub(crate) fn check(&mut self, view: &View<'_>, tally: &mut Tally) -> Verdict {
+        self.watch(view);
+        nothing_hangs(view)?;
+        self.end_is_not_missed(view, tally)?;
+        self.server_is_noticed(view)
+    }
+
+    fn watch(&mut self, view: &View<'_>) {
+        let doomed = view.open.iter().any(|open| open.doomed);
+        let reachable = view.reachable && !doomed && view.now >= view.patient_until;
+        let clear = view.attended && reachable && !view.may_rest;
+        let calm = clear && (!view.proves_itself || view.server == ServerState::Awake);
+        // What was in the way at the last step was so until this one.
+        if !(clear && self.was_clear) {
+            self.clear_since = view.now;
+        }
+        if !(calm && self.was_calm) {
+            self.calm_since = view.now;
+        }
+        (self.was_clear, self.was_calm) = (clear, calm);
+        self.suspect = match (view.session, self.suspect) {
+            (SessionState::Suspect, None) => {
+                let calm_before = view.now - self.calm_since;
+                Some(Suspect { since: view.now, calm_before })
+            }
+            (SessionState::Suspect, known) => known,
+            _ => None,
+        };
+    }
+
+    fn end_is_not_missed(&self, view: &View<'_>, tally: &mut Tally) -> Verdict {
+        if !view.ended {
+            return Ok(());
+        }
+        let calm = view.now - self.calm_since;
+        let Some(suspect) = self.suspect else {
+            let live = matches!(view.session, SessionState::SignedIn | SessionState::Unverified);
+            if live && calm > REGULAR + view.round_trip {
+                return broken(
+                    Guarantee::G2,
+                    format!("a dead token was not checked for {calm} ms"),
+                );
+            }
+            return Ok(());
+        };
+        let undisturbed = calm >= view.now - suspect.since;
+        let known_long = undisturbed && suspect.calm_before >= 15_000;
+        let seconds = match view.refuses {
+            Refuses::Named if known_long => 8,
+            Refuses::Named => 20,
+            Refuses::Nameless | Refuses::Weakly if self.caught => 120,
+            Refuses::Nameless | Refuses::Weakly => 60,
+        };
+        let took = calm.min(view.now - suspect.since);
+        let longest = tally.longest.entry(seconds).or_default();
+        *longest = (*longest).max(took);
+        // A weak refusal waits for a ping, and a page's timers come a little late.
+        let allowed = seconds * 1_000 + 3 * view.round_trip + 500;
+        if took > allowed {
+            return broken(Guarantee::G2, format!("suspect for {took} ms of {allowed} allowed"));
+        }
+        Ok(())
+    }
+
+    fn server_is_noticed(&self, view: &View<'_>) -> Verdict {
+        let clear = view.now - self.clear_since;
+        if view.proves_itself && view.server != ServerState::Awake && clear > NOTICED {
+            return broken(Guarantee::G2, format!("a server that is up is unseen for {clear} ms"));
+        }
+        Ok(())
+    }
+}
+
+fn nothing_hangs(view: &View<'_>) -> Verdict {
+    if let Some(open) = view.open.iter().find(|open| view.line >= open.sent + HELD) {
+        return broken(Guarantee::G4, format!("{:?} is open beyond its bound", open.request));
+    }
+    let pings = view.open.iter().filter(|open| open.probe == Probe::Health).count();
+    if pings > 1 {
+        return broken(Guarantee::G4, format!("{pings} pings at once"));
+    }
+    if view.attended && !view.waits && !view.may_rest {
+        return broken(Guarantee::G4, "a page that runs waits for nothing".into());
+    }
+    Ok(())
+}
+
+/// A session was ended by the keeper: did the server end it?
+pub(crate) fn sign_out_is_true(ended: bool, by_user: bool) -> Verdict {
+    if ended || by_user { Ok(()) } else { broken(Guarantee::G1, "the session was alive".into()) }
+}
+
+/// A refusal reached the keeper.
+pub(crate) fn refusal_is_suspected(session: SessionState) -> Verdict {
+    match session {
+        SessionState::Suspect | SessionState::SignedOut => Ok(()),
+        SessionState::Restoring | SessionState::Unverified | SessionState::SignedIn => {
+            broken(Guarantee::G2, "a refusal did not lead to a suspicion".into())
+        }
+    }
+}
+
+/// An answer that belongs to nothing any more had these effects.
+pub(crate) fn stray_is_ignored(effects: usize) -> Verdict {
+    if effects == 0 { Ok(()) } else { broken(Guarantee::G6, "a stray answer was heard".into()) }
+}
+
+pub(crate) fn pace_is_borne(in_a_minute: u64) -> Verdict {
+    if in_a_minute <= BUSY {
+        return Ok(());
+    }
+    broken(Guarantee::Pace, format!("{in_a_minute} requests in a minute"))
+}
+
+/// The world was healed some time ago.
+pub(crate) fn all_is_settled(view: &View<'_>) -> Verdict {
+    let settled = match view.session {
+        SessionState::SignedIn => !view.ended,
+        SessionState::SignedOut => true,
+        SessionState::Restoring | SessionState::Unverified | SessionState::Suspect => false,
+    };
+    if settled && (view.may_rest || view.server == ServerState::Awake) {
+        return Ok(());
+    }
+    let (session, server) = (view.session, view.server);
+    broken(Guarantee::Liveness, format!("a healed world stays {session:?} and {server:?}"))
+}
+
+fn broken(guarantee: Guarantee, message: String) -> Verdict {
+    Err((guarantee, message))
+}

@@ -1,0 +1,69 @@
+//! Two hundred seeds of the honest world, and a broken world for each oracle.
+
+use session_keeper_sim::{Guarantee, Plan, Sabotage, Tally, run};
+
+/// The first guarantee that breaks in a broken world, over a few seeds.
+fn broken_by(sabotage: Sabotage) -> Vec<Guarantee> {
+    let plans = (1..=60).map(|seed| Plan { sabotage, ..Plan::of(seed) });
+    plans.filter_map(|plan| run(&plan).err()).map(|failure| failure.guarantee).collect()
+}
+
+#[test]
+fn two_hundred_seeds_break_no_guarantee_and_meet_every_fault() {
+    let mut tally = Tally::default();
+    for seed in 1..=200 {
+        match run(&Plan::of(seed)) {
+            Ok(one) => tally.add(&one),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    assert_eq!(tally.false_sign_outs, 0);
+    // A keeper that does nothing, or a world in which nothing happens, would pass too.
+    assert!(tally.accepted > 1_000 && tally.sign_outs > 100, "{tally}");
+    assert!(tally.refuted > 10 && tally.strays > 1_000, "{tally}");
+    assert_eq!(tally.faults.len(), 11, "{tally}");
+    assert!([8, 20, 60].iter().all(|bound| tally.longest.contains_key(bound)), "{tally}");
+}
+
+#[test]
+fn a_seed_runs_the_same_way_again() {
+    let once = run(&Plan::of(5)).expect("this seed passes").to_string();
+    assert_eq!(run(&Plan::of(5)).expect("this seed passes").to_string(), once);
+    assert_ne!(run(&Plan::of(6)).expect("this seed passes").to_string(), once);
+}
+
+#[test]
+fn a_server_that_refuses_a_living_token_trips_the_oracle_of_false_sign_outs() {
+    assert!(
+        broken_by(Sabotage::LyingServer).iter().filter(|it| **it == Guarantee::G1).count() > 40
+    );
+}
+
+#[test]
+fn a_keeper_that_does_not_hear_refusals_trips_the_oracle_of_missed_sign_outs() {
+    assert!(broken_by(Sabotage::DeafKeeper).contains(&Guarantee::G2));
+    assert!(broken_by(Sabotage::ForgetfulKeeper).contains(&Guarantee::G2));
+}
+
+#[test]
+fn a_request_that_stays_open_trips_the_oracle_of_hanging() {
+    assert!(broken_by(Sabotage::LeakyShell).contains(&Guarantee::G4));
+}
+
+#[test]
+fn a_stray_answer_that_is_heard_trips_the_oracle_of_late_answers() {
+    assert!(broken_by(Sabotage::ConfusedShell).contains(&Guarantee::G6));
+}
+
+#[test]
+fn a_server_that_never_comes_back_trips_the_oracle_of_liveness() {
+    assert!(broken_by(Sabotage::DeadServer).contains(&Guarantee::Liveness));
+}
+
+#[test]
+fn a_failure_names_its_seed_and_tells_what_led_there() {
+    let plan = Plan { sabotage: Sabotage::LyingServer, ..Plan::of(3) };
+    let failure = run(&plan).expect_err("the server lies");
+    assert!(failure.headline().starts_with("seed 3: G1"));
+    assert!(failure.transcript.iter().any(|line| line.contains("refused")));
+}

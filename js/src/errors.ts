@@ -1,0 +1,23 @@
+/**
+ * The errors of the package: what the caller can mend, typed by what is wrong. No message holds a
+ * token. What only the server or the network can mend is no error but a state.
+ */
+
+import type { KeeperErrorCode } from "../types.js";
+
+export class KeeperError extends Error {
+  override readonly name = "KeeperError";
+  readonly code: KeeperErrorCode;
+  readonly option: string | undefined;
+
+  constructor(code: KeeperErrorCode, message: string, option?: string) {
+    super(message);
+    this.code = code;
+    this.option = option;
+  }
+}
+
+/** Refuses an option, by name, in a sentence that says what it must be. */
+export function refuse(option: string, sentence: string): never {
+  throw new KeeperError("invalid-option", `${option} ${sentence}`, option);
+}

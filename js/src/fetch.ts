@@ -1,0 +1,190 @@
+/**
+ * `keeper.fetch`: adds the credential, waits out a wake-up, hints at a 401.
+ *
+ * Rule: the credential goes to named origins only and no redirect carries it on. A request is
+ * repeated only where that is harmless and only after the server has proven itself awake since it
+ * failed; every wait has an end. Knows nothing of sessions.
+ */
+
+import type { Snapshot } from "../types.js";
+import { KeeperError } from "./errors.js";
+import type { Options } from "./options.js";
+
+/** What a request needs of its keeper, which tells `change` and `stop`. */
+export interface Sender extends EventTarget {
+  readonly options: Options;
+  readonly snapshot: Snapshot;
+  /** Whether there is a core that learns when the server is back. */
+  readonly watches: boolean;
+  /** How many requests wait. */
+  waiting: number;
+  credential(): string | undefined;
+  refused(): void;
+  unanswered(): void;
+}
+
+export interface KeeperInit extends RequestInit {
+  repeat?: boolean;
+}
+
+/** Methods that change nothing, so that a repeat does no harm. */
+const SAFE = ["GET", "HEAD", "OPTIONS"];
+/** What platforms answer while they start an app. */
+const WAKING = [502, 503, 504];
+const REPEATS = 3;
+
+export async function send(
+  keeper: Sender,
+  input: RequestInfo | URL,
+  init?: KeeperInit,
+): Promise<Response> {
+  const { origins, base } = keeper.options;
+  const target = isRequest(input) ? input : resolve(String(input), base);
+  const { origin } = new URL(isRequest(target) ? target.url : target, pageUrl());
+  if (!origins.includes(origin)) return fetch(target, init);
+  const request = new Request(target, init);
+  const isRepeatable =
+    SAFE.includes(request.method) || (init?.repeat && !(init.body instanceof ReadableStream));
+  // How another origin fares is not what the health path says.
+  const isInsistent = isRepeatable && isOurs(keeper, request);
+  const { response, error } = await (isInsistent ? insist : attempt)(keeper, request);
+  if (!response) throw error;
+  if (response.status === 401) keeper.refused();
+  return response;
+}
+
+/** Where a relative URL leads: paths are appended to the API's address. */
+export function resolve(url: string, base: string): string {
+  if (/^([a-z][a-z\d+.-]*:|\/\/)/i.test(url)) return url;
+  return base + (/^[/?]/.test(url) ? "" : "/") + url;
+}
+
+/** What a browser resolves a URL against. */
+export const pageUrl = (): string | undefined => globalThis.document?.baseURI;
+
+/** One of the two. */
+interface Outcome {
+  response?: Response;
+  error?: unknown;
+}
+
+/** Repeats what got no answer of the app, once the server has proven itself awake. */
+async function insist(keeper: Sender, request: Request): Promise<Outcome> {
+  const over = new AbortController();
+  const end = () => over.abort();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  keeper.addEventListener("stop", end, { signal: over.signal });
+  request.signal.addEventListener("abort", end, { signal: over.signal });
+  try {
+    for (let repeats = REPEATS; ; repeats--) {
+      const outcome = await attempt(keeper, request.clone());
+      if (!isLost(outcome) || repeats <= 0 || !keeper.watches) return outcome;
+      timer ??= setTimeout(end, keeper.options.waitMs);
+      const was = await proof(keeper, over.signal);
+      if (request.signal.aborted) throw reason(request.signal);
+      if (!was) return outcome;
+      // A server that was awake all along fails by itself: once more, and the app is told.
+      if (was === "awake") repeats = 1;
+      outcome.response?.body?.cancel();
+    }
+  } finally {
+    clearTimeout(timer);
+    end();
+  }
+}
+
+async function attempt(keeper: Sender, request: Request): Promise<Outcome> {
+  const outcome = await exchange(keeper, request);
+  if (isLost(outcome) && isOurs(keeper, request)) keeper.unanswered();
+  return outcome;
+}
+
+async function exchange(keeper: Sender, request: Request): Promise<Outcome> {
+  const { redirect, signal } = request;
+  const { sent, init } = await authorize(keeper, request);
+  try {
+    const response = await fetch(sent, init);
+    if (response.type === "opaqueredirect" && redirect !== "manual") {
+      const message =
+        "the answer is a redirect, which no credential may follow: request its target";
+      return { error: new KeeperError("redirected", message) };
+    }
+    return { response };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return { error };
+  }
+}
+
+const isLost = ({ response, error }: Outcome): boolean =>
+  response ? WAKING.includes(response.status) : !(error instanceof KeeperError);
+
+async function authorize(keeper: Sender, request: Request) {
+  const { auth, csrf } = keeper.options;
+  const { headers, method, redirect } = request;
+  if (auth === "cookie") {
+    const isGuarded = csrf && !SAFE.includes(method) && isOurs(keeper, request);
+    const value = isGuarded && cookie(csrf.cookie);
+    if (value) headers.set(csrf.header, value);
+    return { sent: request, init: { credentials: "include" } as const };
+  }
+  // A page is not shown where a redirect leads, so none is followed with a credential.
+  const init: RequestInit = redirect === "follow" ? { redirect: "manual" } : {};
+  if (typeof auth === "function") return { sent: await auth(request), init };
+  const value = headers.has("Authorization") ? undefined : keeper.credential();
+  if (!value) return { sent: request, init: {} };
+  headers.set("Authorization", value);
+  return { sent: request, init };
+}
+
+/**
+ * Waits until the server is proven awake: `"woken"` out of a bad spell, `"awake"` where there was
+ * none. Nothing when it is over first, or when no answer came that could be waited for.
+ */
+async function proof(keeper: Sender, over: AbortSignal): Promise<"woken" | "awake" | undefined> {
+  const { maxWaiting, health, verify } = keeper.options;
+  if (keeper.waiting >= maxWaiting) {
+    throw new KeeperError("too-many-waiting", `${maxWaiting} requests wait for the server already`);
+  }
+  if (over.aborted) return undefined;
+  keeper.waiting++;
+  const before = keeper.snapshot.lastAwakeAt;
+  let wasAway = isAway(keeper);
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const was = await new Promise<"woken" | "awake" | undefined>((resolve) => {
+    const giveUp = () => resolve(undefined);
+    const look = () => {
+      const { server, lastAwakeAt } = keeper.snapshot;
+      wasAway ||= isAway(keeper);
+      if (server === "awake" && lastAwakeAt !== before) resolve(wasAway ? "woken" : "awake");
+    };
+    keeper.addEventListener("change", look, { signal: over });
+    over.addEventListener("abort", giveUp);
+    // By then the server has answered, or counts as away.
+    patience = setTimeout(() => wasAway || giveUp(), (health || verify).timeoutMs + 1_000);
+  });
+  clearTimeout(patience);
+  keeper.waiting--;
+  return was;
+}
+
+const isOurs = ({ options }: Sender, { url }: Request): boolean =>
+  new URL(url).origin === options.origin;
+
+const isAway = ({ snapshot }: Sender): boolean =>
+  ["waking", "unreachable", "offline"].includes(snapshot.server);
+
+// Chromium 97 and Safari before 15.4 give none.
+const reason = (signal: AbortSignal): unknown =>
+  signal.reason ?? new DOMException("aborted", "AbortError");
+
+const isRequest = (input: RequestInfo | URL): input is Request =>
+  typeof input === "object" && "url" in input;
+
+function cookie(name: string): string | undefined {
+  const pairs = document.cookie.split("; ").map((pair) => pair.split("="));
+  return pairs
+    .find(([key]) => key === name)
+    ?.slice(1)
+    .join("=");
+}

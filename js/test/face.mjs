@@ -1,0 +1,94 @@
+// The face with a core of our own making: no wasm, no browser, no network.
+//
+// Knows what the face asks of the page and nothing of how it works inside.
+
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import { build } from "esbuild";
+
+export const API = "https://api.example.com";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "session-keeper-face-"));
+let bundles = 0;
+
+/** A fresh copy of `js/src/FILE`, whose generated imports are the stand-ins beside this file. */
+export async function load(file = "index.ts") {
+  const outfile = join(folder, `${bundles++}.mjs`);
+  const plugin = {
+    name: "stand-ins",
+    setup: (builder) =>
+      builder.onResolve({ filter: /generated\/(glue|bytes)\.js$/ }, () => ({
+        path: join(here, "stand-in.mjs"),
+      })),
+  };
+  await build({
+    entryPoints: [join(here, "..", "src", file)],
+    outfile,
+    bundle: true,
+    format: "esm",
+    logLevel: "error",
+    plugins: [plugin],
+  });
+  return import(pathToFileURL(outfile));
+}
+
+/** Makes Node look like a page of this origin until the test is over. */
+export function openPage(t, { origin = "https://app.example.com", stored = {}, cookie = "" } = {}) {
+  const store = new Map(Object.entries(stored));
+  const localStorage = {
+    getItem: (key) => store.get(key) ?? null,
+    removeItem: (key) => store.delete(key),
+  };
+  const page = {
+    document: { baseURI: `${origin}/`, cookie },
+    origin,
+    localStorage,
+    sessionStorage: localStorage,
+    addEventListener: () => {},
+    removeEventListener: () => {},
+    fakeCores: [],
+    refuseWasm: undefined,
+    [Symbol.for("session-keeper")]: undefined,
+  };
+  for (const key of Reflect.ownKeys(page)) replace(t, key, page[key]);
+  return { store };
+}
+
+/** Answers the page's requests from a list, and keeps them. */
+export function answerWith(t, ...answers) {
+  const sent = [];
+  const fetch = async (input, init = {}) => {
+    const request = new Request(input, init);
+    sent.push({ request, init });
+    const answer = answers.length > 1 ? answers.shift() : answers[0];
+    if (answer instanceof Error) throw answer;
+    return typeof answer === "number" ? new Response(null, { status: answer }) : answer;
+  };
+  replace(t, "fetch", fetch);
+  return sent;
+}
+
+/** The console's lines, which the test is not to print. */
+export function hush(t) {
+  const lines = [];
+  for (const level of ["debug", "info", "warn", "error"]) {
+    t.mock.method(console, level, (text) => lines.push(`${level}: ${text}`));
+  }
+  return lines;
+}
+
+/** Lets everything happen that waits for nothing but its turn. */
+export const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+function replace(t, key, value) {
+  const before = Object.getOwnPropertyDescriptor(globalThis, key);
+  Object.defineProperty(globalThis, key, { value, configurable: true, writable: true });
+  t.after(() => {
+    if (before) Object.defineProperty(globalThis, key, before);
+    else delete globalThis[key];
+  });
+}

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { API, load } from "./face.mjs";
+
+const { readOptions, insecureOrigins } = await load("options.ts");
+const PAGE = "https://app.example.com";
+
+const refusal = (given) => {
+  try {
+    readOptions(given, PAGE);
+  } catch (error) {
+    assert.equal(error.name, "KeeperError");
+    assert.equal(error.code, "invalid-option");
+    assert.match(error.message, /^[a-z][^\n]*[^.]$/i);
+    return error.option;
+  }
+  return undefined;
+};
+
+test("without options the page's origin is kept with the documented defaults", () => {
+  const options = readOptions(undefined, PAGE);
+  const { base, origin, name, auth, scheme, persist, log, immediate } = options;
+  assert.deepEqual(
+    { base, origin, name, auth, scheme, persist, log, immediate },
+    {
+      base: PAGE,
+      origin: PAGE,
+      name: `session-keeper:${PAGE}`,
+      auth: "bearer",
+      scheme: "Bearer",
+      persist: "local",
+      log: "warn",
+      immediate: false,
+    },
+  );
+  assert.deepEqual(options.health, {
+    path: "/api/health",
+    everyMs: 30_000,
+    timeoutMs: 10_000,
+    wakeTimeoutMs: 90_000,
+    whenHidden: "ping",
+    hiddenForMs: 600_000,
+  });
+  assert.deepEqual(options.verify, {
+    path: "/auth/me",
+    everyMs: 300_000,
+    timeoutMs: 10_000,
+    retries: 3,
+    retryDelayMs: 2_000,
+    classify: undefined,
+    whenIdleMs: undefined,
+  });
+});
+
+test("an option that is undefined keeps its default", () => {
+  const bare = readOptions({}, PAGE);
+  const given = { baseUrl: undefined, health: undefined, verify: { everyMs: undefined } };
+  const more = { csrf: undefined, persist: undefined, log: undefined, name: undefined };
+  assert.deepEqual(readOptions({ ...given, ...more }, PAGE), bare);
+});
+
+for (const [baseUrl, base] of [
+  ["https://api.example.com/v1", "https://api.example.com/v1"],
+  ["https://API.example.com:443/v1//", "https://api.example.com/v1"],
+  ["http://localhost:8000/", "http://localhost:8000"],
+  ["/backend/", "https://app.example.com/backend"],
+  [new URL("https://api.example.com"), "https://api.example.com"],
+]) {
+  test(`the base of ${baseUrl} is ${base}`, () => {
+    assert.equal(readOptions({ baseUrl }, PAGE).base, base);
+  });
+}
+
+for (const baseUrl of [
+  "https://user:secret@api.example.com",
+  "https://api.example.com/?a",
+  "https://api.example.com/?",
+  "https://api.example.com/#a",
+  "ftp://api.example.com",
+  "javascript:alert(1)",
+  "https://",
+  3,
+  null,
+  {},
+]) {
+  test(`${JSON.stringify(baseUrl)} is no base`, () => {
+    assert.equal(refusal({ baseUrl }), "baseUrl");
+  });
+}
+
+const WRONG = {
+  options: [null, [], "https://api.example.com", 7],
+  basePath: [{ basePath: "/v1" }, { basePath: undefined }],
+  toString: [{ toString: 1 }],
+  health: [{ health: true }, { health: null }, { health: [] }, { health: 5 }],
+  "health.every": [{ health: { every: 5 } }],
+  "health.path": [{ health: { path: "api/health" } }, { health: { path: "/a b" } }],
+  "health.everyMs": [249, 1e300, NaN, "30000", 250.5, null].map((everyMs) => ({
+    health: { everyMs },
+  })),
+  "health.wakeTimeoutMs": [{ health: { timeoutMs: 2_000, wakeTimeoutMs: 1_999 } }],
+  "health.whenHidden": [{ health: { whenHidden: "never" } }],
+  "verify.retries": [-1, 11, 1.5].map((retries) => ({ verify: { retries } })),
+  "verify.retryDelayMs": [{ verify: { retryDelayMs: 49 } }],
+  "verify.classify": [{ verify: { classify: "valid" } }],
+  confirm: [{ confirm: "at once" }, { confirm: 1 }],
+  "confirm.maxFalseLogout": [0, 1, "0.1"].map((maxFalseLogout) => ({
+    confirm: { maxFalseLogout },
+  })),
+  "signOut.path": [{ signOut: { path: "auth/logout" } }],
+  "fetch.origins": [
+    "https://files.example.com",
+    ["files.example.com"],
+    ["https://files.example.com/a"],
+    [null],
+  ].map((origins) => ({ fetch: { origins } })),
+  "fetch.waitMs": [{ fetch: { waitMs: -1 } }],
+  "csrf.header": [{ csrf: { cookie: "a" } }, { csrf: { cookie: "a", header: "x y" } }],
+  auth: [{ auth: "basic" }],
+  scheme: [{ scheme: "" }, { scheme: "Bearer " }, { scheme: "a\nb" }],
+  persist: [{ persist: "indexeddb" }, { persist: { get() {} } }, { persist: null }],
+  log: [{ log: "loud" }, { log: true }],
+  name: [{ name: "" }, { name: "a b" }, { name: "a".repeat(65) }],
+};
+
+for (const [option, givens] of Object.entries(WRONG)) {
+  test(`a wrong ${option} is refused by its name`, () => {
+    for (const given of givens) assert.equal(refusal(given), option, JSON.stringify(given));
+  });
+}
+
+test("a wake-up may never take less than an answer, also where only the answer's time is given", () => {
+  const { health } = readOptions({ health: { timeoutMs: 120_000 } }, PAGE);
+  assert.equal(health.wakeTimeoutMs, 120_000);
+});
+
+test("pings can be switched off", () => {
+  assert.equal(readOptions({ health: false }, PAGE).health, false);
+});
+
+test("without a document a path is a fine base, and no origin gets a credential", () => {
+  const options = readOptions({ baseUrl: "/v1" }, undefined);
+  assert.equal(options.base, "/v1");
+  assert.deepEqual(options.origins, []);
+});
+
+test("a page without an origin must be told where its API is", () => {
+  assert.throws(() => readOptions({}, "null"), { option: "baseUrl" });
+  assert.equal(readOptions({ baseUrl: API }, "null").origin, API);
+});
+
+test("plain http is insecure unless it stays on this computer", () => {
+  const origins = ["http://files.example.com", "http://127.0.0.1:1", "http://[::1]:1"];
+  const local = ["http://localhost:3000", "http://a.localhost"];
+  const given = {
+    baseUrl: "http://localhost.example.com",
+    fetch: { origins: [...origins, ...local] },
+  };
+  const insecure = ["http://localhost.example.com", "http://files.example.com"];
+  assert.deepEqual(insecureOrigins(readOptions(given, PAGE)), insecure);
+});

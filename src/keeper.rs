@@ -1,0 +1,138 @@
+//! The keeper as a Rust front end uses it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use session_keeper_core::{Entry, Input, Notice, SignOut, Snapshot, UnixMillis};
+use wasm_bindgen::JsValue;
+
+use crate::driver::Driver;
+use crate::js;
+use crate::options::Options;
+
+/// A token as the app hands it over.
+pub struct Token {
+    object: JsValue,
+    user: JsValue,
+    expires_at: Option<UnixMillis>,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(secret)")
+    }
+}
+
+impl Token {
+    /// An opaque token or a JWT.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        let object = js::object();
+        js::set_text(&object, "token", token);
+        Self { object, user: JsValue::UNDEFINED, expires_at: None }
+    }
+
+    /// When it runs out, if that is known. Informs only: the local clock ends no session.
+    #[must_use]
+    pub fn expiring_at(self, at: UnixMillis) -> Self {
+        Self { expires_at: Some(at), ..self }
+    }
+
+    /// The refresh token that came along.
+    #[must_use]
+    pub fn with_refresh(self, refresh: &str) -> Self {
+        js::set_text(&self.object, "refresh_token", refresh);
+        self
+    }
+
+    /// Who signed in, until a verified body says it.
+    #[must_use]
+    pub fn with_user(self, user: JsValue) -> Self {
+        Self { user, ..self }
+    }
+}
+
+/// Keeps one session of one page. Cheap to clone: clones are the same keeper.
+#[derive(Clone)]
+pub struct Keeper(Rc<Driver>);
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
+    }
+}
+
+impl Keeper {
+    /// A keeper that does nothing until it is started. News arrive by `notify`, after the state
+    /// is what they say; it may call the keeper.
+    #[must_use]
+    pub fn new(options: Options, notify: impl Fn(&Notice) + 'static) -> Self {
+        Self(Driver::new(options, Box::new(notify)))
+    }
+
+    /// Restores the session and starts to keep it. Twice is once; without a document never.
+    pub fn start(&self) {
+        self.0.start();
+    }
+
+    /// Stops pings and verifications; the session stays where it is stored.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+
+    /// Begins a session.
+    pub fn sign_in(&self, token: Token) {
+        self.0.sign_in(token.object, token.user, token.expires_at);
+    }
+
+    /// Ends the session here and at once, also offline.
+    pub fn sign_out(&self) {
+        self.0.take(Input::SignOut);
+    }
+
+    /// Checks now; [`Notice::Settled`] follows.
+    pub fn verify(&self) {
+        self.0.take(Input::Verify);
+    }
+
+    /// An answer that the app got elsewhere: a 401 starts the check and is never evidence itself.
+    pub fn report(&self, status: u16) {
+        self.0.take(Input::Report { status });
+    }
+
+    /// A request of the app got no answer.
+    pub fn unanswered(&self) {
+        self.0.take(Input::Unanswered);
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.look(|core| core.snapshot())
+    }
+
+    /// The last sign-out, while there is no newer session.
+    #[must_use]
+    pub fn last_sign_out(&self) -> Option<SignOut> {
+        self.0.look(|core| core.sign_out().cloned())
+    }
+
+    /// What happened, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<Entry> {
+        self.0.look(|core| core.history().copied().collect())
+    }
+
+    /// The value of `Authorization` for requests to the API, in bearer mode while there is a
+    /// session. For the API's origin only.
+    #[must_use]
+    pub fn credential(&self) -> Option<String> {
+        self.0.credential()
+    }
+
+    /// Who is signed in: what the last verified body or the sign-in said, else `undefined`.
+    #[must_use]
+    pub fn user(&self) -> JsValue {
+        self.0.user()
+    }
+}
