@@ -181,7 +181,7 @@ impl Suspicion {
             if !named && setting.backend == Backend::Agreeing {
                 return Some(Rule::Repeated);
             }
-            if named && self.all_instances(setting) {
+            if named && setting.instances.are_known() && self.all_instances(setting) {
                 return Some(Rule::Instances);
             }
         }

@@ -34,7 +34,7 @@ fn setting(instances: &Instances) -> Setting<'_> {
 
 fn seen(names: &[&str]) -> Instances {
     let mut instances = Instances::default();
-    for name in names {
+    for name in names.iter().cycle().take(4 * names.len()) {
         instances
             .see(at(100), &ServerFacts { instance: Label::new(name), ..ServerFacts::default() });
     }
@@ -57,6 +57,19 @@ fn every_instance_must_refuse_twice_over_and_not_only_one_of_them() {
     assert_eq!(one.verdict(setting(&both)), None);
     let all = suspicion(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
     assert_eq!(all.verdict(setting(&both)), Some(Rule::Instances));
+}
+
+#[test]
+fn an_instance_of_a_backend_that_is_hardly_known_does_not_speak_for_all() {
+    let mut instances = Instances::default();
+    let facts = ServerFacts { instance: Label::new("a"), ..ServerFacts::default() };
+    for _ in 0..3 {
+        instances.see(at(100), &facts);
+    }
+    let twice = suspicion(&[(100, Some("a")), (106, Some("a"))]);
+    assert_eq!(twice.verdict(setting(&instances)), None);
+    instances.see(at(101), &facts);
+    assert_eq!(twice.verdict(setting(&instances)), Some(Rule::Instances));
 }
 
 #[test]

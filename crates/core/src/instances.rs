@@ -37,13 +37,20 @@ pub(crate) struct Instances {
     seen: Vec<Seen>,
     boots: Vec<Label>,
     latest_boot: Option<Label>,
+    answers: u8,
 }
+
+/// With fewer answers an instance that has not been met yet is too likely: of two workers that
+/// take turns by chance, three answers miss one in a quarter of cases, four in an eighth, and a
+/// refusal is asked again at least twice.
+const TELLING: u8 = 4;
 
 impl Instances {
     pub(crate) fn see(&mut self, now: Instant, server: &ServerFacts) -> Boot {
         self.seen.retain(|seen| now.since(seen.at) < LATELY);
         let boot = self.see_boot(server.boot.as_ref());
         if let Some(instance) = &server.instance {
+            self.answers = self.answers.saturating_add(1);
             self.seen.retain(|seen| seen.instance != *instance || seen.boot != server.boot);
             if self.seen.len() < MOST {
                 let (instance, boot) = (*instance, server.boot);
@@ -65,11 +72,17 @@ impl Instances {
         }
         self.boots.push(*boot);
         self.seen.retain(|seen| seen.boot.as_ref() == Some(boot));
+        self.answers = 0;
         if first { Boot::First } else { Boot::Changed }
     }
 
     pub(crate) fn lately(&self, now: Instant) -> impl Iterator<Item = &Seen> {
         self.seen.iter().filter(move |seen| now.since(seen.at) < LATELY)
+    }
+
+    /// Whether enough answers came to believe that those seen are all there are.
+    pub(crate) const fn are_known(&self) -> bool {
+        self.answers >= TELLING
     }
 
     pub(crate) const fn boot(&self) -> Option<&Label> {
@@ -112,6 +125,19 @@ mod tests {
         instances.see(at(1), &facts("b", "1"));
         assert_eq!(instances.see(at(2), &facts("c", "2")), Boot::Changed);
         assert_eq!(names(&instances, at(2)), ["c"]);
+    }
+
+    #[test]
+    fn a_backend_is_known_after_four_answers_of_one_boot() {
+        let mut instances = Instances::default();
+        for _ in 0..3 {
+            instances.see(at(0), &facts("a", "1"));
+        }
+        assert!(!instances.are_known());
+        instances.see(at(1), &facts("a", "1"));
+        assert!(instances.are_known());
+        instances.see(at(2), &facts("a", "2"));
+        assert!(!instances.are_known());
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod rng;
 mod server;
 mod session;
 mod time;
+mod words;
 
 pub use answer::{Body, Classified, Grade, Outcome, Probe, Response, ServerFacts};
 pub use challenge::Challenge;

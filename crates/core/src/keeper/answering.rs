@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Keeper, Life, Session};
 use crate::answer::{self, Outcome, Probe, Response, Sign};
+use crate::confirm::Backend;
 use crate::effect::Effect;
 use crate::generation::Generation;
 use crate::history::{Event, Origin};
@@ -118,6 +119,7 @@ impl Keeper {
         let boot = self.instances.see(now, &response.server);
         if boot == Boot::Changed {
             self.server.rebooted(now);
+            self.backend = Backend::Agreeing;
             if let Some(suspicion) = self.suspicion() {
                 suspicion.start_over(now);
             }

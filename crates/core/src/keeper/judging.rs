@@ -157,7 +157,7 @@ impl Keeper {
 
     pub(super) fn send_burst(&mut self, out: &mut Vec<Effect>) {
         let (now, generation) = (self.now(), self.generation());
-        let one_instance = self.instances.lately(now).count() == 1;
+        let one_instance = self.instances.are_known() && self.instances.lately(now).count() == 1;
         let Some(suspicion) = self.suspicion() else { return };
         suspicion.burst_sent(now);
         let size = if one_instance { 1 } else { Suspicion::BURST };

@@ -1,0 +1,88 @@
+//! The words of the public face for what is told in entries.
+
+use crate::answer::{Grade, Probe};
+use crate::history::Why;
+use crate::input::PageEvent;
+
+impl Why {
+    /// Every one, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Hint,
+        Self::Network,
+        Self::NoAnswer,
+        Self::NotOurs,
+        Self::Forbidden,
+        Self::WrongPath,
+        Self::NoVerdict,
+        Self::AskedBefore,
+        Self::NewerSession,
+        Self::ServerNotAwake,
+    ];
+
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hint => "hint",
+            Self::Network => "network",
+            Self::NoAnswer => "no-answer",
+            Self::NotOurs => "not-ours",
+            Self::Forbidden => "forbidden",
+            Self::WrongPath => "wrong-path",
+            Self::NoVerdict => "no-verdict",
+            Self::AskedBefore => "asked-before",
+            Self::NewerSession => "newer-session",
+            Self::ServerNotAwake => "server-not-awake",
+        }
+    }
+}
+
+impl Grade {
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Strong => "strong",
+            Self::Weak => "weak",
+        }
+    }
+}
+
+impl Probe {
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Verify => "verify",
+            Self::SignOut => "sign-out",
+        }
+    }
+}
+
+impl PageEvent {
+    /// Every one, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Visible,
+        Self::Hidden,
+        Self::Online,
+        Self::Offline,
+        Self::Away,
+        Self::Back,
+        Self::Touched,
+    ];
+
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Visible => "visible",
+            Self::Hidden => "hidden",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Away => "away",
+            Self::Back => "back",
+            Self::Touched => "touched",
+        }
+    }
+}
