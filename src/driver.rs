@@ -115,6 +115,7 @@ impl Driver {
         self.own.borrow().user.clone()
     }
 
+    #[cfg(feature = "npm")]
     pub(crate) fn storage_name(&self) -> &'static str {
         self.storage.name()
     }
@@ -198,14 +199,15 @@ impl Driver {
                 let tombstone = record::write_tombstone(origin, generation, &sign_out, undelivered);
                 self.write(tombstone);
                 self.own.borrow_mut().user = JsValue::UNDEFINED;
+                if !undelivered {
+                    self.forget(generation);
+                }
             }
             Effect::TakeUser { .. } => {
                 let own = &mut *self.own.borrow_mut();
                 own.user = own.body.clone();
             }
-            Effect::Forget { generation } => {
-                self.own.borrow_mut().held.retain(|(of, _)| *of != generation);
-            }
+            Effect::Forget { generation } => self.forget(generation),
             Effect::EraseRecord => {
                 let answer = self.storage.erase();
                 self.mind(answer, JsValue::NULL);
@@ -310,10 +312,19 @@ impl Driver {
         }
     }
 
+    fn forget(&self, generation: Generation) {
+        self.own.borrow_mut().held.retain(|(of, _)| *of != generation);
+    }
+
     fn held(&self, generation: Generation) -> JsValue {
         let own = self.own.borrow();
         let found = own.held.iter().find(|(of, _)| *of == generation);
         found.map_or(JsValue::UNDEFINED, |(_, object)| object.clone())
+    }
+
+    #[cfg(all(test, target_arch = "wasm32"))]
+    pub(crate) fn tokens_held(&self) -> usize {
+        self.own.borrow().held.len()
     }
 
     /// Arms the one timer for the core's next deadline.

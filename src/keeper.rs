@@ -135,4 +135,9 @@ impl Keeper {
     pub fn user(&self) -> JsValue {
         self.0.user()
     }
+
+    #[cfg(all(test, target_arch = "wasm32"))]
+    pub(crate) fn tokens_held(&self) -> usize {
+        self.0.tokens_held()
+    }
 }

@@ -47,3 +47,6 @@ pub use session_keeper_core::{
 #[cfg(all(feature = "npm", target_arch = "wasm32"))]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
+#[cfg(all(test, target_arch = "wasm32"))]
+mod tests;

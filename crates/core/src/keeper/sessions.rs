@@ -120,6 +120,7 @@ impl Keeper {
                 if generation != ours && generation.number >= ours.number =>
             {
                 self.abort(Probe::Verify, out);
+                out.push(Effect::Forget { generation: ours });
                 out.push(Effect::Adopt { generation });
                 self.enter_live(generation, expires_at, verified_at);
                 self.round.anew(self.now());
@@ -154,6 +155,9 @@ impl Keeper {
         }
         self.abort(Probe::Verify, out);
         self.accused.clear();
+        if let Some(generation) = self.generation() {
+            out.push(Effect::Forget { generation });
+        }
         self.enter_session(expires_at, out);
         self.round.anew(self.now());
     }

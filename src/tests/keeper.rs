@@ -1,0 +1,122 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use session_keeper_core::{Notice, SessionState, SignOutReason};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::{filled, script};
+use crate::options::{Options, Persist};
+use crate::{Keeper, Token};
+
+fn options(name: &str) -> Options {
+    let mut options = Options::new("http://127.0.0.1:9").expect("it is an address");
+    options.name = name.into();
+    options
+}
+
+fn quiet(options: Options) -> Keeper {
+    Keeper::new(options, |_| {})
+}
+
+#[wasm_bindgen_test]
+fn a_session_outlives_the_keeper_that_began_it() {
+    script("localStorage.clear()");
+    let first = quiet(options("outlives"));
+    first.start();
+    first.sign_in(Token::new("kept").with_refresh("also"));
+    first.stop();
+    let second = quiet(options("outlives"));
+    second.start();
+    assert_eq!(second.snapshot().session, SessionState::Unverified);
+    assert_eq!(second.credential().as_deref(), Some("Bearer kept"));
+    second.stop();
+}
+
+#[wasm_bindgen_test]
+fn a_sign_out_is_on_record_for_the_next_page_and_the_token_is_gone() {
+    script("localStorage.clear()");
+    let first = quiet(options("ends"));
+    first.start();
+    first.sign_in(Token::new("canary-token"));
+    first.sign_out();
+    assert_eq!(first.credential(), None);
+    let stored = script("JSON.stringify(Object.entries(localStorage))").as_string();
+    assert!(stored.is_some_and(|stored| !stored.contains("canary")));
+    let second = quiet(options("ends"));
+    second.start();
+    assert_eq!(second.snapshot().session, SessionState::SignedOut);
+    assert_eq!(second.last_sign_out().map(|end| end.reason), Some(SignOutReason::User));
+    first.stop();
+    second.stop();
+}
+
+#[wasm_bindgen_test]
+fn a_second_sign_in_replaces_the_token_of_the_first() {
+    script("localStorage.clear()");
+    let keeper = quiet(options("replaces"));
+    keeper.start();
+    keeper.sign_in(Token::new("first"));
+    keeper.sign_in(Token::new("second"));
+    assert_eq!(keeper.credential().as_deref(), Some("Bearer second"));
+    assert_eq!(keeper.tokens_held(), 1);
+    keeper.sign_out();
+    assert_eq!(keeper.tokens_held(), 0);
+    keeper.stop();
+}
+
+#[wasm_bindgen_test]
+fn a_corrupt_record_is_erased_and_the_store_stays_in_use() {
+    script("localStorage.clear(); localStorage.setItem('broken', '{nonsense')");
+    let keeper = quiet(options("broken"));
+    keeper.start();
+    assert_eq!(keeper.snapshot().session, SessionState::SignedOut);
+    assert!(script("localStorage.getItem('broken')").is_null());
+    keeper.sign_in(Token::new("new"));
+    assert!(script("localStorage.getItem('broken')").is_string());
+    keeper.stop();
+}
+
+#[wasm_bindgen_test]
+fn a_handler_may_call_back_in() {
+    script("localStorage.clear()");
+    let slot: Rc<RefCell<Option<Keeper>>> = Rc::default();
+    let handle = Rc::clone(&slot);
+    let keeper = Keeper::new(options("calls-back"), move |notice| {
+        let keeper = handle.borrow().clone();
+        if let (Notice::SignedIn { .. }, Some(keeper)) = (notice, keeper) {
+            let _ = keeper.snapshot();
+            keeper.sign_out();
+        }
+    });
+    *slot.borrow_mut() = Some(keeper.clone());
+    keeper.start();
+    keeper.sign_in(Token::new("short-lived"));
+    assert_eq!(keeper.snapshot().session, SessionState::SignedOut);
+    keeper.stop();
+    slot.borrow_mut().take();
+}
+
+#[wasm_bindgen_test]
+async fn an_adapter_that_throws_means_memory_and_no_crash() {
+    let adapter = script("({ get() { throw 1 }, set() { throw 2 }, remove() { throw 3 } })");
+    let settled: Rc<RefCell<Option<()>>> = Rc::default();
+    let teller = Rc::clone(&settled);
+    let mut options = options("throws");
+    options.persist = Persist::Adapter(adapter);
+    let keeper = Keeper::new(options, move |notice| {
+        if matches!(notice, Notice::Logged(entry) if entry.event.code() == "store-failed") {
+            *teller.borrow_mut() = Some(());
+        }
+    });
+    keeper.start();
+    filled(&settled).await;
+    keeper.sign_in(Token::new("in-memory"));
+    assert_eq!(keeper.credential().as_deref(), Some("Bearer in-memory"));
+    keeper.stop();
+}
+
+#[wasm_bindgen_test]
+fn a_token_is_in_no_debug_text() {
+    let token = Token::new("canary-token");
+    assert!(!format!("{token:?}").contains("canary"));
+}

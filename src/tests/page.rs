@@ -1,0 +1,84 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use session_keeper_core::PageEvent;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::script;
+use crate::page::{self, Listener};
+use crate::{clock, entropy};
+
+fn listen() -> (Listener, Rc<RefCell<Vec<PageEvent>>>) {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let teller = Rc::clone(&heard);
+    (Listener::new(Box::new(move |event| teller.borrow_mut().push(event))), heard)
+}
+
+#[wasm_bindgen_test]
+fn what_happens_to_the_page_is_told_as_it_happens() {
+    let (_listener, heard) = listen();
+    for (source, event) in [
+        ("window.dispatchEvent(new Event('online'))", PageEvent::Online),
+        ("window.dispatchEvent(new Event('offline'))", PageEvent::Offline),
+        ("window.dispatchEvent(new PageTransitionEvent('pagehide'))", PageEvent::Away),
+        (
+            "window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))",
+            PageEvent::Back,
+        ),
+        ("document.dispatchEvent(new Event('freeze'))", PageEvent::Away),
+        ("document.dispatchEvent(new Event('resume'))", PageEvent::Back),
+        ("document.dispatchEvent(new Event('prerenderingchange'))", PageEvent::Back),
+        ("window.dispatchEvent(new Event('keydown'))", PageEvent::Touched),
+    ] {
+        script(source);
+        assert_eq!(heard.borrow_mut().pop(), Some(event), "{source}");
+    }
+}
+
+#[wasm_bindgen_test]
+fn the_first_pageshow_of_a_page_is_no_return() {
+    let (_listener, heard) = listen();
+    script("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: false }))");
+    assert!(heard.borrow().is_empty());
+}
+
+#[wasm_bindgen_test]
+fn a_page_that_stops_an_event_hides_nothing() {
+    let (_listener, heard) = listen();
+    script(
+        "window.addEventListener('online', (event) => event.stopImmediatePropagation());
+         window.dispatchEvent(new Event('online'))",
+    );
+    assert_eq!(*heard.borrow(), [PageEvent::Online]);
+}
+
+#[wasm_bindgen_test]
+fn nothing_is_heard_after_the_listener_is_gone() {
+    let (listener, heard) = listen();
+    drop(listener);
+    script("window.dispatchEvent(new Event('online'))");
+    assert!(heard.borrow().is_empty());
+}
+
+#[wasm_bindgen_test]
+fn the_present_is_told_when_a_keeper_starts() {
+    assert!(page::exists());
+    let present = page::present();
+    assert!(present.contains(&PageEvent::Visible) || present.contains(&PageEvent::Hidden));
+}
+
+#[wasm_bindgen_test]
+fn both_clocks_run_and_http_dates_are_read() {
+    let now = clock::now();
+    assert!(now.wall.0 > 1_700_000_000_000);
+    let date = clock::parse_date("Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_eq!(date.map(|date| date.0), Some(784_111_777_000));
+    assert_eq!(clock::parse_date("soon"), None);
+}
+
+#[wasm_bindgen_test]
+fn no_two_keepers_draw_in_step() {
+    let seeds: Vec<u64> = (0..100).map(|_| entropy::seed()).collect();
+    assert!(seeds.iter().all(|seed| seeds.iter().filter(|other| *other == seed).count() == 1));
+    assert!(seeds.iter().any(|seed| seed >> 32 != 0) && seeds.iter().any(|seed| *seed as u32 != 0));
+}
