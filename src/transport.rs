@@ -158,6 +158,9 @@ fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> E
             instance: record::label(&body, "instance"),
             boot: record::label(&body, "boot"),
             now: record::moment(&body, "now"),
+            uptime: get(&body, "uptime")
+                .as_f64()
+                .map(|secs| Duration::from_millis((secs * 1_000.0) as u64)),
         },
         classified,
     };

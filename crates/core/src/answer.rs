@@ -84,6 +84,8 @@ pub struct ServerFacts {
     pub boot: Option<Label>,
     /// The server's clock.
     pub now: Option<UnixMillis>,
+    /// How long it has been running.
+    pub uptime: Option<Duration>,
 }
 
 /// What the app's `classify` says of an answer of the verify path.

@@ -95,7 +95,8 @@ mod tests {
     use super::*;
 
     fn facts(instance: &str, boot: &str) -> ServerFacts {
-        ServerFacts { instance: Label::new(instance), boot: Label::new(boot), now: None }
+        let (instance, boot) = (Label::new(instance), Label::new(boot));
+        ServerFacts { instance, boot, ..ServerFacts::default() }
     }
 
     fn names(instances: &Instances, now: Instant) -> Vec<&str> {

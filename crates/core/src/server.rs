@@ -96,9 +96,9 @@ impl Server {
         self.woken
     }
 
-    /// It answered under a boot id that was never seen.
-    pub(crate) const fn rebooted(&mut self, now: Instant) {
-        self.woken = Some(now);
+    /// It started at that moment, or is only known since then.
+    pub(crate) const fn started(&mut self, at: Instant) {
+        self.woken = Some(at);
     }
 
     /// Takes a proof. Returns whether a bad spell ends with it.

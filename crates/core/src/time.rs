@@ -49,6 +49,10 @@ impl Instant {
     pub(crate) const fn plus(self, length: Duration) -> Self {
         Self(self.0.saturating_add(length.0))
     }
+
+    pub(crate) const fn minus(self, length: Duration) -> Self {
+        Self(self.0.saturating_sub(length.0))
+    }
 }
 
 /// Milliseconds since 1970 (UTC) by some clock that nobody trusts.

@@ -154,7 +154,7 @@ impl Server {
         let name = |kind: &str| Label::new(&format!("{kind}{}", self.boot)).filter(|_| named);
         let (instance, boot) = (name("worker-"), name("boot-"));
         let now = Some(UnixMillis(crate::world::EPOCH + now));
-        let server = ServerFacts { instance, boot, now };
+        let server = ServerFacts { instance, boot, now, ..ServerFacts::default() };
         Response { status, body: Body::Object, server, ..Response::default() }
     }
 }

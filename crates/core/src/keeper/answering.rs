@@ -117,8 +117,14 @@ impl Keeper {
             self.clock.learn(server_now);
         }
         let boot = self.instances.see(now, &response.server);
+        // A page that is loaded while the server starts meets a store that is not ready yet.
+        let started = response.server.uptime.map(|uptime| now.minus(uptime));
+        match (boot, started) {
+            (Boot::First, Some(at)) => self.server.started(at),
+            (Boot::Changed, at) => self.server.started(at.unwrap_or(now)),
+            (Boot::Known, _) | (Boot::First, None) => {}
+        }
         if boot == Boot::Changed {
-            self.server.rebooted(now);
             self.backend = Backend::Agreeing;
             if let Some(suspicion) = self.suspicion() {
                 suspicion.start_over(now);

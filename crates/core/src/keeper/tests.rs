@@ -12,6 +12,7 @@ mod pinging;
 mod properties;
 mod restoring;
 mod signing_out;
+mod starting;
 mod suspecting;
 mod verifying;
 mod weighing;

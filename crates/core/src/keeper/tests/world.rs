@@ -290,7 +290,8 @@ pub(super) fn live(number: u32) -> Record {
 }
 
 pub(super) fn facts(instance: &str, boot: &str) -> ServerFacts {
-    ServerFacts { instance: Label::new(instance), boot: Label::new(boot), now: None }
+    let (instance, boot) = (Label::new(instance), Label::new(boot));
+    ServerFacts { instance, boot, ..ServerFacts::default() }
 }
 
 /// A JSON object of a named instance.
