@@ -17,7 +17,7 @@ use crate::time::{Duration, Instant};
 const APART: Duration = Duration::from_secs(6);
 /// After a wake-up or a restart a store or a key may not be ready: the last refusal must come at
 /// least this long after the server was proven awake.
-const WARM: Duration = Duration::from_secs(10);
+pub(crate) const WARM: Duration = Duration::from_secs(10);
 /// At this age a suspicion ends the session whatever is still open: one burst earlier than the
 /// 60 s of G2, which must have room for the burst that is refused.
 const LIMIT: Duration = Duration::from_secs(54);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Keeper, Life, Session};
 use crate::answer::{self, Outcome, Probe, Response, Sign};
-use crate::confirm::Backend;
+use crate::confirm::{Backend, WARM};
 use crate::effect::Effect;
 use crate::generation::Generation;
 use crate::history::{Event, Origin};
@@ -118,11 +118,12 @@ impl Keeper {
         }
         let boot = self.instances.see(now, &response.server);
         // A page that is loaded while the server starts meets a store that is not ready yet.
-        let started = response.server.uptime.map(|uptime| now.minus(uptime));
-        match (boot, started) {
-            (Boot::First, Some(at)) => self.server.started(at),
-            (Boot::Changed, at) => self.server.started(at.unwrap_or(now)),
-            (Boot::Known, _) | (Boot::First, None) => {}
+        match (boot, response.server.uptime) {
+            (Boot::First | Boot::Changed, Some(uptime)) if uptime < WARM => {
+                self.server.started(now.minus(uptime));
+            }
+            (Boot::Changed, None) => self.server.started(now),
+            (Boot::First | Boot::Changed | Boot::Known, _) => {}
         }
         if boot == Boot::Changed {
             self.backend = Backend::Agreeing;
