@@ -1,8 +1,6 @@
 //! What `js/` calls. Options come checked and complete from there, as `js/src/options.ts` packs
 //! them; a wrong one is its bug.
 
-use std::rc::Rc;
-
 use session_keeper_core::{
     Confirm, Credential, Duration, HealthOptions, Input, UnixMillis, VerifyOptions, WhenHidden,
 };
@@ -17,7 +15,7 @@ use crate::view;
 /// One keeper, as the face of the npm package drives it.
 #[wasm_bindgen]
 #[allow(missing_debug_implementations, reason = "formatting code is a kilobyte, and JS has none")]
-pub struct Core(Rc<Driver>);
+pub struct Core(&'static Driver);
 
 #[wasm_bindgen]
 impl Core {
@@ -76,17 +74,17 @@ impl Core {
 
     /// What is known now.
     pub fn snapshot(&self) -> JsValue {
-        view::snapshot(&self.0)
+        view::snapshot(self.0)
     }
 
     /// What happened.
     pub fn history(&self) -> js_sys::Array {
-        view::history(&self.0)
+        view::history(self.0)
     }
 
     /// For the debug view.
     pub fn debug(&self) -> JsValue {
-        view::debug(&self.0)
+        view::debug(self.0)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The keeper as a Rust front end uses it.
 
 use std::fmt;
-use std::rc::Rc;
 
 use session_keeper_core::{Entry, Input, Notice, SignOut, Snapshot, UnixMillis};
 use wasm_bindgen::JsValue;
@@ -52,9 +51,10 @@ impl Token {
     }
 }
 
-/// Keeps one session of one page. Cheap to clone: clones are the same keeper.
-#[derive(Clone)]
-pub struct Keeper(Rc<Driver>);
+/// Keeps one session of one page. Cheap to clone: clones are the same keeper. It lives as long as
+/// its page; make one and keep it.
+#[derive(Clone, Copy)]
+pub struct Keeper(&'static Driver);
 
 impl fmt::Debug for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

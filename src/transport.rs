@@ -1,7 +1,5 @@
 //! Requests to the API and the facts of their answers. What an answer means is the core's.
 
-use std::rc::Rc;
-
 use session_keeper_core::{
     Body, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts,
 };
@@ -27,14 +25,13 @@ pub(crate) trait Watch {
 /// Sends one request. Why none is answered is never told apart by the error: engines differ in
 /// names and texts.
 pub(crate) fn send(
-    options: &Rc<Options>,
+    options: &'static Options,
     probe: Probe,
     token: Option<&str>,
     signal: &AbortSignal,
-    watch: Rc<dyn Watch>,
+    watch: Box<dyn Watch>,
 ) {
-    let options = Rc::clone(options);
-    let (url, init) = build(&options, probe, token, signal);
+    let (url, init) = build(options, probe, token, signal);
     let Auth::Custom(authorize) = &options.auth else {
         return fetch(options, probe, &[&JsValue::from_str(&url), &init], watch);
     };
@@ -57,7 +54,7 @@ fn none(watch: &dyn Watch) {
     watch.ended(Ended { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED });
 }
 
-fn fetch(options: Rc<Options>, probe: Probe, arguments: &[&JsValue], watch: Rc<dyn Watch>) {
+fn fetch(options: &'static Options, probe: Probe, arguments: &[&JsValue], watch: Box<dyn Watch>) {
     let Some(answer) = js::call(&js::window(), "fetch", arguments) else { return none(&*watch) };
     js::then(
         &answer,
@@ -69,7 +66,7 @@ fn fetch(options: Rc<Options>, probe: Probe, arguments: &[&JsValue], watch: Rc<d
             js::then(
                 &content,
                 Box::new(move |content| match content.and_then(|content| content.as_string()) {
-                    Some(content) => watch.ended(read(&options, probe, &response, &content)),
+                    Some(content) => watch.ended(read(options, probe, &response, &content)),
                     None => none(&*watch),
                 }),
             );

@@ -50,7 +50,7 @@ export const whole =
 
 /** One of these words; the first is the default. */
 export const word =
-  <W extends string>(...words: [W, ...W[]]): Check<W> =>
+  <W extends string>(...words: readonly [W, ...W[]]): Check<W> =>
   (value = words[0], option) =>
     words.includes(value as W)
       ? (value as W)

@@ -5,55 +5,44 @@
 import type { DebugView, Snapshot } from "../types.js";
 import { now } from "./clock.js";
 
-/** What the core adds to the snapshot. Waits are milliseconds. */
+/** What the core adds to the snapshot, where there is any. Waits are milliseconds. */
 export interface Facts {
-  nextPing: number | null;
-  nextVerification: number | null;
-  runOut: boolean;
-  boot: string | null;
-  instances: string[];
-  tokenId: string | null;
-  storage: DebugView["storage"];
-  savedAt: number | undefined;
+  nextPing?: number;
+  nextVerification?: number;
+  runOut?: boolean;
+  boot?: string;
+  instances?: string[];
+  tokenId?: string;
+  storage?: DebugView["storage"];
+  savedAt?: number;
 }
 
-const NOTHING: Facts = {
-  nextPing: null,
-  nextVerification: null,
-  runOut: false,
-  boot: null,
-  instances: [],
-  tokenId: null,
-  storage: "memory",
-  savedAt: undefined,
-};
-
-export function debugView(snapshot: Snapshot, leader: boolean, facts = NOTHING): DebugView {
+export function debugView(snapshot: Snapshot, leader: boolean, facts: Facts = {}): DebugView {
   const { session, server, expiresAt } = snapshot;
-  const hasToken = facts.tokenId !== null;
-  const left = expiresAt === undefined ? null : Math.max(0, expiresAt - now());
+  const { boot = null, instances = [], tokenId = null, storage = "memory" } = facts;
+  const hasToken = tokenId !== null;
   return {
     status: session,
     token_available: hasToken,
     token_info: {
       has_token: hasToken,
       is_valid: hasToken && !facts.runOut && session !== "suspect",
-      expires_in: seconds(left),
+      expires_in: seconds(expiresAt && Math.max(0, expiresAt - now())),
       expiry_time: iso(expiresAt),
       saved_at: iso(facts.savedAt),
-      token_id: facts.tokenId,
+      token_id: tokenId,
     },
     server,
-    boot: facts.boot,
-    instances: facts.instances,
+    boot,
+    instances,
     next_ping_in: seconds(facts.nextPing),
     next_verification_in: seconds(facts.nextVerification),
-    storage: facts.storage,
+    storage,
     leader,
   };
 }
 
-const seconds = (ms: number | null) => (ms === null ? null : Math.round(ms / 1000));
+const seconds = (ms?: number) => (ms === undefined ? null : Math.round(ms / 1000));
 
 /** A stored record may claim any number, and `toISOString` throws beyond what a date can hold. */
 const iso = (at = Infinity) => (at <= 8.64e15 ? new Date(at).toISOString() : null);

@@ -43,7 +43,8 @@ export function startEngine(options: Options, host: Host): Call {
   const open = () => {
     isReady = true;
     guard(() => {
-      core = new Core(options, (name: string, detail: object) => host.receive(name, detail));
+      const notify = (name: string, detail: object) => host.receive(name, detail);
+      core = new Core(options, options.numbers, notify);
     });
     host.ready();
   };

@@ -7,13 +7,12 @@ import type { KeeperErrorCode } from "../types.js";
 
 export class KeeperError extends Error {
   override readonly name = "KeeperError";
-  readonly code: KeeperErrorCode;
-  readonly option: string | undefined;
+  declare readonly code: KeeperErrorCode;
+  declare readonly option: string | undefined;
 
   constructor(code: KeeperErrorCode, message: string, option?: string) {
     super(message);
-    this.code = code;
-    this.option = option;
+    Object.assign(this, { code, option });
   }
 }
 

@@ -38,15 +38,14 @@ export async function send(
   input: RequestInfo | URL,
   init?: KeeperInit,
 ): Promise<Response> {
-  const { origins, base } = keeper.options;
+  const { origin, origins, base } = keeper.options;
   const target = isRequest(input) ? input : resolve(String(input), base);
-  const { origin } = new URL(isRequest(target) ? target.url : target, pageUrl());
-  if (!origins.includes(origin)) return fetch(target, init);
+  if (!isNamed(isRequest(target) ? target.url : target, origins)) return fetch(target, init);
   const request = new Request(target, init);
   const isRepeatable =
     SAFE.includes(request.method) || (init?.repeat && !(init.body instanceof ReadableStream));
   // How another origin fares is not what the health path says.
-  const isInsistent = isRepeatable && isOurs(keeper, request);
+  const isInsistent = isRepeatable && isNamed(request.url, [origin]);
   const { response, error } = await (isInsistent ? insist : attempt)(keeper, request);
   if (!response) throw error;
   if (response.status === 401) keeper.refused();
@@ -59,8 +58,14 @@ export function resolve(url: string, base: string): string {
   return base + (/^[/?]/.test(url) ? "" : "/") + url;
 }
 
-/** What a browser resolves a URL against. */
-export const pageUrl = (): string | undefined => globalThis.document?.baseURI;
+/** Whether the URL leads to one of the origins, resolved as a browser does. */
+export function isNamed(url: string | URL, origins: string[]): boolean {
+  try {
+    return origins.includes(new URL(url, globalThis.document?.baseURI).origin);
+  } catch {
+    return false;
+  }
+}
 
 /** One of the two. */
 interface Outcome {
@@ -94,47 +99,43 @@ async function insist(keeper: Sender, request: Request): Promise<Outcome> {
 }
 
 async function attempt(keeper: Sender, request: Request): Promise<Outcome> {
-  const outcome = await exchange(keeper, request);
-  if (isLost(outcome) && isOurs(keeper, request)) keeper.unanswered();
+  const [sent, init] = await authorize(keeper, request);
+  const outcome: Outcome = await fetch(sent, init).then(
+    (response) => ({ response }),
+    (error) => ({ error }),
+  );
+  const { response, error } = outcome;
+  if (!response && request.signal.aborted) throw error;
+  if (response?.type === "opaqueredirect" && request.redirect !== "manual") {
+    throw new KeeperError(
+      "redirected",
+      "a redirect is not followed with a credential: use its target",
+    );
+  }
+  const isOurs = isNamed(request.url, [keeper.options.origin]);
+  if (isLost(outcome) && isOurs) keeper.unanswered();
   return outcome;
 }
 
-async function exchange(keeper: Sender, request: Request): Promise<Outcome> {
-  const { redirect, signal } = request;
-  const { sent, init } = await authorize(keeper, request);
-  try {
-    const response = await fetch(sent, init);
-    if (response.type === "opaqueredirect" && redirect !== "manual") {
-      const message =
-        "the answer is a redirect, which no credential may follow: request its target";
-      return { error: new KeeperError("redirected", message) };
-    }
-    return { response };
-  } catch (error) {
-    if (signal.aborted) throw error;
-    return { error };
-  }
-}
+const isLost = ({ response }: Outcome): boolean => !response || WAKING.includes(response.status);
 
-const isLost = ({ response, error }: Outcome): boolean =>
-  response ? WAKING.includes(response.status) : !(error instanceof KeeperError);
-
-async function authorize(keeper: Sender, request: Request) {
-  const { auth, csrf } = keeper.options;
-  const { headers, method, redirect } = request;
+async function authorize(
+  keeper: Sender,
+  request: Request,
+): Promise<[sent: Request, init: RequestInit]> {
+  const { auth, authorize, csrf, csrfHeader, origin } = keeper.options;
+  const { headers, method, url } = request;
   if (auth === "cookie") {
-    const isGuarded = csrf && !SAFE.includes(method) && isOurs(keeper, request);
-    const value = isGuarded && cookie(csrf.cookie);
-    if (value) headers.set(csrf.header, value);
-    return { sent: request, init: { credentials: "include" } as const };
+    const value = !SAFE.includes(method) && isNamed(url, [origin]) && csrf?.();
+    if (value) headers.set(csrfHeader!, value);
+    return [request, { credentials: "include" }];
   }
+  const credential = keeper.credential();
+  if (credential && !headers.has("Authorization")) headers.set("Authorization", credential);
+  const sent = authorize ? await authorize(request) : request;
   // A page is not shown where a redirect leads, so none is followed with a credential.
-  const init: RequestInit = redirect === "follow" ? { redirect: "manual" } : {};
-  if (typeof auth === "function") return { sent: await auth(request), init };
-  const value = headers.has("Authorization") ? undefined : keeper.credential();
-  if (!value) return { sent: request, init: {} };
-  headers.set("Authorization", value);
-  return { sent: request, init };
+  const isBare = !authorize && !credential;
+  return [sent, isBare || request.redirect !== "follow" ? {} : { redirect: "manual" }];
 }
 
 /**
@@ -168,9 +169,6 @@ async function proof(keeper: Sender, over: AbortSignal): Promise<"woken" | "awak
   return was;
 }
 
-const isOurs = ({ options }: Sender, { url }: Request): boolean =>
-  new URL(url).origin === options.origin;
-
 const isAway = ({ snapshot }: Sender): boolean =>
   ["waking", "unreachable", "offline"].includes(snapshot.server);
 
@@ -180,11 +178,3 @@ const reason = (signal: AbortSignal): unknown =>
 
 const isRequest = (input: RequestInfo | URL): input is Request =>
   typeof input === "object" && "url" in input;
-
-function cookie(name: string): string | undefined {
-  const pairs = document.cookie.split("; ").map((pair) => pair.split("="));
-  return pairs
-    .find(([key]) => key === name)
-    ?.slice(1)
-    .join("=");
-}

@@ -9,8 +9,8 @@
 import type { DebugView, Failure, HistoryEntry, SessionKeeper, Snapshot } from "../types.js";
 import { debugView, type Facts } from "./debug.js";
 import { type Call, type Host, startEngine } from "./engine.js";
-import { type KeeperInit, pageUrl, send, type Sender } from "./fetch.js";
-import { PREFIX, logger, type RawEntry, withText } from "./log.js";
+import { isNamed, type KeeperInit, send, type Sender } from "./fetch.js";
+import { PREFIX, logger, type RawEntry, readEntry } from "./log.js";
 import type { Options } from "./options.js";
 import { makeSpare, type Spare } from "./spare.js";
 import { readSignIn } from "./tokens.js";
@@ -47,7 +47,7 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   private readonly spare: Spare;
   /** None without a document. */
   private readonly call: Call | undefined;
-  /** A trap in a timer or a promise is told to the window alone; the core is dead at the next call. */
+  /** A trap in a timer or a promise is told to the window alone, and shows at the next call. */
   private readonly onError = () => this.call?.("snapshot");
 
   /** `register` is told when it runs and when it no longer does. */
@@ -76,7 +76,9 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
     // Nothing is awaited in vain, so that a request right after it has the credential.
     if (opening) await opening;
     if (this.call) this.spare.keep(token);
-    this.call?.("sign_in", token, refresh, expiresAt, user);
+    // The core keeps this object and makes the record of it.
+    const record = { ...(token && { token }), ...(refresh && { refresh_token: refresh }) };
+    this.call?.("sign_in", record, user, expiresAt ?? NaN);
     return this.afterStep();
   }
 
@@ -105,12 +107,12 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   }
 
   headers(url: string | URL): Record<string, string> {
-    const credential = this.isNamed(url) && this.credential();
+    const credential = isNamed(url, this.options.origins) && this.credential();
     return credential ? { Authorization: credential } : {};
   }
 
   report({ url, status }: { url: string | URL; status: number }): void {
-    if (status === 401 && this.isNamed(url)) this.refused();
+    if (status === 401 && isNamed(url, this.options.origins)) this.refused();
   }
 
   subscribe = (onChange: (snapshot: Snapshot) => void): (() => void) => {
@@ -126,7 +128,7 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
 
   history(): HistoryEntry[] {
     const entries = (this.call?.("history") as RawEntry[]) ?? [];
-    return entries.map((entry) => withText(entry, this.options));
+    return entries.map((entry) => readEntry(entry, this.options));
   }
 
   stop(): void {
@@ -167,7 +169,7 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
     // What a crashed core still says is not to be believed.
     if (this.snapshot.failure) return;
     if (name === "log") {
-      const entry = withText(detail as RawEntry, this.options);
+      const entry = readEntry(detail as RawEntry, this.options);
       this.isRead ||= READ.includes(entry.code);
       this.emit(name, { entry });
     } else {
@@ -246,14 +248,6 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   /** The browser sees to it that a listener which throws harms no other. */
   private emit(name: string, fields: object): void {
     this.dispatchEvent(Object.assign(new Event(name), fields));
-  }
-
-  private isNamed(url: string | URL): boolean {
-    try {
-      return this.options.origins.includes(new URL(url, pageUrl()).origin);
-    } catch {
-      return false;
-    }
   }
 }
 

@@ -6,74 +6,82 @@
  */
 
 import type { HistoryEntry, LogEvent } from "../types.js";
+import table from "./events.json";
 import type { Options } from "./options.js";
 
-/** An entry as the core tells it: details without a sentence. */
-export type RawEntry = Pick<HistoryEntry, "at" | "code" | "level"> & Record<string, unknown>;
+/** An entry as the core tells it: the event and its details by their numbers in `events.json`. */
+export interface RawEntry {
+  readonly at: number;
+  readonly n: readonly [event: number, ...details: number[]];
+  readonly instance?: string;
+  readonly boot?: string;
+}
 
 export const PREFIX = "[session-keeper] ";
 
 /**
- * By code, or by code and what tells its kinds apart. `{name}` is a detail, `{path}` and `{url}`
- * stand for the request, `{s}` for seconds. Where there is none the code says it all.
+ * By code, or by code and why. `{name}` is a detail, `{health}` is the health path, `{url}` the
+ * verify URL, `{s}` are seconds. Where there is no sentence the code and its details say it.
  */
 const SENTENCES: Readonly<Record<string, string>> = {
-  "keep-alive": "Keep-alive ping active: {path} every {s} s",
+  "keep-alive": "Keep-alive ping active: {health} every {s} s",
   "record-corrupt": "Stored session unreadable: erased",
   "record-foreign": "Stored session of another origin or version: left alone",
   "store-failed": "Storage blocked or full: the session lives as long as this page",
-  answered: "{path}: {status} after {ms} ms",
-  unanswered: "{path}: no answer after {ms} ms",
-  held: "{path}: held open, perhaps by a wake-up",
-  "given-up": "{path}: given up",
   periodic: "Periodic token verification...",
   retry: "Token verification retry {attempt}/{of}",
   kept: "{status}: still signed in",
   "kept network": "Network error: still signed in",
   "kept no-answer": "Network error: still signed in",
-  "kept hint": "{status} of a request: verifying",
+  "kept hint": "{status} of a request: verifying the token",
   verified: "Token verified",
-  suspect: "{status}: confirming it first",
-  refused: "Refused: {status} ({grade})",
-  "refusal-void": "Refusal ignored: {why}",
-  refuted: "Refusals refuted: {refusals}",
+  suspect: "{status}: to be confirmed before signing out",
+  refuted: "Refused {refusals} times, then accepted: still signed in",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
   server: "Server {state}, was {before}",
-  rebooted: "Server restarted: boot {boot}",
-  slept: "Page slept for {s} s",
-  page: "Page {event}",
   "wrong-path": "{url} answers 404: set verify.path, perhaps to /api/auth/me",
   misconfigured: "{url} never answers as an API ({status}): set verify.path",
 };
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
-/** The entry with its sentence. */
-export function withText(entry: RawEntry, options: Options): HistoryEntry {
-  const { code, ms, why, reason } = entry;
-  const path = pathOf(entry, options);
-  const details: Record<string, unknown> = {
-    ...entry,
-    path,
-    url: options.base + path,
-    s: Number(ms) / 1000,
-  };
-  const sentence = SENTENCES[`${code} ${why ?? reason}`] ?? SENTENCES[code] ?? plain(code);
-  const text = sentence.replace(/{(\w+)}/g, (_, name: string) => String(details[name]));
-  return { ...entry, text } as HistoryEntry;
+/** The entry in words, with its sentence. */
+export function readEntry({ n, ...rest }: RawEntry, options: Options): HistoryEntry {
+  const [event, ...numbers] = n;
+  const [code, level, ...names] = table.events[event] as [string, number, ...string[]];
+  const details: Details = { ...rest };
+  names.forEach((name, index) => {
+    const number = numbers[index];
+    if (number !== undefined) details[name] = valueOf(name, number);
+  });
+  const sentence = SENTENCES[`${code} ${details.why ?? details.reason}`] ?? SENTENCES[code];
+  const health = plain(options.healthPath);
+  const url = options.base + plain(options.verifyPath);
+  const gaps: Details = { ...details, health, url, s: Number(details.ms) / 1000 };
+  const text = sentence
+    ? sentence.replace(/{(\w+)}/g, (_, name: string) => String(gaps[name]))
+    : spell(code, details);
+  return { code, level: LEVELS[level]!, text, ...rest, ...details };
 }
 
 /** Without its query, which may hold a key. */
-function pathOf({ code, probe }: RawEntry, options: Options): string {
-  const { health, verifyPath, signOutPath } = options;
-  const isHealth = health && (probe === "health" || code === "keep-alive");
-  const path = isHealth ? health.path : probe === "sign-out" ? signOutPath : verifyPath;
-  return String(path).split("?")[0]!;
+const plain = (path = "") => path.split("?")[0]!;
+
+/** `answered` as "Answered: probe health, status 200". */
+function spell(code: string, { at, ...details }: Details): string {
+  const pairs = Object.entries(details).map((pair) => pair.join(" "));
+  const name = code[0]!.toUpperCase() + code.slice(1).replace(/-/g, " ");
+  return name + (pairs.length ? ": " : "") + pairs.join(", ");
 }
 
-/** `signed-in` as "Signed in". */
-const plain = (code: string) => code[0]!.toUpperCase() + code.slice(1).replace(/-/g, " ");
+type Details = Record<string, string | number | boolean | undefined>;
+
+function valueOf(name: string, number: number): string | number | boolean {
+  if (name === "elsewhere") return number > 0;
+  const words = table.words[(name === "before" ? "state" : name) as keyof typeof table.words];
+  return words ? words[number]! : number;
+}
 
 /** Prints or hands on what the app wants to see, as a listener whose errors harm nobody. */
 export function logger({ log }: Options): (event: LogEvent) => void {

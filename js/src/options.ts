@@ -1,6 +1,6 @@
 /**
  * What the app chose, checked and made complete: the one place that knows the options, their
- * ranges and their defaults. The core is handed the result as it is.
+ * ranges and their defaults.
  */
 
 import type { Authorize, Classify, HistoryEntry, KeeperOptions, StorageAdapter } from "../types.js";
@@ -9,6 +9,8 @@ import { refuse } from "./errors.js";
 
 const HEALTH_TIMEOUT = 10_000;
 const WAKE_TIMEOUT = 90_000;
+/** In the order of the core's numbers for them. */
+const WHEN_HIDDEN = ["ping", "pause", "always"] as const;
 
 const ADDRESS = "must be a path or an http(s) URL without credentials, query or hash";
 
@@ -17,13 +19,27 @@ const path = (usual?: string) => text(/^\/[^\s#]*$/, "must be a path that starts
 const token = (usual?: string) =>
   text(/^[\w!#$%&'*+.^`|~-]+$/, "must be a word without spaces", usual);
 
+/** The core counts with the first five, in this order. */
 const health = object({
-  path: path("/api/health"),
   everyMs: whole(250, 30_000),
   timeoutMs: whole(250, HEALTH_TIMEOUT),
   wakeTimeoutMs: optional(whole(250)),
-  whenHidden: word("ping", "pause", "always"),
   hiddenForMs: whole(0, 600_000),
+  whenHidden: (value, option) => WHEN_HIDDEN.indexOf(word(...WHEN_HIDDEN)(value, option)),
+  path: path("/api/health"),
+});
+
+/** The core counts with the first five, in this order. */
+const verify = object({
+  everyMs: whole(250, 300_000),
+  timeoutMs: whole(250, 10_000),
+  retries: whole(0, 3, 10),
+  retryDelayMs: whole(50, 2_000),
+  whenIdleMs: optional(whole(0)),
+  path: path("/auth/me"),
+  classify: optional(
+    functionOr<Classify, never>((_, option) => refuse(option, "must be a function")),
+  ),
 });
 
 const checkOptions = object({
@@ -32,17 +48,7 @@ const checkOptions = object({
   auth: functionOr<Authorize, "bearer" | "cookie">(word("bearer", "cookie")),
   scheme: token("Bearer"),
   health: (value, option) => value !== false && health(value, option),
-  verify: object({
-    path: path("/auth/me"),
-    everyMs: whole(250, 300_000),
-    timeoutMs: whole(250, 10_000),
-    retries: whole(0, 3, 10),
-    retryDelayMs: whole(50, 2_000),
-    classify: optional(
-      functionOr<Classify, never>((_, option) => refuse(option, "must be a function")),
-    ),
-    whenIdleMs: optional(whole(0)),
-  }),
+  verify,
   confirm: (value, option) => value === "immediate" || (confirm(value, option), false),
   signOut: object({ path: optional(path()) }),
   fetch: object({
@@ -67,15 +73,24 @@ const confirm = object({
 
 export type Loudness = "warn" | "silent" | "info" | "debug";
 
-/** What holds. The core reads from it what is its own. */
+type Checked = ReturnType<typeof checkOptions>;
+
+/** What holds. */
 export type Options = ReturnType<typeof readOptions>;
 
-/** Reads the app's options for a page of this origin; a server has no page. */
+/**
+ * Reads the app's options for a page of this origin; a server has no page. `src/export.rs` takes
+ * from the result what is the core's.
+ */
 export function readOptions(given: KeeperOptions | undefined, page: string | undefined) {
-  const { baseUrl, health, confirm, signOut, fetch, name, ...rest } = checkOptions(given, "");
+  const { baseUrl, auth, scheme, health, verify, confirm, signOut, fetch, ...rest } = checkOptions(
+    given,
+    "",
+  );
   const { base, origin } = readBase(baseUrl, page);
+  const { csrf, persist, log, name } = rest;
+  const isAdapter = typeof persist === "object";
   return {
-    ...rest,
     base,
     origin,
     // A server sends no credential anywhere.
@@ -83,11 +98,21 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     waitMs: fetch.waitMs,
     maxWaiting: fetch.maxWaiting,
     name: name ?? `session-keeper:${origin}`,
-    health: health && { ...health, wakeTimeoutMs: wakeTimeout(health) },
-    verifyPath: rest.verify.path,
-    classify: rest.verify.classify,
+    auth,
+    authorize: typeof auth === "function" ? auth : undefined,
+    scheme: auth === "bearer" ? scheme : undefined,
+    health,
+    healthPath: health ? health.path : undefined,
+    verify,
+    verifyPath: verify.path,
+    classify: verify.classify,
     signOutPath: signOut.path,
-    immediate: confirm,
+    csrfHeader: csrf?.header,
+    csrf: csrf && (() => readCookie(csrf.cookie)),
+    persist: isAdapter ? undefined : persist,
+    adapter: isAdapter ? persist : undefined,
+    log,
+    numbers: toNumbers(health, verify, confirm),
   };
 }
 
@@ -97,11 +122,22 @@ export function insecureOrigins(options: Options): string[] {
   return options.origins.filter((origin) => isOpen.test(origin));
 }
 
+/** In the order in which `src/export.rs` reads them; NaN where the choice is none. */
+function toNumbers(
+  health: Checked["health"],
+  verify: Checked["verify"],
+  isImmediate: boolean,
+): number[] {
+  const pings = health ? Object.values({ ...health, wakeTimeoutMs: wakeTimeout(health) }) : [];
+  const five = (values: unknown[]) => Array.from({ ...values, length: 5 });
+  const choices = [...five(pings), ...five(Object.values(verify)), isImmediate || undefined];
+  return choices.map(Number);
+}
+
 function wakeTimeout({ timeoutMs, wakeTimeoutMs }: ReturnType<typeof health>): number {
-  if (wakeTimeoutMs !== undefined && wakeTimeoutMs < timeoutMs) {
-    refuse("health.wakeTimeoutMs", "must be at least health.timeoutMs");
-  }
-  return wakeTimeoutMs ?? Math.max(WAKE_TIMEOUT, timeoutMs);
+  const wake = wakeTimeoutMs ?? Math.max(WAKE_TIMEOUT, timeoutMs);
+  if (wake < timeoutMs) refuse("health.wakeTimeoutMs", "must be at least health.timeoutMs");
+  return wake;
 }
 
 function readBase(address: string, page: string | undefined) {
@@ -131,6 +167,13 @@ function isAdapter(value: unknown): value is StorageAdapter {
     typeof value === "object" &&
     methods.every((method) => typeof (value as StorageAdapter | null)?.[method] === "function")
   );
+}
+
+/** An empty one where there is none, because a header needs a text. */
+function readCookie(name: string): string {
+  const start = `${name}=`;
+  const pair = document.cookie.split("; ").find((pair) => pair.startsWith(start));
+  return pair?.slice(start.length) ?? "";
 }
 
 function parse(address: string, base?: string): URL | undefined {

@@ -25,7 +25,8 @@ export interface Spare {
 /** As long as the core waits for a store. */
 const READING = 2_000;
 
-export function makeSpare({ auth, scheme, name, origin, persist }: Options): Spare {
+export function makeSpare(options: Options): Spare {
+  const { scheme, name, origin } = options;
   let token = "";
   const adopt = (stored: unknown) => {
     const record = attempt(() => JSON.parse(String(stored)));
@@ -37,7 +38,7 @@ export function makeSpare({ auth, scheme, name, origin, persist }: Options): Spa
       token = kept;
     },
     open: () => {
-      const stored = attempt(() => store(persist).get(name));
+      const stored = attempt(() => store(options).get(name));
       const late = new Promise((resolve) => setTimeout(resolve, READING));
       if (stored instanceof Promise) return Promise.race([stored.then(adopt, () => {}), late]);
       adopt(stored);
@@ -45,14 +46,14 @@ export function makeSpare({ auth, scheme, name, origin, persist }: Options): Spa
     },
     erase: () => {
       token = "";
-      Promise.resolve(attempt(() => store(persist).remove(name))).catch(() => {});
+      Promise.resolve(attempt(() => store(options).remove(name))).catch(() => {});
     },
-    credential: () => (auth === "bearer" && token ? `${scheme} ${token}` : undefined),
+    credential: () => (scheme && token ? `${scheme} ${token}` : undefined),
   };
 }
 
-function store(persist: Options["persist"]): Pick<StorageAdapter, "get" | "remove"> {
-  if (typeof persist === "object") return persist;
+function store({ adapter, persist }: Options): Pick<StorageAdapter, "get" | "remove"> {
+  if (adapter) return adapter;
   // There is no such storage for "memory", and its record is gone with the core.
   const storage = (globalThis as Record<string, unknown>)[`${persist}Storage`] as Storage;
   return {

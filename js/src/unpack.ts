@@ -25,49 +25,31 @@ const ALL = 7151;
 
 /** Throws what `atob` throws where `packed` is no base64. */
 export function unpack(packed: string, size: number): Uint8Array<ArrayBuffer> {
-  const { bit, direct, tree, reverseTree } = rangeDecoder(atob(packed));
+  const { bit, direct, tree, reverseTree, length } = rangeDecoder(atob(packed));
   const output = new Uint8Array(size);
-  /** The last four distances less one, latest first. */
-  const reps = [0, 0, 0, 0] as [number, number, number, number];
+  // The last four distances less one, latest first. An array of them, and functions for the parts of
+  // the loop, take a third more time: most of it runs before the engine has compiled it.
+  let rep0 = 0;
+  let rep1 = 0;
+  let rep2 = 0;
+  let rep3 = 0;
   let state = 0;
   let end = 0;
-  /** The byte at the latest distance. */
-  const back = () => output[end - reps[0] - 1]!;
-
-  const literal = () => {
-    const base = LITERALS + 0x300 * (output[end - 1]! >> 5);
-    let symbol = 1;
-    // After a match, `back` is what this byte is not, and predicts it up to the first bit that
-    // differs.
-    let predicted = back();
-    for (let mask = state < 7 ? 0 : 256; symbol < 256;) {
-      predicted *= 2;
-      const high = predicted & mask;
-      const digit = bit(base + mask + high + symbol);
-      symbol = symbol * 2 + digit;
-      mask &= digit ? high : ~high;
-    }
-    return symbol;
-  };
-
-  const length = (base: number) => {
-    if (!bit(base)) return 2 + tree(base + 2, 8);
-    return bit(base + 1) ? 18 + tree(base + 18, 256) : 10 + tree(base + 10, 8);
-  };
-
-  const distance = (length: number) => {
-    const slot = tree(POSITION_SLOTS + 64 * Math.min(length - 2, 3), 64);
-    if (slot < 4) return slot;
-    const bits = (slot >> 1) - 1;
-    const base = (2 + (slot & 1)) * 2 ** bits;
-    if (slot < 14) return base + reverseTree(POSITIONS + base - slot, bits);
-    return base + 16 * direct(bits - 4) + reverseTree(ALIGN, 4);
-  };
-
   while (end < size) {
     if (!bit(IS_MATCH + state)) {
-      output[end] = literal();
-      end++;
+      const base = LITERALS + 0x300 * (output[end - 1]! >> 5);
+      let symbol = 1;
+      // After a match, the byte at its distance is what this one is not, and predicts it up to the
+      // first bit that differs.
+      let predicted = output[end - rep0 - 1]!;
+      for (let agrees = state > 6; agrees && symbol < 256;) {
+        predicted *= 2;
+        const expected = predicted & 256;
+        const digit = bit(base + 256 + expected + symbol);
+        symbol = symbol * 2 + digit;
+        agrees = digit === expected >> 8;
+      }
+      output[end++] = tree(base, 256, symbol);
       state = state < 4 ? 0 : state - (state < 10 ? 3 : 6);
       continue;
     }
@@ -75,45 +57,65 @@ export function unpack(packed: string, size: number): Uint8Array<ArrayBuffer> {
     if (!bit(IS_REP + state)) {
       count = length(MATCH_LENGTHS);
       state = state < 7 ? 7 : 10;
-      reps.unshift(distance(count));
-      reps.pop();
+      rep3 = rep2;
+      rep2 = rep1;
+      rep1 = rep0;
+      const slot = tree(POSITION_SLOTS + 64 * Math.min(count - 2, 3), 64, 1);
+      rep0 = slot;
+      if (slot > 3) {
+        const bits = (slot >> 1) - 1;
+        rep0 = (2 + (slot & 1)) * 2 ** bits;
+        rep0 +=
+          slot < 14
+            ? reverseTree(POSITIONS + rep0 - slot, bits)
+            : direct(bits - 4) * 16 + reverseTree(ALIGN, 4);
+      }
     } else {
-      const rep = !bit(IS_REP_G0 + state)
-        ? 0
-        : !bit(IS_REP_G1 + state)
-          ? 1
-          : 2 + bit(IS_REP_G2 + state);
-      const isLong = rep || bit(IS_REP0_LONG + state);
+      let isLong = 1;
+      if (!bit(IS_REP_G0 + state)) {
+        isLong = bit(IS_REP0_LONG + state);
+      } else {
+        let rep = rep1;
+        if (bit(IS_REP_G1 + state)) {
+          rep = rep2;
+          if (bit(IS_REP_G2 + state)) {
+            rep = rep3;
+            rep3 = rep2;
+          }
+          rep2 = rep1;
+        }
+        rep1 = rep0;
+        rep0 = rep;
+      }
       if (isLong) count = length(REP_LENGTHS);
-      state = state < 7 ? (isLong ? 8 : 9) : 11;
-      reps.unshift(...reps.splice(rep, 1));
+      state = state > 6 ? 11 : isLong ? 8 : 9;
     }
-    for (; count--; end++) output[end] = back();
+    for (; count--; end++) output[end] = output[end - rep0 - 1]!;
   }
   return output;
 }
 
-/** What adapts: each bit of `input` is worth as much as it was likely. */
+/** Reads bits that were written the shorter, the likelier they were. */
 function rangeDecoder(input: string) {
   /** Of a zero, in 2048ths. */
   const probabilities = new Uint16Array(ALL).fill(1024);
   let at = 0;
-  let range = -1 >>> 0;
+  let range = 0;
   let code = 0;
-  // Past the end there is NaN, which counts as zero.
   const shift = () => {
+    range = (range << 8) >>> 0;
+    // Past the end there is NaN, which counts as zero.
     code = ((code << 8) | input.charCodeAt(at++)) >>> 0;
   };
   while (at < 5) shift();
+  range = 2 ** 32 - 1;
 
-  const normalise = () => {
+  const bit = (index: number) => {
+    // As `shift`, without its call: there are a quarter of a million bits.
     if (range < 2 ** 24) {
       range = (range << 8) >>> 0;
-      shift();
+      code = ((code << 8) | input.charCodeAt(at++)) >>> 0;
     }
-  };
-  const bit = (index: number) => {
-    normalise();
     const probability = probabilities[index]!;
     const bound = (range >>> 11) * probability;
     if (code < bound) {
@@ -130,7 +132,7 @@ function rangeDecoder(input: string) {
   const direct = (bits: number) => {
     let value = 0;
     while (bits--) {
-      normalise();
+      if (range < 2 ** 24) shift();
       range >>>= 1;
       const digit = code < range ? 0 : 1;
       code -= digit * range;
@@ -138,9 +140,8 @@ function rangeDecoder(input: string) {
     }
     return value;
   };
-  /** A number below `limit`, from its highest bit on. */
-  const tree = (base: number, limit: number) => {
-    let symbol = 1;
+  /** A number below `limit`, from its highest bit on; `symbol` has those that are known. */
+  const tree = (base: number, limit: number, symbol: number) => {
     while (symbol < limit) symbol = symbol * 2 + bit(base + symbol);
     return symbol - limit;
   };
@@ -155,5 +156,9 @@ function rangeDecoder(input: string) {
     }
     return value;
   };
-  return { bit, direct, tree, reverseTree };
+  const length = (base: number) => {
+    if (!bit(base)) return 2 + tree(base + 2, 8, 1);
+    return bit(base + 1) ? 18 + tree(base + 18, 256, 1) : 10 + tree(base + 10, 8, 1);
+  };
+  return { bit, direct, tree, reverseTree, length };
 }

@@ -77,6 +77,7 @@ test("a sign-in can be used in the same breath", async (t) => {
   assert.equal(snapshot.session, "unverified");
   assert.deepEqual(snapshot.user, { name: "ada" });
   assert.doesNotMatch(JSON.stringify(keeper), /"t"/);
+  assert.deepEqual(core().record, { token: "t" });
 });
 
 test("the snapshot is the same object until something changed", async (t) => {
@@ -208,7 +209,7 @@ for (const [name, record] of [
   });
 }
 
-test("an engine that compiles asynchronously is waited for, with the calls made meanwhile", async (t) => {
+test("an engine that compiles asynchronously is waited for, and calls with it", async (t) => {
   openPage(t);
   globalThis.refuseWasm = new RangeError("disallowed on the main thread");
   t.after(() => delete globalThis.refuseWasm);
@@ -228,7 +229,7 @@ test("a refusal that comes late is the same failure", async (t) => {
   assert.equal((await keeper.start()).failure.code, "wasm-blocked");
 });
 
-test("a trap is told once, later calls are harmless, and the credential is still sent", async (t) => {
+test("a trap is told once, and the credential is still sent", async (t) => {
   openPage(t);
   const lines = hush(t);
   const keeper = (await load()).createKeeper({ ...options, log: "warn", persist: "memory" });
@@ -241,10 +242,42 @@ test("a trap is told once, later calls are harmless, and the credential is still
   assert.equal((await waiting).failure.code, "crashed");
   assert.equal(keeper.snapshot.session, session);
   core().notify("signout", { reason: "rejected" });
+  assert.deepEqual(keeper.headers(API), { Authorization: "Bearer t" });
   for (const step of [keeper.verify(), keeper.signOut(), keeper.signIn("t")]) await step;
   assert.deepEqual(keeper.headers(API), { Authorization: "Bearer t" });
   keeper.stop();
   assert.equal(lines.filter((line) => line.startsWith("error")).length, 1);
+});
+
+test("a trap within a trap is one failure, and nobody who signed out is sent along", async (t) => {
+  openPage(t);
+  const lines = hush(t);
+  const keeper = (await load()).createKeeper({ baseUrl: API, persist: "memory" });
+  await keeper.signIn("t");
+  keeper.addEventListener("signout", () => (core().trap = true));
+  assert.equal((await keeper.signOut()).failure.code, "crashed");
+  assert.deepEqual(keeper.headers(API), {});
+  assert.equal(lines.filter((line) => line.startsWith("error")).length, 1);
+});
+
+test("stop() ends a start() whose record never came", async (t) => {
+  openPage(t);
+  const keeper = (await load()).createKeeper(options);
+  core().restored = undefined;
+  const start = keeper.start();
+  keeper.stop();
+  assert.equal((await start).session, "restoring");
+});
+
+test("stop() ends a start() whose wasm is not there yet", async (t) => {
+  openPage(t);
+  globalThis.refuseWasm = new RangeError("disallowed on the main thread");
+  t.after(() => delete globalThis.refuseWasm);
+  const keeper = (await load()).createKeeper(options);
+  const start = keeper.start();
+  keeper.stop();
+  assert.equal((await start).session, "restoring");
+  assert.ok(!core().calls.includes("start"));
 });
 
 test("a plain-http API is a loud warning, once", async (t) => {

@@ -1,14 +1,31 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { hush, load } from "./face.mjs";
 
-const { withText, logger } = await load("log.ts");
+const { readEntry, logger } = await load("log.ts");
 const { readOptions } = await load("options.ts");
 
 const options = (given) => readOptions(given, "https://app.example.com");
-const say = (code, details = {}, given) =>
-  withText({ at: 1, code, level: "info", ...details }, options(given)).text;
+const table = JSON.parse(readFileSync(new URL("../src/events.json", import.meta.url), "utf8"));
+
+/** The entry that the core would tell for these details. */
+function told(code, details = {}) {
+  const event = table.events.findIndex(([known]) => known === code);
+  const [, , ...names] = table.events[event];
+  const numbers = names.map((name) => {
+    const words = table.words[name === "before" ? "state" : name];
+    return words ? words.indexOf(details[name]) : details[name];
+  });
+  const labels = ["boot", "instance"].filter((name) => name in details);
+  const named = Object.fromEntries(labels.map((name) => [name, details[name]]));
+  return { at: 1, n: [event, ...numbers], ...named };
+}
+
+const say = (code, details, given) => readEntry(told(code, details), options(given)).text;
+
+const ANSWER = { probe: "verify", request: 3, ms: 5, status: 200 };
 
 // Word for word what people who hunt this bug search for.
 for (const [text, ...entry] of [
@@ -19,8 +36,8 @@ for (const [text, ...entry] of [
   ["403: still signed in", "kept", { why: "forbidden", status: 403 }],
   ["Signed out: 401 confirmed", "signed-out", { reason: "rejected", rule: "instances" }],
   ["Signed out: user", "signed-out", { reason: "user" }],
-  ["/auth/me: 200 after 5 ms", "answered", { probe: "verify", status: 200, ms: 5 }],
-  ["/api/health: no answer after 9 ms", "unanswered", { probe: "health", ms: 9 }],
+  ["Answered: probe verify, request 3, ms 5, status 200", "answered", ANSWER],
+  ["Page: event hidden", "page", { event: "hidden" }],
   ["Server awake, was waking", "server", { state: "awake", before: "waking" }],
   ["Signed in", "signed-in"],
   ["Sign out told", "sign-out-told"],
@@ -28,17 +45,28 @@ for (const [text, ...entry] of [
   test(`"${text}" is said`, () => assert.equal(say(...entry), text));
 }
 
-test("every code that the core tells has its sentence, with every gap filled", () => {
-  const details = { ms: 1, status: 1, attempt: 1, of: 1, grade: "weak", why: "x", reason: "x" };
-  const more = { refusals: 1, state: "x", before: "x", boot: "x", event: "x", probe: "verify" };
-  const codes =
-    "started stopped keep-alive restored no-record record-corrupt record-foreign store-failed " +
-    "signed-in answered unanswered held given-up periodic retry kept verified suspect refused " +
-    "refusal-void refuted signed-out sign-out-told server rebooted slept page wrong-path " +
-    "misconfigured";
-  for (const code of codes.split(" ")) {
-    assert.doesNotMatch(say(code, { ...details, ...more }), /[{}]|undefined|NaN/, code);
+test("every event of the table has its sentence, with every gap filled", () => {
+  const details = { ms: 1, status: 1, attempt: 1, of: 1, refusals: 1, boot: "b", request: 1 };
+  const words = Object.entries(table.words).map(([kind, [first]]) => [kind, first]);
+  const all = { ...details, ...Object.fromEntries(words), before: "waking" };
+  for (const [code] of table.events) {
+    assert.doesNotMatch(say(code, all), /[{}]|undefined|NaN/, code);
   }
+});
+
+test("an entry says its numbers in words", () => {
+  const details = { reason: "rejected", elsewhere: 1, rule: "instances" };
+  assert.deepEqual(readEntry(told("signed-out", details), options()), {
+    at: 1,
+    code: "signed-out",
+    level: "info",
+    text: "Signed out: 401 confirmed",
+    reason: "rejected",
+    elsewhere: true,
+    rule: "instances",
+  });
+  const { n } = told("kept", { why: "network" });
+  assert.equal(readEntry({ at: 1, n: n.slice(0, 2) }, options()).status, undefined);
 });
 
 test("a wrong path is named with its address and the usual one", () => {
@@ -48,8 +76,10 @@ test("a wrong path is named with its address and the usual one", () => {
 });
 
 test("a path is told without its query, which may hold a key", () => {
-  const given = { health: { path: "/ping?key=secret" } };
-  assert.equal(say("given-up", { probe: "health" }, given), "/ping: given up");
+  const given = { health: { path: "/ping?key=secret" }, verify: { path: "/me?key=secret" } };
+  const text = say("keep-alive", { ms: 250 }, given);
+  assert.equal(text, "Keep-alive ping active: /ping every 0.25 s");
+  assert.match(say("misconfigured", { probe: "verify", status: 200 }, given), /\/me never/);
 });
 
 test("the console hears what is loud enough", (t) => {

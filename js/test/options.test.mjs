@@ -20,9 +20,9 @@ const refusal = (given) => {
 
 test("without options the page's origin is kept with the documented defaults", () => {
   const options = readOptions(undefined, PAGE);
-  const { base, origin, name, auth, scheme, persist, log, immediate } = options;
+  const { base, origin, name, auth, scheme, persist, log } = options;
   assert.deepEqual(
-    { base, origin, name, auth, scheme, persist, log, immediate },
+    { base, origin, name, auth, scheme, persist, log },
     {
       base: PAGE,
       origin: PAGE,
@@ -31,26 +31,31 @@ test("without options the page's origin is kept with the documented defaults", (
       scheme: "Bearer",
       persist: "local",
       log: "warn",
-      immediate: false,
     },
   );
-  assert.deepEqual(options.health, {
-    path: "/api/health",
-    everyMs: 30_000,
-    timeoutMs: 10_000,
-    wakeTimeoutMs: 90_000,
-    whenHidden: "ping",
-    hiddenForMs: 600_000,
-  });
-  assert.deepEqual(options.verify, {
-    path: "/auth/me",
-    everyMs: 300_000,
-    timeoutMs: 10_000,
-    retries: 3,
-    retryDelayMs: 2_000,
-    classify: undefined,
-    whenIdleMs: undefined,
-  });
+  assert.equal(options.healthPath, "/api/health");
+  assert.equal(options.verifyPath, "/auth/me");
+  const health = [30_000, 10_000, 90_000, 600_000, 0];
+  const verify = [300_000, 10_000, 3, 2_000, NaN];
+  assert.deepEqual(options.numbers, [...health, ...verify, NaN]);
+});
+
+test("the core's numbers are the app's", () => {
+  const health = { everyMs: 1_000, timeoutMs: 2_000, wakeTimeoutMs: 3_000, hiddenForMs: 4 };
+  const verify = { everyMs: 5_000, timeoutMs: 6_000, retries: 7, retryDelayMs: 8_000 };
+  const given = { verify: { ...verify, whenIdleMs: 9 }, confirm: "immediate" };
+  assert.deepEqual(
+    readOptions({ ...given, health: { ...health, whenHidden: "always" } }, PAGE).numbers,
+    [1_000, 2_000, 3_000, 4, 2, 5_000, 6_000, 7, 8_000, 9, 1],
+  );
+  assert.deepEqual(readOptions({ health: false }, PAGE).numbers.slice(0, 5), Array(5).fill(NaN));
+});
+
+test("a scheme is the core's where a token is, and an adapter is no word", () => {
+  const adapter = { get() {}, set() {}, remove() {} };
+  assert.equal(readOptions({ auth: "cookie" }, PAGE).scheme, undefined);
+  const { persist, ...options } = readOptions({ persist: adapter }, PAGE);
+  assert.deepEqual([persist, options.adapter], [undefined, adapter]);
 });
 
 test("an option that is undefined keeps its default", () => {
@@ -130,9 +135,9 @@ for (const [option, givens] of Object.entries(WRONG)) {
   });
 }
 
-test("a wake-up may never take less than an answer, also where only the answer's time is given", () => {
-  const { health } = readOptions({ health: { timeoutMs: 120_000 } }, PAGE);
-  assert.equal(health.wakeTimeoutMs, 120_000);
+test("a wake-up may take as long as an answer where only that is given", () => {
+  const { numbers } = readOptions({ health: { timeoutMs: 120_000 } }, PAGE);
+  assert.equal(numbers[2], 120_000);
 });
 
 test("pings can be switched off", () => {

@@ -1,6 +1,9 @@
 // Stands in for the generated glue and bytes: a core that the test plays.
 
-export const bytes = () => new Uint8Array();
+import table from "../src/events.json";
+
+export const packed = "";
+export const size = 0;
 
 export function initSync() {
   if (globalThis.refuseWasm) throw globalThis.refuseWasm;
@@ -10,6 +13,8 @@ export default async function init() {
   if (globalThis.refuseWasmLater) throw globalThis.refuseWasmLater;
 }
 
+const placeOf = (code) => table.events.findIndex(([known]) => known === code);
+
 export class Core {
   calls = [];
   now = { session: "restoring", server: "unknown" };
@@ -17,8 +22,8 @@ export class Core {
   token = undefined;
   trap = false;
 
-  constructor(options, notify) {
-    Object.assign(this, { options, notify });
+  constructor(options, numbers, notify) {
+    Object.assign(this, { options, numbers, notify });
     globalThis.fakeCores.push(this);
   }
 
@@ -28,8 +33,9 @@ export class Core {
     this.notify("change", {});
   }
 
-  log(code, details = {}) {
-    this.notify("log", { at: 1, code, level: "info", ...details });
+  /** An event of this code happened, whose details are these numbers. */
+  log(code, ...details) {
+    this.notify("log", { at: 1, n: [placeOf(code), ...details] });
   }
 
   start() {
@@ -42,10 +48,11 @@ export class Core {
     this.notify("settled", {});
   }
 
-  sign_in(token, refresh, expiresAt, user) {
+  sign_in(record, user, expiresAt) {
     this.#take("sign_in");
-    this.token = token;
-    Object.assign(this.now, { user, expiresAt });
+    this.token = record.token;
+    this.record = record;
+    Object.assign(this.now, { user, expiresAt: expiresAt >= 0 ? expiresAt : undefined });
     this.notify("signin", { elsewhere: false });
     this.change({ session: "unverified", signedIn: true });
   }
@@ -57,6 +64,7 @@ export class Core {
     Object.assign(this.now, { session: "signed-out", signedIn: false, signOut });
     this.notify("signout", { ...signOut });
     this.change({});
+    this.#take("sign_out is done");
   }
 
   verify() {
@@ -82,12 +90,12 @@ export class Core {
   }
 
   history() {
-    return [{ at: 1, code: "verified", level: "info" }];
+    return [{ at: 1, n: [placeOf("verified")], boot: "b1" }];
   }
 
   debug() {
-    const facts = { nextPing: 29_600, nextVerification: null, runOut: false, boot: null };
-    return { ...facts, instances: [], tokenId: this.token ? "00aa" : null, storage: "local" };
+    const tokenId = this.token && "00aa";
+    return { nextPing: 29_600, runOut: false, instances: [], tokenId, storage: "local" };
   }
 
   #take(call) {

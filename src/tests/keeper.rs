@@ -82,13 +82,13 @@ fn a_handler_may_call_back_in() {
     let slot: Rc<RefCell<Option<Keeper>>> = Rc::default();
     let handle = Rc::clone(&slot);
     let keeper = Keeper::new(options("calls-back"), move |notice| {
-        let keeper = handle.borrow().clone();
+        let keeper = *handle.borrow();
         if let (Notice::SignedIn { .. }, Some(keeper)) = (notice, keeper) {
             let _ = keeper.snapshot();
             keeper.sign_out();
         }
     });
-    *slot.borrow_mut() = Some(keeper.clone());
+    *slot.borrow_mut() = Some(keeper);
     keeper.start();
     keeper.sign_in(Token::new("short-lived"));
     assert_eq!(keeper.snapshot().session, SessionState::SignedOut);

@@ -11,9 +11,9 @@ use crate::js;
 use crate::options::{Auth, Options};
 use crate::transport::{self, Ended, Watch};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Heard {
-    head: Cell<bool>,
+    head: Rc<Cell<bool>>,
     outcome: Rc<RefCell<Option<Outcome>>>,
 }
 
@@ -42,10 +42,11 @@ async fn exchange(options: Options, probe: Probe, answer: &str) -> (Outcome, boo
            return {answer};
          }}"
     ));
-    let heard = Rc::new(Heard::default());
+    let heard = Heard::default();
     let controller = AbortController::new().expect("the baseline has it");
-    let watch: Rc<dyn Watch> = Rc::<Heard>::clone(&heard);
-    transport::send(&Rc::new(options), probe, Some("canary-token"), &controller.signal(), watch);
+    let options = Box::leak(Box::new(options));
+    let watch = Box::new(heard.clone());
+    transport::send(options, probe, Some("canary-token"), &controller.signal(), watch);
     let outcome = filled(&heard.outcome).await;
     script("window.fetch = window.real");
     (outcome, heard.head.get())
