@@ -8,12 +8,12 @@ use std::cell::{Cell, RefCell};
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    Credential, Effect, Generation, Input, Notice, Probe, Record, RequestId, UnixMillis,
+    Effect, Generation, Input, Notice, Probe, Record, RequestId, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 use web_sys::AbortController;
 
-use crate::options::{Auth, Options};
+use crate::options::Options;
 use crate::page::{self, Listener};
 use crate::storage::Storage;
 use crate::transport::{self, Ended, Watch};
@@ -27,12 +27,10 @@ const TIMER_MOST: u64 = i32::MAX as u64;
 /// dropped leaves about 30 KB behind, most of it its history.
 pub(crate) struct Driver {
     options: Options,
-    /// Boxed: it is moved three times while it is made.
-    core: RefCell<Box<core::Keeper>>,
+    core: RefCell<core::Keeper>,
     storage: Storage,
     own: RefCell<Own>,
     busy: Cell<bool>,
-    needs_token: bool,
     notify: Box<dyn Fn(&Notice)>,
 }
 
@@ -62,18 +60,12 @@ enum Order {
 
 impl Driver {
     pub(crate) fn new(mut options: Options, notify: Box<dyn Fn(&Notice)>) -> &'static Self {
-        options.core.tell_sign_out = options.sign_out_path.is_some();
-        options.core.credential = match options.auth {
-            Auth::Cookie => Credential::Cookie,
-            Auth::Bearer { .. } | Auth::Custom(_) => Credential::Token,
-        };
-        let needs_token = options.needs_token();
-        let decisive = std::mem::take(&mut options.core);
+        let decisive = options.settle();
+        let core = core::Keeper::new(decisive, entropy::seed());
         Box::leak(Box::new(Self {
-            core: RefCell::new(Box::new(core::Keeper::new(decisive, entropy::seed()))),
-            storage: Storage::new(&options.name, &options.persist),
+            core: RefCell::new(core),
+            storage: Storage::new(&options),
             options,
-            needs_token,
             own: RefCell::default(),
             busy: Cell::new(false),
             notify,
@@ -129,8 +121,10 @@ impl Driver {
 
     /// The value of `Authorization`.
     pub(crate) fn credential(&self) -> Option<String> {
-        let Auth::Bearer { scheme } = &self.options.auth else { return None };
-        Some([scheme, " ", &js::text(&self.token(), "token")?].concat())
+        if self.options.get("authorize").is_function() {
+            return None;
+        }
+        Some([&*self.options.text("scheme")?, " ", &js::text(&self.token(), "token")?].concat())
     }
 
     pub(crate) fn take(&'static self, input: Input) {
@@ -196,7 +190,7 @@ impl Driver {
                 self.store(generation, expires_at, verified_at);
             }
             Effect::Bury { generation, sign_out, undelivered } => {
-                let origin = &self.options.origin;
+                let origin = &self.origin();
                 let tombstone = record::write_tombstone(origin, generation, &sign_out, undelivered);
                 self.write(tombstone);
                 self.own.borrow_mut().user = JsValue::UNDEFINED;
@@ -252,8 +246,7 @@ impl Driver {
             return self.take(Input::Record(Record::Absent));
         };
         let object = js::parse(&stored).unwrap_or(JsValue::NULL);
-        let options = &self.options;
-        let found = record::read(&object, &options.origin, self.needs_token);
+        let found = record::read(&object, &self.origin(), self.options.needs_token());
         self.own.borrow_mut().found = object;
         self.take(Input::Record(found));
     }
@@ -273,9 +266,13 @@ impl Driver {
             let held = own.held.iter().find(|(of, _)| *of == generation);
             held.map_or_else(js::object, |(_, object)| object.clone())
         };
-        let origin = &self.options.origin;
+        let origin = &self.origin();
         let record = record::write_live(&object, origin, generation, expires_at, verified_at);
         self.write(record);
+    }
+
+    fn origin(&self) -> String {
+        self.options.text("origin").unwrap_or_default()
     }
 
     fn write(&'static self, record: JsValue) {

@@ -36,7 +36,7 @@ mod transport;
 mod view;
 
 pub use keeper::{Keeper, Token};
-pub use options::{Auth, Options, OptionsError, Persist};
+pub use options::{Options, OptionsError, Persist};
 pub use session_keeper_core::{
     Confirm, Credential, Duration, Entry, Event, HealthOptions, Instant, Label, Level, Notice,
     Refusal, Rule, ServerState, SessionState, SignOut, SignOutReason, Snapshot, Teller, UnixMillis,

@@ -1,48 +1,21 @@
 //! What the app chooses for the shell: addresses, credential, store. What decides something is
 //! in [`session_keeper_core::Options`].
+//!
+//! The choices stay in an object of the page and are read where they are needed: a field for
+//! each would be a kilobyte of moving and freeing strings.
+
+use core::fmt;
 
 use session_keeper_core::Credential;
 use wasm_bindgen::JsValue;
 
-/// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What decides.
-    pub core: session_keeper_core::Options,
-    /// The API's address; paths are appended to it.
-    pub(crate) base: String,
-    /// Its origin: records name it, and the credential goes nowhere else.
-    pub(crate) origin: String,
-    /// The health path.
-    pub health_path: String,
-    /// The verify path.
-    pub verify_path: String,
-    /// POSTed at a sign-out, so that the server forgets the token too. Set
-    /// `core.tell_sign_out` with it.
-    pub sign_out_path: Option<String>,
-    /// What proves the user to the server.
-    pub auth: Auth,
-    /// Where the record is kept.
-    pub persist: Persist,
-    /// The record's key.
-    pub name: String,
-    pub(crate) classify: Option<JsValue>,
-    /// The header and the function of the page that reads its value.
-    pub(crate) csrf: Option<(String, JsValue)>,
-}
+use crate::js::{self, get, set, set_text, text};
 
-/// What proves the user to the server.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    /// `Authorization` with this scheme and the token.
-    Bearer {
-        /// The word before the token.
-        scheme: String,
-    },
-    /// A cookie; the marker in the store holds no secret.
-    Cookie,
-    /// The app's own function, called for each attempt.
-    Custom(JsValue),
+/// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
+pub struct Options {
+    /// What decides. Its `credential` and `tell_sign_out` follow from the choices below.
+    pub core: session_keeper_core::Options,
+    object: JsValue,
 }
 
 /// Where the record is kept.
@@ -62,16 +35,23 @@ pub enum Persist {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionsError;
 
-impl core::fmt::Display for OptionsError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the address of the API must be an absolute http or https URL")
     }
 }
 
 impl core::error::Error for OptionsError {}
 
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
 impl Options {
-    /// The defaults for an API at this address.
+    /// The defaults for an API at this address: a bearer token kept in `localStorage`, verified
+    /// at `/auth/me`, pings to `/api/health`. Paths are appended to the address.
     ///
     /// # Errors
     /// When the address is no absolute `http` or `https` URL.
@@ -82,23 +62,137 @@ impl Options {
             return Err(OptionsError);
         }
         let origin = [scheme, "://", &authority.to_ascii_lowercase()].concat();
-        let base = base_url.trim_end_matches('/').to_owned();
-        Ok(Self {
-            core: session_keeper_core::Options::default(),
-            name: ["session-keeper:", &origin].concat(),
-            base,
-            origin,
-            health_path: "/api/health".into(),
-            verify_path: "/auth/me".into(),
-            sign_out_path: None,
-            auth: Auth::Bearer { scheme: "Bearer".into() },
-            persist: Persist::Local,
-            classify: None,
-            csrf: None,
-        })
+        let object = js::object();
+        set_text(&object, "base", base_url.trim_end_matches('/'));
+        set_text(&object, "origin", &origin);
+        set_text(&object, "name", &["session-keeper:", &origin].concat());
+        set_text(&object, "healthPath", "/api/health");
+        set_text(&object, "verifyPath", "/auth/me");
+        set_text(&object, "scheme", "Bearer");
+        set_text(&object, "persist", "local");
+        Ok(Self { core: session_keeper_core::Options::default(), object })
     }
 
+    /// The key of the record. Two keepers of one name in a browser share a session.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.with("name", &name.into())
+    }
+
+    /// The path that is pinged.
+    #[must_use]
+    pub fn health_path(self, path: &str) -> Self {
+        self.with("healthPath", &path.into())
+    }
+
+    /// The path that verifies the token.
+    #[must_use]
+    pub fn verify_path(self, path: &str) -> Self {
+        self.with("verifyPath", &path.into())
+    }
+
+    /// The path that is told of a sign-out (POST), so that the server forgets the token too.
+    #[must_use]
+    pub fn sign_out_path(self, path: &str) -> Self {
+        self.with("signOutPath", &path.into())
+    }
+
+    /// The word before the token in `Authorization`.
+    #[must_use]
+    pub fn scheme(self, scheme: &str) -> Self {
+        self.with("scheme", &scheme.into())
+    }
+
+    /// A cookie proves the user; the record holds no secret.
+    #[must_use]
+    pub fn cookie(self) -> Self {
+        self.with("scheme", &JsValue::UNDEFINED)
+    }
+
+    /// A function of the page that gets each request and returns the one to send, at once or
+    /// with a promise.
+    #[must_use]
+    pub fn authorize(self, authorize: &JsValue) -> Self {
+        self.with("authorize", authorize)
+    }
+
+    /// A function of the page that reads answers of the verify path: gets the response and its
+    /// parsed body, returns `"valid"`, `"rejected"` or nothing.
+    #[must_use]
+    pub fn classify(self, classify: &JsValue) -> Self {
+        self.with("classify", classify)
+    }
+
+    /// Where the record is kept.
+    #[must_use]
+    pub fn persist(self, persist: &Persist) -> Self {
+        match persist {
+            Persist::Local => self.with("persist", &"local".into()),
+            Persist::Session => self.with("persist", &"session".into()),
+            Persist::Memory => self.with("persist", &"memory".into()),
+            Persist::Adapter(adapter) => self.with("adapter", adapter),
+        }
+    }
+
+    fn with(self, key: &str, value: &JsValue) -> Self {
+        set(&self.object, key, value);
+        self
+    }
+
+    /// The object of the npm package's face: the same names, and the numbers that decide in
+    /// `numbers`, in the order of `toNumbers` in `js/src/options.ts`, NaN where there is none.
+    #[cfg(feature = "npm")]
+    pub(crate) fn from_face(object: JsValue) -> Self {
+        use session_keeper_core::{Confirm, Duration, HealthOptions, VerifyOptions, WhenHidden};
+        let numbers = get(&object, "numbers");
+        let number = |at: &str| js::number(&numbers, at);
+        let length = |at: &str| Duration::from_millis(number(at).unwrap_or(0));
+        let core = session_keeper_core::Options {
+            health: number("0").map(|_| HealthOptions {
+                every: length("0"),
+                timeout: length("1"),
+                wake_timeout: length("2"),
+                hidden_for: length("3"),
+                when_hidden: match number("4") {
+                    Some(1) => WhenHidden::Pause,
+                    Some(2) => WhenHidden::Always,
+                    _ => WhenHidden::Ping,
+                },
+            }),
+            verify: VerifyOptions {
+                every: length("5"),
+                timeout: length("6"),
+                retries: length("7").as_millis() as u8,
+                retry_delay: length("8"),
+                when_idle: number("9").map(|_| length("9")),
+            },
+            confirm: if number("10").is_some() { Confirm::Immediate } else { Confirm::Stable },
+            credential: Credential::Token,
+            tell_sign_out: false,
+        };
+        Self { core, object }
+    }
+
+    /// What the core is told, with what follows from the other choices.
+    pub(crate) fn settle(&mut self) -> session_keeper_core::Options {
+        let mut core = core::mem::take(&mut self.core);
+        core.tell_sign_out = self.text("signOutPath").is_some();
+        if self.text("scheme").is_none() && !self.get("authorize").is_function() {
+            core.credential = Credential::Cookie;
+        }
+        core
+    }
+
+    /// Whether a record without a token is none.
     pub(crate) fn needs_token(&self) -> bool {
-        self.core.credential == Credential::Token && !matches!(self.auth, Auth::Custom(_))
+        self.text("scheme").is_some() && !self.get("authorize").is_function()
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
+        text(&self.object, key)
+    }
+
+    pub(crate) fn get(&self, key: &str) -> JsValue {
+        get(&self.object, key)
     }
 }

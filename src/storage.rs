@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 
 use crate::js;
-use crate::options::Persist;
+use crate::options::Options;
 
 /// The store of one keeper.
 pub(crate) struct Storage {
@@ -33,19 +33,23 @@ const WEB: [&str; 3] = ["getItem", "setItem", "removeItem"];
 const ADAPTER: [&str; 3] = ["get", "set", "remove"];
 
 impl Storage {
-    pub(crate) fn new(key: &str, persist: &Persist) -> Self {
-        let (name, store, methods) = match persist {
-            Persist::Local => ("local", web("localStorage"), WEB),
-            Persist::Session => ("session", web("sessionStorage"), WEB),
-            Persist::Memory => ("memory", JsValue::NULL, WEB),
-            Persist::Adapter(adapter) => ("adapter", adapter.clone(), ADAPTER),
+    pub(crate) fn new(options: &Options) -> Self {
+        let adapter = options.get("adapter");
+        let (name, store, methods) = if adapter.is_object() {
+            ("adapter", adapter, ADAPTER)
+        } else {
+            match options.text("persist").as_deref() {
+                Some("local") => ("local", web("localStorage"), WEB),
+                Some("session") => ("session", web("sessionStorage"), WEB),
+                _ => ("memory", JsValue::NULL, WEB),
+            }
         };
         let place = if store.is_object() {
             Place { name, kept: Kept::Outside { store, methods } }
         } else {
             Place { name: "memory", kept: Kept::Memory(JsValue::NULL) }
         };
-        Self { key: JsValue::from_str(key), place: RefCell::new(place) }
+        Self { key: options.get("name"), place: RefCell::new(place) }
     }
 
     /// The word for the place, as in the debug view.

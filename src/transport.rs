@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{AbortSignal, Request};
 
 use crate::js::{self, get, is_true, number, parse, set, set_text, text};
-use crate::options::{Auth, Options};
+use crate::options::Options;
 use crate::{clock, record};
 
 /// How a request ended, with the body for whom it may concern.
@@ -32,14 +32,12 @@ pub(crate) fn send(
     watch: Box<dyn Watch>,
 ) {
     let (url, init) = build(options, probe, token, signal);
-    let Auth::Custom(authorize) = &options.auth else {
-        return fetch(options, probe, &[&JsValue::from_str(&url), &init], watch);
-    };
-    if probe == Probe::Health {
+    let authorize = options.get("authorize");
+    if probe == Probe::Health || !authorize.is_function() {
         return fetch(options, probe, &[&JsValue::from_str(&url), &init], watch);
     }
     let request = Request::new_with_str_and_init(&url, init.unchecked_ref()).ok();
-    let authorized = request.and_then(|it| js::apply(authorize, &JsValue::NULL, &[&it]));
+    let authorized = request.and_then(|it| js::apply(&authorize, &JsValue::NULL, &[&it]));
     let Some(authorized) = authorized else { return none(&*watch) };
     js::then(
         &authorized,
@@ -81,22 +79,22 @@ fn build(
     signal: &AbortSignal,
 ) -> (String, JsValue) {
     let (path, method) = match probe {
-        Probe::Health => (options.health_path.as_str(), "GET"),
-        Probe::Verify => (options.verify_path.as_str(), "GET"),
-        Probe::SignOut => (options.sign_out_path.as_deref().unwrap_or(""), "POST"),
+        Probe::Health => ("healthPath", "GET"),
+        Probe::Verify => ("verifyPath", "GET"),
+        Probe::SignOut => ("signOutPath", "POST"),
     };
     let headers = js::object();
     set_text(&headers, "Accept", "application/json");
     let mut credentials = "omit";
     if probe != Probe::Health {
-        match (&options.auth, token) {
-            (Auth::Bearer { scheme }, Some(token)) => {
-                set_text(&headers, "Authorization", &[scheme, " ", token].concat());
+        match (options.text("scheme"), token) {
+            (Some(scheme), Some(token)) => {
+                set_text(&headers, "Authorization", &[&*scheme, " ", token].concat());
             }
-            (Auth::Cookie, _) => credentials = "include",
-            _ => {}
+            (None, _) => credentials = "include",
+            (Some(_), None) => {}
         }
-        if text(&js::window(), "origin").as_deref() == Some(&options.origin) {
+        if text(&js::window(), "origin") == options.text("origin") {
             mark(options, probe, &headers);
         }
     }
@@ -109,7 +107,8 @@ fn build(
     set_text(&init, "credentials", credentials);
     set(&init, "headers", &headers);
     set(&init, "signal", signal);
-    ([options.base.as_str(), path].concat(), init)
+    let word = |key: &str| options.text(key).unwrap_or_default();
+    ([word("base"), word(path)].concat(), init)
 }
 
 /// Headers that would cost a preflight of their own elsewhere.
@@ -117,10 +116,11 @@ fn mark(options: &Options, probe: Probe, headers: &JsValue) {
     if probe == Probe::Verify {
         // A server can leave verifications out of its idle timeout.
         set_text(headers, "X-Background", "1");
-    } else if let Some((header, read)) = &options.csrf
-        && let Some(value) = js::apply(read, &JsValue::NULL, &[])
+    } else if let Some(header) = options.text("csrfHeader")
+        && let Some(value) = js::apply(&options.get("csrf"), &JsValue::NULL, &[])
+        && value.is_truthy()
     {
-        set(headers, header, &value);
+        set(headers, &header, &value);
     }
 }
 
@@ -133,10 +133,8 @@ fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> E
     // "opaque" and "opaqueredirect": responses that a page may not look into.
     let opaque = text(response, "type").is_some_and(|kind| kind.starts_with('o'));
     let mut classified = None;
-    if probe == Probe::Verify
-        && let Some(classify) = &options.classify
-    {
-        let said = js::apply(classify, &JsValue::NULL, &[response, &body]);
+    if probe == Probe::Verify {
+        let said = js::apply(&options.get("classify"), &JsValue::NULL, &[response, &body]);
         classified = match said.and_then(|said| said.as_string()).as_deref() {
             Some("valid") => Some(Classified::Valid),
             Some("rejected") => Some(Classified::Rejected),

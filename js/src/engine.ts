@@ -6,19 +6,50 @@
  * nothing of sessions.
  */
 
-import init, { Core, initSync } from "../generated/glue.js";
+import {
+  credential,
+  debug,
+  history,
+  open as openCore,
+  report,
+  sign_in,
+  sign_out,
+  snapshot,
+  start,
+  startLater,
+  startSync,
+  stop,
+  unanswered,
+  verify,
+} from "../generated/glue.js";
 import { packed, size } from "../generated/bytes.js";
 import type { Failure } from "../types.js";
 import type { Options } from "./options.js";
 import { unpack } from "./unpack.js";
 
-/** Calls a method of the core. Nothing comes back where there is no core, yet or any more. */
-export type Call = <Method extends Callable>(
-  method: Method,
-  ...given: Parameters<Core[Method]>
-) => ReturnType<Core[Method]> | undefined;
+const METHODS = {
+  credential,
+  debug,
+  history,
+  report,
+  sign_in,
+  sign_out,
+  snapshot,
+  start,
+  stop,
+  unanswered,
+  verify,
+};
 
-type Callable = Exclude<keyof Core, typeof Symbol.dispose>;
+type Methods = typeof METHODS;
+
+/** Calls a method of the core. Nothing comes back where there is no core, yet or any more. */
+export type Call = <Method extends keyof Methods>(
+  method: Method,
+  ...given: Methods[Method] extends (handle: number, ...given: infer Given) => unknown
+    ? Given
+    : never
+) => ReturnType<Methods[Method]> | undefined;
 
 /** Whom the engine tells. `ready` comes within the call where the browser allows that. */
 export interface Host {
@@ -30,7 +61,7 @@ export interface Host {
 let isReady = false;
 
 export function startEngine(options: Options, host: Host): Call {
-  let core: Core | undefined;
+  let core: number | undefined;
   const guard = <T>(step: () => T): T | undefined => {
     try {
       return step();
@@ -43,25 +74,25 @@ export function startEngine(options: Options, host: Host): Call {
   const open = () => {
     isReady = true;
     guard(() => {
-      const notify = (name: string, detail: object) => host.receive(name, detail);
-      core = new Core(options, options.numbers, notify);
+      core = openCore(options, (name: string, detail: object) => host.receive(name, detail));
     });
     host.ready();
   };
   const refused = (error: unknown) => host.fail(blocked(error));
   try {
-    if (!isReady) initSync({ module: unpack(packed, size) });
+    if (!isReady) startSync(unpack(packed, size));
     open();
   } catch (error) {
     // Chromium before 114 compiles more than 4 KB only asynchronously on the main thread.
     const isTooBig = error instanceof RangeError;
-    if (isTooBig) init({ module_or_path: unpack(packed, size) }).then(open, refused);
+    if (isTooBig) startLater(unpack(packed, size)).then(open, refused);
     else refused(error);
   }
   return (method, ...given) =>
-    guard(() =>
-      (core?.[method] as ((...given: unknown[]) => never) | undefined)?.apply(core, given),
-    );
+    guard(() => {
+      if (core === undefined) return undefined as never;
+      return (METHODS[method] as (core: number, ...given: unknown[]) => never)(core, ...given);
+    });
 }
 
 const blocked = (error: unknown): Failure => ({

@@ -5,25 +5,25 @@ import table from "../src/events.json";
 export const packed = "";
 export const size = 0;
 
-export function initSync() {
+export function startSync() {
   if (globalThis.refuseWasm) throw globalThis.refuseWasm;
 }
 
-export default async function init() {
+export async function startLater() {
   if (globalThis.refuseWasmLater) throw globalThis.refuseWasmLater;
 }
 
 const placeOf = (code) => table.events.findIndex(([known]) => known === code);
 
-export class Core {
+class Core {
   calls = [];
   now = { session: "restoring", server: "unknown" };
   restored = { session: "signed-out", signedIn: false };
   token = undefined;
   trap = false;
 
-  constructor(options, numbers, notify) {
-    Object.assign(this, { options, numbers, notify });
+  constructor(options, notify) {
+    Object.assign(this, { options, notify });
     globalThis.fakeCores.push(this);
   }
 
@@ -103,3 +103,24 @@ export class Core {
     this.calls.push(call);
   }
 }
+
+export const open = (options, notify) => {
+  new Core(options, notify);
+  return globalThis.fakeCores.length - 1;
+};
+
+const by =
+  (method) =>
+  (handle, ...given) =>
+    globalThis.fakeCores[handle][method](...given);
+export const credential = by("credential");
+export const debug = by("debug");
+export const history = by("history");
+export const report = by("report");
+export const sign_in = by("sign_in");
+export const sign_out = by("sign_out");
+export const snapshot = by("snapshot");
+export const start = by("start");
+export const stop = by("stop");
+export const unanswered = by("unanswered");
+export const verify = by("verify");

@@ -47,15 +47,16 @@ const VECTORS = [
     bytes: repeats(),
     packed:
       "AB4eLJ++GKP/0p+ENZtrXfdnDA9FyaayIL1rS9nIXJen4Y84Hx6VY28B1ZaVn8Zq3qm+o00xu3WUZjJ75EUt" +
-      "ETzC5nN5d9esabTcwt3tfqqmd5Z/8Bf2inIek8OQfYk6M4DcuFDubAoNUGxh7UGoKgEvtr4CT8Yt0wS7aq4O" +
-      "2kU1W0rQxJCis6DwohmNo0PjN7xXgo/9U2nNGRPOsCG/4+z5RIMlLX6PGW3qw/P/vPXw385/FwFm9MmD6iwn" +
-      "YVtstU+0HeuliLUnd68z/9MuhgWLs10cS7TNf2uSGcSX74Gg9f88z/1nZR1q4RxSmgIflw3r1trT8qcmpu3L" +
-      "nYdxOuUyUNQM5GUux1xP1Ev88yj7ZCY/aRzJjcqLJybw2hLYHk9hChrWoAInJspXXFdlCrsM0LpYTFdAJzfX" +
-      "5KuLaiGNsivZ47DhdGAtQFOLWewq8WvAmdo+Qmo+sPmj6/8xpCmtoX1WZAtMg2fwae1PgWUSgZIUquFW5Dwg" +
-      "/XrywAfWL5aU6DO0zur9OvK2g/YqVJIDpnp7RjhgAahjn4h5Ha+U/LjX+gk+f25TQzLM5TrYK+doduO+GouP" +
-      "doct8ea5rQoX2mn0dOM/ZTfV3i95yTLfYOC2+Mn+GdN+Wco4s1odj+GbyfF1hr5fpebMhPyuecBThqkm+4U4" +
-      "bLIWTTpmfX3A1rMwT0mcl1QK9KypHrQ3njxqK8V1Kd8+2uImHO4rcGXirh1XQCOU0mXN+BWuXhPzcqsYWdWb" +
-      "Y58mhSfnoeK55HXenE6ddhsCXG2C/rXj68ZdYsMeN0pr///YhwAA",
+      "ETzC5nMJ4q9yAbEMMNLezpSuMpyhEaghy+jZfCm3WePBK6UED59ErC/+kO+FVARuoFvrbHUz65ah8biRdfY9" +
+      "Y5e+MzHUMbXs/SrvZGVlXwjRo6w7O9lcKXEgSrMo7Wghnlege7DGvp0neSOxm2OsRL/c3znBZTisLKN2VOSv" +
+      "zQrZp4pe+6M7NcQizdRyPsWpY02oGQ8AYtb0XIXgrvRusBub+sDDUuiFxKsr6NNLiO52eNNMweJ1j9Y7pOtL" +
+      "VxJ1vXKsJjfLlH39V5TygecZCHAwIoTbqxWvAHdy/u6weUrhoPKY6KV6V3FBjARvwIiATU6ZTQvkjzS8XVMM" +
+      "UuHx1qEjA22THqXpnpovI0IZSB1E6XBDlmWIWZx6oKXjGOnkLWsZ9Mc7IyiiUxegU1iN6gTCHXK47ByjMJ+E" +
+      "/s30/brh5LrPbAl4K0ZDl3XLnSX/CuBvw7hS+s+g22LnzTQEsDiIwx0pSPgLikhC9GuDXycWjnF9X8IBWcED" +
+      "BudxLOfWzBO5rZ3p/tQ4XBXXxTwmbaCq8cW7vJPfq3z4bOMa9U+vJpMajXASksCiX38ph1QABW57sVeA+X5W" +
+      "64gwySUUTVVvRw1vRpWJzGDnFnKxIWwmEAGthtHzPCt+ll0NMP1j4XEGqmdDYElxaP04anHtSgF1TO9713aN" +
+      "05jUZYmiaqoYwzEF5Fh90ta870+eGOUuUzf1dTINC6osLSAtL+cUqLxr15Sho2dbACqPv9TAd66y26LcnpnD" +
+      "zrt1IdT2oJmndsy+8PY+Z5hoYVMumhq2yCaeOF/E2B/7w6wA",
   },
   {
     what: "a match at a distance of seventeen bits",
@@ -136,10 +137,10 @@ function noise(length, seed) {
 
 /** Copies from four distances by turns that nobody can foresee. */
 function repeats() {
-  const bytes = [...noise(64, 2)];
+  const bytes = [...noise(128, 2)];
   const dice = noise(900, 3);
   for (let i = 0; i < dice.length; i += 3) {
-    const distance = [21, 34, 47, 58][dice[i] & 3];
+    const distance = [21, 34, 58, 100][dice[i] & 3];
     const end = bytes.length + 3 + (dice[i + 1] & 7);
     while (bytes.length < end) bytes.push(bytes.at(-distance));
     bytes.push(dice[i + 2]);

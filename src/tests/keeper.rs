@@ -9,9 +9,7 @@ use crate::options::{Options, Persist};
 use crate::{Keeper, Token};
 
 fn options(name: &str) -> Options {
-    let mut options = Options::new("http://127.0.0.1:9").expect("it is an address");
-    options.name = name.into();
-    options
+    Options::new("http://127.0.0.1:9").expect("it is an address").named(name)
 }
 
 fn quiet(options: Options) -> Keeper {
@@ -101,8 +99,7 @@ async fn an_adapter_that_throws_means_memory_and_no_crash() {
     let adapter = script("({ get() { throw 1 }, set() { throw 2 }, remove() { throw 3 } })");
     let settled: Rc<RefCell<Option<()>>> = Rc::default();
     let teller = Rc::clone(&settled);
-    let mut options = options("throws");
-    options.persist = Persist::Adapter(adapter);
+    let options = options("throws").persist(&Persist::Adapter(adapter));
     let keeper = Keeper::new(options, move |notice| {
         if matches!(notice, Notice::Logged(entry) if entry.event.code() == "store-failed") {
             *teller.borrow_mut() = Some(());

@@ -8,7 +8,7 @@ use web_sys::AbortController;
 
 use super::{filled, script};
 use crate::js;
-use crate::options::{Auth, Options};
+use crate::options::Options;
 use crate::transport::{self, Ended, Watch};
 
 #[derive(Clone, Default)]
@@ -142,13 +142,13 @@ async fn a_fetch_that_fails_and_a_body_that_breaks_off_are_no_answer() {
 async fn the_app_may_authorize_each_request_itself() {
     let authorize =
         script("(async (request) => { request.headers.set('x-signed', 'yes'); return request })");
-    let custom = Options { auth: Auth::Custom(authorize), ..options() };
-    exchange(custom.clone(), Probe::Verify, "new Response('{}')").await;
+    let custom = || options().authorize(&authorize);
+    exchange(custom(), Probe::Verify, "new Response('{}')").await;
     assert_eq!(js::text(&asked("headers"), "x-signed").as_deref(), Some("yes"));
-    exchange(custom, Probe::Health, "new Response('{}')").await;
+    exchange(custom(), Probe::Health, "new Response('{}')").await;
     assert!(js::get(&asked("headers"), "x-signed").is_undefined());
     for broken in ["(() => { throw new Error('key') })", "(async () => { throw 1 })"] {
-        let options = Options { auth: Auth::Custom(script(broken)), ..options() };
+        let options = options().authorize(&script(broken));
         let ended = exchange(options, Probe::Verify, "new Response('{}')").await;
         assert_eq!(ended, (Outcome::NoAnswer, false), "{broken}");
     }
@@ -165,7 +165,7 @@ async fn the_app_may_classify_an_answer_and_may_throw_at_it() {
         ("(() => { throw new Error('bug') })", None),
         ("(() => 'perhaps')", None),
     ] {
-        let options = Options { classify: Some(script(classify)), ..options() };
+        let options = options().classify(&script(classify));
         let answer = "new Response('{\"user\":null}')";
         match exchange(options, Probe::Verify, answer).await.0 {
             Outcome::Response(response) => assert_eq!(response.classified, said, "{classify}"),

@@ -58,6 +58,27 @@ describe("the demo page", { concurrency: AT_ONCE }, () => {
     assert.equal(await focus(), "while-waking");
   });
 
+  it("saves what happened as JSON, without the token", async (t) => {
+    const visitor = await open(t);
+    await signIn(visitor);
+    const [text, token] = await visitor.page.evaluate(async () => {
+      const made = new Promise((resolve) => {
+        const original = URL.createObjectURL;
+        URL.createObjectURL = (file) => {
+          resolve(file.text());
+          return original.call(URL, file);
+        };
+      });
+      document.querySelector("#export").click();
+      const stored = Object.values({ ...localStorage }).map((text) => JSON.parse(text));
+      return [await made, stored.find(({ token }) => token).token];
+    });
+    const { history, debug } = JSON.parse(text);
+    assert.ok(history.some(({ code }) => code === "verified"));
+    assert.equal(debug.status, "signed-in");
+    assert.ok(!text.includes(token.slice(0, 8)));
+  });
+
   it("fits a narrow window", async (t) => {
     const visitor = await open(t);
     await visitor.page.setViewport({ width: 320, height: 700 });

@@ -7,6 +7,8 @@ mod browser;
 mod build;
 mod demo;
 mod failure;
+mod glue;
+mod pack;
 mod runner;
 mod setup;
 mod size;

@@ -52,7 +52,7 @@ fn parts(
     minify(workspace, runner, &source, &face, &["--external:*/glue.js", "--external:*/bytes.js"])?;
     Ok([
         ("delivered, all included", delivered),
-        ("  wasm (as a file, not hex)", package.wasm.clone()),
+        ("  wasm (as a file)", package.wasm.clone()),
         ("  glue of wasm-bindgen", glue),
         ("  face in TypeScript", face),
     ])

@@ -33,13 +33,14 @@ enum Step {
     Build,
     Size,
     Types,
+    Face,
     Servers,
     Shell,
     Package,
     E2e,
 }
 
-const STEPS: [(Step, &str); 14] = [
+const STEPS: [(Step, &str); 15] = [
     (Step::Fmt, "fmt"),
     (Step::Prettier, "prettier"),
     (Step::Tidy, "tidy"),
@@ -50,6 +51,7 @@ const STEPS: [(Step, &str); 14] = [
     (Step::Build, "build"),
     (Step::Size, "size"),
     (Step::Types, "types"),
+    (Step::Face, "face"),
     (Step::Servers, "servers"),
     (Step::Shell, "shell"),
     (Step::Package, "package"),
@@ -117,7 +119,8 @@ fn set_up(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     println!("set-up");
     setup::node_modules(workspace, runner)?;
     setup::rust_components(runner)?;
-    setup::wasm_target(runner)
+    setup::wasm_target(runner)?;
+    setup::rust_sources(runner)
 }
 
 fn print_summary(summary: &[(&str, String, Duration)], selection: &Selection) {
@@ -143,7 +146,7 @@ enum Outcome {
 impl Step {
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Types | Self::Package => &[Self::Build],
+            Self::Types | Self::Face | Self::Package => &[Self::Build],
             Self::E2e => &[Self::Build, Self::Servers],
             Self::Fmt
             | Self::Prettier
@@ -173,6 +176,7 @@ impl Step {
             Self::Build => build::run(workspace, runner).map(drop)?,
             Self::Size => size::run(workspace, runner)?,
             Self::Types => types(workspace, runner)?,
+            Self::Face => face(workspace, runner)?,
             Self::Servers => demo::build_servers(runner)?,
             Self::Shell => return shell(workspace, runner),
             Self::Package => package(workspace, runner)?,
@@ -224,6 +228,13 @@ fn types(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     )
 }
 
+/// The face and the unpacking of the wasm, in Node.
+fn face(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
+    let mut node = node_tests("js/test")?;
+    node.env("CARGO_TARGET_DIR", &workspace.target);
+    runner.run("face (node --test)", &mut node)
+}
+
 /// The shell's own tests, in Chromium.
 fn shell(workspace: &Workspace, runner: &Runner) -> Result<Outcome, Failure> {
     if !workspace.has("session-keeper", "test") {
@@ -268,20 +279,25 @@ fn package(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
 
 /// The built package in Chromium, against the real backend.
 fn end_to_end(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
-    let mut files = Vec::new();
-    collect_tests(Path::new("tests"), &mut files)?;
-    files.sort();
-    if files.is_empty() {
-        return Err(Failure::Broken("there is no *.test.mjs in tests/".into()));
-    }
     let browser = Browser::find_or_install(runner)?;
-    let mut node = Command::new("node");
-    node.arg("--test")
-        .args(&files)
-        .env("CHROME", &browser.chrome)
+    let mut node = node_tests("tests")?;
+    node.env("CHROME", &browser.chrome)
         .env("CHROMEDRIVER", &browser.driver)
         .env("CARGO_TARGET_DIR", &workspace.target);
     runner.run("end to end (node --test)", &mut node)
+}
+
+/// `node --test` of every `*.test.mjs` in the folder.
+fn node_tests(folder: &str) -> Result<Command, Failure> {
+    let mut files = Vec::new();
+    collect_tests(Path::new(folder), &mut files)?;
+    files.sort();
+    if files.is_empty() {
+        return Err(Failure::Broken(format!("there is no *.test.mjs in {folder}/")));
+    }
+    let mut node = Command::new("node");
+    node.arg("--test").args(&files);
+    Ok(node)
 }
 
 /// Named one by one: what `node --test FOLDER` means differs from one Node to the next.

@@ -1,0 +1,29 @@
+// The sentences that more than one part of the page says.
+
+/** Why a session ended, after a colon. */
+export const reasons = {
+  rejected: "the server refused the session",
+  expired: "the session had run out",
+  user: "as you asked",
+  idle: "nobody was here for too long",
+  age: "the session was too old",
+};
+
+/** By which rule the refusals were believed. */
+export const rules = {
+  instances: "Every instance of the server refused twice, 6 s apart.",
+  repeated: "Refused again after 6 s.",
+  limit: "Refused until the time limit was reached.",
+  immediate: "The first refusal was enough, as this app asked for.",
+  expired: "The session had run out and was refused twice.",
+};
+
+/** A time of day, to the second. */
+export function timeOfDay(at) {
+  return new Date(at).toLocaleTimeString([], { hour12: false });
+}
+
+/** Enough of a name that the server gave itself to tell it from another. */
+export function short(name) {
+  return name.length > 8 ? `${name.slice(0, 8)}…` : name;
+}
