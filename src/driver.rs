@@ -108,7 +108,6 @@ impl Driver {
         self.own.borrow().user.clone()
     }
 
-    #[cfg(feature = "npm")]
     pub(crate) fn storage_name(&self) -> &'static str {
         self.storage.name()
     }
@@ -207,6 +206,7 @@ impl Driver {
                 let answer = self.storage.erase();
                 self.mind(answer, JsValue::NULL);
             }
+            Effect::LeaveStore => self.storage.fall_back(JsValue::NULL),
             // Other tabs are told by the issue that brings them.
             Effect::Tell(_) => {}
             Effect::Notify(notice) => (self.notify)(&notice),

@@ -136,6 +136,13 @@ impl Keeper {
         self.0.user()
     }
 
+    /// Where the record is kept: `local`, `session`, `adapter`, or `memory`, also when the store
+    /// is blocked or full.
+    #[must_use]
+    pub fn storage(&self) -> &'static str {
+        self.0.storage_name()
+    }
+
     #[cfg(all(test, target_arch = "wasm32"))]
     pub(crate) fn tokens_held(&self) -> usize {
         self.0.tokens_held()

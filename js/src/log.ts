@@ -62,7 +62,7 @@ export function readEntry({ n, ...rest }: RawEntry, options: Options): HistoryEn
   const text = sentence
     ? sentence.replace(/{(\w+)}/g, (_, name: string) => String(gaps[name]))
     : spell(code, details);
-  return { code, level: LEVELS[level]!, text, ...rest, ...details };
+  return { code, level: details.rule ? "warn" : LEVELS[level]!, text, ...rest, ...details };
 }
 
 /** Without its query, which may hold a key. */

@@ -53,23 +53,23 @@ fn the_tombstone_of_the_fixture_is_read_and_written_as_it_is_documented() {
 
 #[wasm_bindgen_test]
 fn what_is_no_record_is_corrupt_and_never_a_sign_out() {
-    for text in [
-        "",
-        "null",
-        "7",
-        "[]",
-        "{}",
-        "not json",
-        r#"{"v":1}"#,
-        r#"{"v":1,"origin":"https://api.example.com"}"#,
-        r#"{"v":1,"origin":"https://api.example.com","generation":0,"token_id":"9f3c5a1b2d4e6f70","token":"t"}"#,
-        r#"{"v":1,"origin":"https://api.example.com","generation":2147483649,"token_id":"9f3c5a1b2d4e6f70","token":"t"}"#,
-        r#"{"v":1,"origin":"https://api.example.com","generation":1,"token_id":"zz3c5a1b2d4e6f70","token":"t"}"#,
-        r#"{"v":1,"origin":"https://api.example.com","generation":1,"token_id":"9f3c5a1b2d4e6f70"}"#,
-        r#"{"v":1,"origin":"https://api.example.com","generation":1,"token_id":"9f3c5a1b2d4e6f70","token":7}"#,
-        r#"{"v":1,"origin":"https://api.example.com","generation":1,"token_id":"9f3c5a1b2d4e6f70","signed_out":{"reason":"bored","at":1}}"#,
-    ] {
+    for text in ["", "null", "7", "[]", "{}", "not json", r#"{"v":1}"#] {
         assert_eq!(read(text), Record::Corrupt, "{text}");
+    }
+    for (of, right, wrong) in [
+        (LIVE, "\"v\"", "\"w\""),
+        (LIVE, "\"origin\"", "\"from\""),
+        (LIVE, "\"generation\": 3", "\"generation\": 0"),
+        (LIVE, "\"generation\": 3", "\"generation\": 2147483649"),
+        (LIVE, "\"generation\": 3", "\"generation\": 1.5"),
+        (LIVE, "9f3c", "zz3c"),
+        (LIVE, "9f3c", "9f3"),
+        (LIVE, "\"token\"", "\"no\""),
+        (LIVE, "\"opaque-or-jwt\"", "7"),
+        (TOMBSTONE, "rejected", "bored"),
+    ] {
+        assert!(of.contains(right));
+        assert_eq!(read(&of.replacen(right, wrong, 1)), Record::Corrupt, "{wrong}");
     }
 }
 

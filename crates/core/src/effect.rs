@@ -64,6 +64,8 @@ pub enum Effect {
     },
     /// Remove what is no record.
     EraseRecord,
+    /// The store did not answer in time: keep the record in memory from here on.
+    LeaveStore,
     /// Tell the other tabs.
     Tell(Message),
     /// Tell the app.

@@ -185,6 +185,10 @@ impl Event {
     /// How loud it is.
     #[must_use]
     pub const fn level(&self) -> Level {
+        // What people look for must stand there without asking for more.
+        if matches!(self, Self::SignedOut { rule: Some(_), .. }) {
+            return Level::Warn;
+        }
         SHAPES[self.place() as usize].1
     }
 

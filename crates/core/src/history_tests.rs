@@ -72,7 +72,8 @@ fn the_faces_table_of_events_is_the_cores() {
         assert_eq!(usize::from(event.place()), place);
         let mut names = Names::default();
         event.tell(&mut names);
-        rows.push(alloc::format!("[\"{}\", {}{}]", event.code(), event.level() as u8, names.0));
+        let (code, level) = SHAPES[place];
+        rows.push(alloc::format!("[\"{code}\", {}{}]", level as u8, names.0));
     }
     assert_eq!(rows.len(), SHAPES.len());
     let table: Vec<&str> = rows.iter().map(String::as_str).collect();

@@ -6,6 +6,7 @@
 
 mod answering;
 mod judging;
+mod lifecycle;
 mod sessions;
 mod verifying;
 
@@ -15,7 +16,7 @@ use crate::confirm::{Backend, Suspicion};
 use crate::effect::{Effect, Notice};
 use crate::generation::Generation;
 use crate::history::{Entry, Event, History};
-use crate::input::{Input, PageEvent};
+use crate::input::{Input, Record};
 use crate::instances::{Instances, Seen};
 use crate::label::Label;
 use crate::options::Options;
@@ -28,7 +29,7 @@ use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
 use answering::Ping;
 use judging::Accusation;
 use sessions::{Delivery, Wish};
-use verifying::{Round, settle};
+use verifying::Round;
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
 /// run once a minute at the least.
@@ -237,7 +238,7 @@ impl Keeper {
         expires_at.zip(self.clock.server_wall()).is_some_and(|(at, now)| at <= now)
     }
 
-    /// The present moment on the keeper's line.
+    /// The present moment on its line.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.clock.now()
@@ -262,83 +263,6 @@ impl Keeper {
         }
     }
 
-    fn start(&mut self, out: &mut Vec<Effect>) {
-        if self.life == Life::Running {
-            return;
-        }
-        self.life = Life::Running;
-        self.log(out, Event::Started);
-        if let Some(health) = &self.options.health {
-            let every = health.every;
-            self.log(out, Event::KeepAlive { every });
-        }
-        self.ping.due = Some(self.now());
-        self.round.now(self.now());
-        self.read_record(out);
-    }
-
-    fn stop(&mut self, out: &mut Vec<Effect>) {
-        if self.life == Life::Idle {
-            return;
-        }
-        self.log(out, Event::Stopped);
-        self.life = Life::Idle;
-        self.abort_all(out);
-        settle(out);
-    }
-
-    fn handle_page(&mut self, event: PageEvent, out: &mut Vec<Effect>) {
-        let now = self.now();
-        self.page.handle(now, event);
-        if self.life != Life::Running {
-            return;
-        }
-        match event {
-            PageEvent::Touched => return,
-            PageEvent::Away => self.abort_all(out),
-            PageEvent::Back => {
-                self.resume(out);
-                self.read_record(out);
-            }
-            PageEvent::Online => self.put_off(),
-            // Ask once, so that the network error which makes it "offline" comes soon.
-            PageEvent::Offline => self.ping.due = Some(now),
-            PageEvent::Visible => self.look_again(),
-            PageEvent::Hidden => {}
-        }
-        self.log(out, Event::Page(event));
-    }
-
-    /// The page could not run for a while: what is under way is about another time.
-    fn resume(&mut self, out: &mut Vec<Effect>) {
-        self.abort_all(out);
-        self.put_off();
-    }
-
-    fn abort_all(&mut self, out: &mut Vec<Effect>) {
-        self.abort(crate::answer::Probe::Health, out);
-        self.abort(crate::answer::Probe::Verify, out);
-        if self.delivery.is_some() {
-            self.abort(crate::answer::Probe::SignOut, out);
-            self.put_off_delivery();
-        }
-        self.accused.clear();
-        if self.reading.take().is_some() && matches!(self.session, Session::Restoring) {
-            self.read_record(out);
-        }
-    }
-
-    /// Spreads what comes next over the first seconds after `online`, a wake or a resume.
-    fn put_off(&mut self) {
-        let at = self.now().plus(self.page.settle(&mut self.rng));
-        self.page.rests_until = at;
-        self.ping.due = Some(at);
-        self.round.at(at);
-        if let Some(suspicion) = self.suspicion() {
-            suspicion.interrupted(at);
-        }
-    }
-
     fn run_due(&mut self, out: &mut Vec<Effect>) {
         if self.life != Life::Running || self.page.presence == Presence::Away {
             return;
@@ -346,7 +270,8 @@ impl Keeper {
         let now = self.now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.reading) {
-            self.handle_record(crate::input::Record::Unreadable, out);
+            out.push(Effect::LeaveStore);
+            self.handle_record(Record::Unreadable, out);
         }
         self.run_overdue(out);
         if due(self.next_ping()) {

@@ -1,4 +1,5 @@
-//! Who may ask what time it is: the shell's clock.rs, and nobody else in what decides or drives.
+//! Who may ask what time it is: the shell's clock.rs and the face's clock.ts, and nobody else in
+//! what decides or drives.
 
 use super::{code_lines, is_script};
 
@@ -9,7 +10,7 @@ const SYSTEM_CLOCKS: [&str; 2] = ["std::time", "SystemTime"];
 pub(super) fn check(file: &str, text: &str) -> Vec<(usize, String)> {
     let is_core = file.starts_with("crates/core/src/");
     let is_shell = file.starts_with("src/") && file != "src/clock.rs";
-    let is_face = file.starts_with("js/") && is_script(file);
+    let is_face = file.starts_with("js/src/") && is_script(file) && file != "js/src/clock.ts";
     if !(is_core || is_shell || is_face) {
         return Vec::new();
     }
@@ -28,7 +29,7 @@ fn sentence(clock: &str, is_core: bool) -> String {
     if is_core {
         format!("{clock}: the core is told the time and never asks for it")
     } else {
-        format!("{clock}: only src/clock.rs asks for the time, so that tests can set it")
+        format!("{clock}: only clock.rs and clock.ts ask for the time, so that tests can set it")
     }
 }
 

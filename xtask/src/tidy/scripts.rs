@@ -8,7 +8,7 @@ pub(super) fn check(file: &str, text: &str) -> Vec<(usize, String)> {
         return Vec::new();
     }
     let rule: fn(&str, &str) -> Option<&'static str> = match file.split('/').next() {
-        Some("js") => |_, specifier| face(specifier),
+        Some("js") if file.starts_with("js/src/") => |_, specifier| face(specifier),
         Some("www" | "tests") => outside,
         _ => return Vec::new(),
     };

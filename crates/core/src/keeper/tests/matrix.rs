@@ -252,6 +252,7 @@ fn word(effect: &Effect) -> Option<String> {
         }
         Effect::Forget { generation } => format!("forget {}", generation.number),
         Effect::EraseRecord => "erase".into(),
+        Effect::LeaveStore => "leave the store".into(),
         Effect::Notify(Notice::SignedIn { .. }) => "signed-in!".into(),
         Effect::Notify(Notice::SignedOut(_)) => "signed-out!".into(),
         Effect::Notify(Notice::Forbidden) => "forbidden!".into(),

@@ -233,8 +233,12 @@ fn run(options: &Options, steps: &[Step]) -> Run {
     run
 }
 
+fn thorough() -> ProptestConfig {
+    ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(thorough())]
 
     #[test]
     fn whatever_happens_the_keeper_neither_panics_nor_spins_nor_falls_silent(
@@ -265,7 +269,9 @@ proptest! {
             prop_assert!(!signed_in || now == Some(true), "the session ended");
             signed_in = now == Some(true);
         }
-        let ended = run.trace.iter().any(|it| matches!(it, Effect::Notify(Notice::SignedOut(_)) | Effect::Bury { .. }));
+        let ended = run.trace.iter().any(|it| {
+            matches!(it, Effect::Notify(Notice::SignedOut(_)) | Effect::Bury { .. })
+        });
         prop_assert!(!ended);
     }
 }

@@ -225,9 +225,10 @@ impl World {
                 self.answer(request, probe);
             }
             Effect::Abort { request } => {
-                let known = self.orders.iter().any(
-                    |(_, order)| matches!(order, Effect::Send { request: sent, .. } if sent == request),
-                );
+                let known = self.orders.iter().any(|(_, order)| match order {
+                    Effect::Send { request: sent, .. } => sent == request,
+                    _ => false,
+                });
                 assert!(known, "{request:?} was aborted and never sent");
                 self.open.retain(|open| open.request != *request);
                 self.coming.retain(|(_, input)| !is_about(input, *request));
@@ -246,6 +247,7 @@ impl World {
                 self.record = Record::Tombstone { generation, sign_out, undelivered };
             }
             Effect::EraseRecord => self.record = Record::Absent,
+            Effect::LeaveStore => self.store_answers = true,
             _ => {}
         }
     }

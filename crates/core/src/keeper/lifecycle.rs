@@ -1,0 +1,89 @@
+//! Start and stop, and what happens to the page: when nothing may go on, and how it goes on then.
+
+use alloc::vec::Vec;
+
+use super::verifying::settle;
+use super::{Keeper, Life, Session};
+use crate::answer::Probe;
+use crate::effect::Effect;
+use crate::history::Event;
+use crate::input::PageEvent;
+
+impl Keeper {
+    pub(super) fn start(&mut self, out: &mut Vec<Effect>) {
+        if self.life == Life::Running {
+            return;
+        }
+        self.life = Life::Running;
+        self.log(out, Event::Started);
+        if let Some(health) = &self.options.health {
+            let every = health.every;
+            self.log(out, Event::KeepAlive { every });
+        }
+        self.ping.due = Some(self.now());
+        self.round.now(self.now());
+        self.read_record(out);
+    }
+
+    pub(super) fn stop(&mut self, out: &mut Vec<Effect>) {
+        if self.life == Life::Idle {
+            return;
+        }
+        self.log(out, Event::Stopped);
+        self.life = Life::Idle;
+        self.abort_all(out);
+        settle(out);
+    }
+
+    pub(super) fn handle_page(&mut self, event: PageEvent, out: &mut Vec<Effect>) {
+        let now = self.now();
+        self.page.handle(now, event);
+        if self.life != Life::Running {
+            return;
+        }
+        match event {
+            PageEvent::Touched => return,
+            PageEvent::Away => self.abort_all(out),
+            PageEvent::Back => {
+                self.resume(out);
+                self.read_record(out);
+            }
+            PageEvent::Online => self.put_off(),
+            // Ask once, so that the network error which makes it "offline" comes soon.
+            PageEvent::Offline => self.ping.due = Some(now),
+            PageEvent::Visible => self.look_again(),
+            PageEvent::Hidden => {}
+        }
+        self.log(out, Event::Page(event));
+    }
+
+    /// The page could not run for a while: what is under way is about another time.
+    pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
+        self.abort_all(out);
+        self.put_off();
+    }
+
+    pub(super) fn abort_all(&mut self, out: &mut Vec<Effect>) {
+        self.abort(Probe::Health, out);
+        self.abort(Probe::Verify, out);
+        if self.delivery.is_some() {
+            self.abort(Probe::SignOut, out);
+            self.put_off_delivery();
+        }
+        self.accused.clear();
+        if self.reading.take().is_some() && matches!(self.session, Session::Restoring) {
+            self.read_record(out);
+        }
+    }
+
+    /// Spreads what comes next over the first seconds after `online`, a wake or a resume.
+    pub(super) fn put_off(&mut self) {
+        let at = self.now().plus(self.page.settle(&mut self.rng));
+        self.page.rests_until = at;
+        self.ping.due = Some(at);
+        self.round.at(at);
+        if let Some(suspicion) = self.suspicion() {
+            suspicion.interrupted(at);
+        }
+    }
+}
