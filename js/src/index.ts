@@ -5,6 +5,7 @@
  * strict modes make of its modules.
  */
 
+import "../generated/bytes.js";
 import type * as face from "../types.js";
 import { Keeper } from "./keeper.js";
 import { PREFIX } from "./log.js";

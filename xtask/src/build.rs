@@ -54,7 +54,14 @@ fn bundle(workspace: &Workspace, runner: &Runner, dist: &Path) -> Result<(), Fai
     for ((format, file), output) in FORMATS.iter().zip(&outputs) {
         let mut esbuild = workspace.npm_tool("esbuild");
         esbuild
-            .args([ENTRY, "--bundle", "--platform=neutral", "--legal-comments=none", ENGINES])
+            .args([
+                ENTRY,
+                "--bundle",
+                "--platform=neutral",
+                "--minify-syntax",
+                "--legal-comments=none",
+                ENGINES,
+            ])
             .args([format!("--format={format}"), format!("--outfile={}", output.display())]);
         runner.run(&format!("dist/{file} (esbuild)"), &mut esbuild)?;
     }
