@@ -49,7 +49,7 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 /** The entry in words, with its sentence. */
 export function readEntry({ n, ...rest }: RawEntry, options: Options): HistoryEntry {
   const [event, ...numbers] = n;
-  const [code, level, ...names] = table.events[event] as [string, number, ...string[]];
+  const [code = "", level = "", ...names] = table.events[event]!.split(" ");
   const details: Details = { ...rest };
   names.forEach((name, index) => {
     const number = numbers[index];
@@ -62,7 +62,7 @@ export function readEntry({ n, ...rest }: RawEntry, options: Options): HistoryEn
   const text = sentence
     ? sentence.replace(/{(\w+)}/g, (_, name: string) => String(gaps[name]))
     : spell(code, details);
-  return { code, level: details.rule ? "warn" : LEVELS[level]!, text, ...rest, ...details };
+  return { code, level: details.rule ? "warn" : LEVELS[+level]!, text, ...rest, ...details };
 }
 
 /** Without its query, which may hold a key. */
@@ -80,7 +80,7 @@ type Details = Record<string, string | number | boolean | undefined>;
 function valueOf(name: string, number: number): string | number | boolean {
   if (name === "elsewhere") return number > 0;
   const words = table.words[(name === "before" ? "state" : name) as keyof typeof table.words];
-  return words ? words[number]! : number;
+  return words ? words.split(" ")[number]! : number;
 }
 
 /** Prints or hands on what the app wants to see, as a listener whose errors harm nobody. */

@@ -12,10 +12,10 @@ const table = JSON.parse(readFileSync(new URL("../src/events.json", import.meta.
 
 /** The entry that the core would tell for these details. */
 function told(code, details = {}) {
-  const event = table.events.findIndex(([known]) => known === code);
-  const [, , ...names] = table.events[event];
+  const event = table.events.findIndex((row) => row.split(" ")[0] === code);
+  const [, , ...names] = table.events[event].split(" ");
   const numbers = names.map((name) => {
-    const words = table.words[name === "before" ? "state" : name];
+    const words = table.words[name === "before" ? "state" : name]?.split(" ");
     return words ? words.indexOf(details[name]) : details[name];
   });
   const labels = ["boot", "instance"].filter((name) => name in details);
@@ -47,9 +47,9 @@ for (const [text, ...entry] of [
 
 test("every event of the table has its sentence, with every gap filled", () => {
   const details = { ms: 1, status: 1, attempt: 1, of: 1, refusals: 1, boot: "b", request: 1 };
-  const words = Object.entries(table.words).map(([kind, [first]]) => [kind, first]);
+  const words = Object.entries(table.words).map(([kind, row]) => [kind, row.split(" ")[0]]);
   const all = { ...details, ...Object.fromEntries(words), before: "waking" };
-  for (const [code] of table.events) {
+  for (const [code] of table.events.map((row) => row.split(" "))) {
     assert.doesNotMatch(say(code, all), /[{}]|undefined|NaN/, code);
   }
 });
@@ -59,7 +59,7 @@ test("an entry says its numbers in words", () => {
   assert.deepEqual(readEntry(told("signed-out", details), options()), {
     at: 1,
     code: "signed-out",
-    level: "info",
+    level: "warn",
     text: "Signed out: 401 confirmed",
     reason: "rejected",
     elsewhere: true,

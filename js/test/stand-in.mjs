@@ -13,7 +13,7 @@ export async function startLater() {
   if (globalThis.refuseWasmLater) throw globalThis.refuseWasmLater;
 }
 
-const placeOf = (code) => table.events.findIndex(([known]) => known === code);
+const placeOf = (code) => table.events.findIndex((row) => row.split(" ")[0] === code);
 
 class Core {
   calls = [];
