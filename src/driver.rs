@@ -11,7 +11,6 @@ use session_keeper_core::{
     Effect, Generation, Input, Notice, Probe, Record, RequestId, UnixMillis,
 };
 use wasm_bindgen::JsValue;
-use web_sys::AbortController;
 
 use crate::options::Options;
 use crate::page::{self, Listener};
@@ -47,7 +46,8 @@ struct Own {
     /// The body of the answer at hand.
     body: JsValue,
     user: JsValue,
-    under_way: Vec<(RequestId, AbortController)>,
+    /// The page's AbortController of each request.
+    under_way: Vec<(RequestId, JsValue)>,
     timer: Option<Timeout>,
     listener: Option<Listener>,
 }
@@ -173,7 +173,7 @@ impl Driver {
             Effect::Send { request, probe, generation } => self.send(request, probe, generation),
             Effect::Abort { request } => {
                 if let Some(controller) = self.close(request) {
-                    controller.abort();
+                    js::call(&controller, "abort", &[]);
                 }
             }
             Effect::ReadRecord => {
@@ -214,9 +214,8 @@ impl Driver {
     }
 
     fn send(&'static self, request: RequestId, probe: Probe, generation: Option<Generation>) {
-        // Missing only in browsers older than the baseline; the core's bounds end the wait.
-        let Ok(controller) = AbortController::new() else { return };
-        let signal = controller.signal();
+        let controller = js::make("AbortController", &[]);
+        let signal = js::get(&controller, "signal");
         self.own.borrow_mut().under_way.push((request, controller));
         let held = generation.map_or(JsValue::UNDEFINED, |generation| self.held(generation));
         let token = js::text(&held, "token");
@@ -224,7 +223,7 @@ impl Driver {
         transport::send(&self.options, probe, token.as_deref(), &signal, watch);
     }
 
-    fn close(&self, request: RequestId) -> Option<AbortController> {
+    fn close(&self, request: RequestId) -> Option<JsValue> {
         let under_way = &mut self.own.borrow_mut().under_way;
         let at = under_way.iter().position(|(id, _)| *id == request)?;
         Some(under_way.swap_remove(at).1)
@@ -259,7 +258,7 @@ impl Driver {
     ) {
         let object = {
             let own = &mut *self.own.borrow_mut();
-            if !own.handed.is_undefined() {
+            if own.handed.is_object() {
                 own.held.push((generation, own.handed.clone()));
                 own.handed = JsValue::UNDEFINED;
             }

@@ -86,11 +86,27 @@ pub(crate) fn apply(function: &JsValue, this: &JsValue, arguments: &[&JsValue]) 
     if !function.is_function() {
         return None;
     }
-    let list = Array::new();
-    for argument in arguments {
-        list.push(argument);
+    function.unchecked_ref::<Function>().apply(this, &list(arguments)).ok()
+}
+
+/// An object of a class that the page has, or `undefined` where it has none or will not make one.
+#[inline(never)]
+pub(crate) fn make(class: &str, arguments: &[&JsValue]) -> JsValue {
+    let class = get(&window(), class);
+    if !class.is_function() {
+        return JsValue::UNDEFINED;
     }
-    function.unchecked_ref::<Function>().apply(this, &list).ok()
+    Reflect::construct(class.unchecked_ref::<Function>(), &list(arguments))
+        .unwrap_or(JsValue::UNDEFINED)
+}
+
+#[inline(never)]
+fn list(items: &[&JsValue]) -> Array {
+    let list = Array::new();
+    for item in items {
+        list.push(item);
+    }
+    list
 }
 
 /// Calls back once with what a promise came to, or nothing where it was rejected. A value that
@@ -99,7 +115,7 @@ pub(crate) fn apply(function: &JsValue, this: &JsValue, arguments: &[&JsValue]) 
 pub(crate) fn then(value: &JsValue, done: Box<dyn FnOnce(Option<JsValue>)>) {
     // Both outcomes by one callback, which frees itself when it is called; of two callbacks the
     // one that never is would stay.
-    let settled = Promise::all_settled(&Array::of1(value));
+    let settled = Promise::all_settled(&list(&[value]));
     let callback = Closure::once_into_js(move |list: JsValue| {
         let outcome = get(&list, "0");
         let kept = text(&outcome, "status").as_deref() == Some("fulfilled");

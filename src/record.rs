@@ -8,7 +8,7 @@ use session_keeper_core::{
     Generation, Grade, Label, PROTOCOL, Record, Refusal, Rule, SignOut, SignOutReason, TokenId,
     UnixMillis,
 };
-use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen::JsValue;
 
 use crate::js::{self, get, number, set, set_moment, set_number, set_text, text};
 
@@ -153,18 +153,21 @@ fn sign_out(object: &JsValue) -> Option<SignOut> {
         at: moment(object, "at")?,
         elsewhere: false,
         rule: Rule::ALL.into_iter().find(|known| rule.as_deref() == Some(known.name())),
-        refusals: refusals(get(object, "refusals")),
+        refusals: refusals(&get(object, "refusals")),
     })
 }
 
-fn refusals(list: JsValue) -> Vec<Refusal> {
+/// A number below 100 as text, without the machinery that formats any.
+fn index_of(index: u8) -> String {
+    let digits = [index / 10, index % 10].map(|digit| char::from(b'0' + digit));
+    digits.into_iter().skip(usize::from(index < 10)).collect()
+}
+
+fn refusals(list: &JsValue) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    if !Array::is_array(&list) {
-        return refusals;
-    }
-    let list: Array = list.unchecked_into();
-    for index in 0..list.length().min(16) {
-        let item = list.get(index);
+    // What is no list has no such items, and `at` and `status` are asked of each.
+    for index in 0..16 {
+        let item = get(list, &index_of(index));
         let (Some(at), Some(status)) = (moment(&item, "at"), number(&item, "status")) else {
             continue;
         };

@@ -3,8 +3,7 @@
 use session_keeper_core::{
     Body, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts,
 };
-use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{AbortSignal, Request};
+use wasm_bindgen::JsValue;
 
 use crate::js::{self, get, is_true, number, parse, set, set_text, text};
 use crate::options::Options;
@@ -28,7 +27,7 @@ pub(crate) fn send(
     options: &'static Options,
     probe: Probe,
     token: Option<&str>,
-    signal: &AbortSignal,
+    signal: &JsValue,
     watch: Box<dyn Watch>,
 ) {
     let (url, init) = build(options, probe, token, signal);
@@ -36,8 +35,8 @@ pub(crate) fn send(
     if probe == Probe::Health || !authorize.is_function() {
         return fetch(options, probe, &[&JsValue::from_str(&url), &init], watch);
     }
-    let request = Request::new_with_str_and_init(&url, init.unchecked_ref()).ok();
-    let authorized = request.and_then(|it| js::apply(&authorize, &JsValue::NULL, &[&it]));
+    let request = js::make("Request", &[&JsValue::from_str(&url), &init]);
+    let authorized = js::apply(&authorize, &JsValue::NULL, &[&request]);
     let Some(authorized) = authorized else { return none(&*watch) };
     js::then(
         &authorized,
@@ -76,7 +75,7 @@ fn build(
     options: &Options,
     probe: Probe,
     token: Option<&str>,
-    signal: &AbortSignal,
+    signal: &JsValue,
 ) -> (String, JsValue) {
     let (path, method) = match probe {
         Probe::Health => ("healthPath", "GET"),
@@ -183,8 +182,13 @@ fn mentions(content_type: &str, word: &[u8]) -> bool {
 /// RFC 9110 section 10.2.3: seconds, or a date, which is read against the date of the same
 /// response: the local clock may be hours off.
 fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
-    if let Ok(secs) = value.trim_ascii().parse::<u32>() {
-        return Some(Duration::from_secs(secs.into()));
+    let digits = value.trim_ascii();
+    let secs = digits.bytes().try_fold(0_u64, |secs, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10 && secs < 1 << 32).then(|| secs * 10 + u64::from(digit))
+    });
+    if let Some(secs) = secs.filter(|_| !digits.is_empty()) {
+        return Some(Duration::from_secs(secs));
     }
     let until = clock::parse_date(value)?;
     let from = date.and_then(clock::parse_date).unwrap_or_else(clock::wall);

@@ -85,7 +85,10 @@ const VECTORS = [
 describe("unpack", () => {
   for (const { what, bytes, packed } of VECTORS) {
     test(`gives back ${what}`, () => {
-      assert.deepEqual(Buffer.from(unpack(asText(Buffer.from(packed, "base64")), bytes.length)), bytes);
+      assert.deepEqual(
+        Buffer.from(unpack(asText(Buffer.from(packed, "base64")), bytes.length)),
+        bytes,
+      );
     });
 
     test(`ends, with as many bytes as asked for, when ${what} is cut short`, () => {
