@@ -1,6 +1,6 @@
 /**
- * Turns the text that the package carries back into the wasm: five bits a character, then raw LZMA, as in
- * `lzma-specification.txt` of Igor Pavlov's LZMA SDK, whose names are used here.
+ * Turns the text that the package carries back into the wasm: five bits a character, then raw
+ * LZMA, as in `lzma-specification.txt` of Igor Pavlov's LZMA SDK, whose names are used here.
  *
  * Rule: it reads only what `xtask/src/pack.rs` wrote, so the parameters (lc=3, lp=0, pb=0) stand in
  * no header. Damaged text ends like any other, because each step writes a byte or more of `size`,
