@@ -33,13 +33,20 @@ function add(entry) {
   item.append(
     time,
     part("mark", marks[level]),
-    part("text", text),
+    part("text", headline(text, details)),
     part("details", inWords(details)),
   );
   item.querySelector(".mark").ariaHidden = "true";
   list.prepend(item);
   const alike = list.querySelectorAll(isPing ? ":scope > .ping" : ":scope > :not(.ping)");
   if (alike.length > MOST) alike[alike.length - 1].remove();
+}
+
+/** Without the details that an entry without a sentence of its own spells: they stand below. */
+function headline(text, details) {
+  const spelled = Object.entries(details).map((pair) => pair.join(" "));
+  const tail = `: ${spelled.join(", ")}`;
+  return text.endsWith(tail) ? text.slice(0, -tail.length) : text;
 }
 
 function part(name, text) {
