@@ -73,7 +73,7 @@ describe("odd answers", { concurrency: AT_ONCE }, () => {
     it(`${name} holds up neither checks nor pings for long`, async (t) => {
       const visitor = await arrive(t);
       const { platform } = visitor;
-      await visitor.signIn({ health: { wakeTimeoutMs: 1_000 } });
+      await visitor.signIn({ health: { timeoutMs: 500, wakeTimeoutMs: 1_000 } });
       await platform.fault("*", answer);
       await platform.forgetRequests();
       const settled = await visitor.page.evaluate(async () => {

@@ -6,8 +6,8 @@
 import { createKeeper, KeeperError } from "session-keeper";
 
 const short = {
-  health: { everyMs: 500, timeoutMs: 500, wakeTimeoutMs: 30_000 },
-  verify: { everyMs: 1_000, timeoutMs: 1_000, retries: 3, retryDelayMs: 100 },
+  health: { everyMs: 500, timeoutMs: 1_500, wakeTimeoutMs: 30_000 },
+  verify: { everyMs: 1_000, timeoutMs: 1_500, retries: 3, retryDelayMs: 100 },
 };
 const told = {
   change: ({ snapshot: { session, server, signedIn } }) => ({ session, server, signedIn }),
