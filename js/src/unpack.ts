@@ -1,6 +1,6 @@
 /**
- * Turns the text that the package carries back into the wasm: five bits a character, then raw
- * LZMA, as in `lzma-specification.txt` of Igor Pavlov's LZMA SDK, whose names are used here.
+ * Turns the text that the package carries back into the wasm: base64, then raw LZMA, as in
+ * `lzma-specification.txt` of Igor Pavlov's LZMA SDK, whose names are used here.
  *
  * Rule: it reads only what `xtask/src/pack.rs` wrote, so the parameters (lc=3, lp=0, pb=0) stand in
  * no header. Damaged text ends like any other, because each step writes a byte or more of `size`,
@@ -23,10 +23,9 @@ const ALIGN = 991;
 const LITERALS = 1007;
 const ALL = 7151;
 
-const DIGITS = "etanroisclu(),.;=dpmfhgbvxyw{}>:";
-
+/** Throws what `atob` throws where `packed` is no base64. */
 export function unpack(packed: string, size: number): Uint8Array<ArrayBuffer> {
-  const { bit, direct, tree, reverseTree, length } = rangeDecoder(toBytes(packed));
+  const { bit, direct, tree, reverseTree, length } = rangeDecoder(atob(packed));
   const output = new Uint8Array(size);
   // The last four distances less one, latest first. An array of them, and functions for the parts
   // of the loop, take a third more time: most of it runs before the engine has compiled it.
@@ -96,23 +95,8 @@ export function unpack(packed: string, size: number): Uint8Array<ArrayBuffer> {
   return output;
 }
 
-/** The first digit holds the highest bits. What is no digit counts as ones. */
-function toBytes(text: string): Uint8Array {
-  const bytes = new Uint8Array((text.length * 5) >> 3);
-  let held = 0;
-  let bits = 0;
-  let at = 0;
-  for (const digit of text) {
-    held = (held << 5) | DIGITS.indexOf(digit);
-    bits += 5;
-    // Only the lowest eight of what is shifted are kept.
-    if (bits > 7) bytes[at++] = held >> (bits -= 8);
-  }
-  return bytes;
-}
-
 /** Reads bits that were written the shorter, the likelier they were. */
-function rangeDecoder(input: Uint8Array) {
+function rangeDecoder(input: string) {
   /** Of a zero, in 2048ths. */
   const probabilities = new Uint16Array(ALL).fill(1024);
   let at = 0;
@@ -120,8 +104,8 @@ function rangeDecoder(input: Uint8Array) {
   let code = 0;
   const shift = () => {
     range = (range << 8) >>> 0;
-    // Past the end there is nothing, which counts as zero.
-    code = ((code << 8) | input[at++]!) >>> 0;
+    // Past the end there is NaN, which counts as zero.
+    code = ((code << 8) | input.charCodeAt(at++)) >>> 0;
   };
   while (at < 5) shift();
   range = 2 ** 32 - 1;
@@ -130,7 +114,7 @@ function rangeDecoder(input: Uint8Array) {
     // As `shift`, without its call: there are a quarter of a million bits.
     if (range < 2 ** 24) {
       range = (range << 8) >>> 0;
-      code = ((code << 8) | input[at++]!) >>> 0;
+      code = ((code << 8) | input.charCodeAt(at++)) >>> 0;
     }
     const probability = probabilities[index]!;
     const bound = (range >>> 11) * probability;

@@ -12,16 +12,6 @@ import { load } from "./face.mjs";
 const ROOT = join(import.meta.dirname, "../..");
 const { unpack } = await load("unpack.ts");
 
-// The vectors are written down as base64; the package has another text for the same bytes.
-const DIGITS = "etanroisclu(),.;=dpmfhgbvxyw{}>:";
-
-function asText(bytes) {
-  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-  return (bits.match(/.{1,5}/g) ?? [])
-    .map((five) => DIGITS[Number.parseInt(five.padEnd(5, "0"), 2)])
-    .join("");
-}
-
 const VECTORS = [
   {
     what: "text with one long match",
@@ -85,15 +75,12 @@ const VECTORS = [
 describe("unpack", () => {
   for (const { what, bytes, packed } of VECTORS) {
     test(`gives back ${what}`, () => {
-      assert.deepEqual(
-        Buffer.from(unpack(asText(Buffer.from(packed, "base64")), bytes.length)),
-        bytes,
-      );
+      assert.deepEqual(Buffer.from(unpack(packed, bytes.length)), bytes);
     });
 
     test(`ends, with as many bytes as asked for, when ${what} is cut short`, () => {
       const half = packed.slice(0, 4 * Math.floor(packed.length / 8));
-      const unpacked = unpack(asText(Buffer.from(half, "base64")), bytes.length);
+      const unpacked = unpack(half, bytes.length);
       assert.equal(unpacked.length, bytes.length);
       assert.notDeepEqual(Buffer.from(unpacked), bytes);
     });
@@ -106,17 +93,17 @@ describe("unpack", () => {
 
   test("ends on whatever it is given, up to the end marker of LZMA", () => {
     for (let seed = 0; seed < 200; seed++) {
-      assert.equal(unpack(asText(noise(300, seed)), 5000).length, 5000);
+      assert.equal(unpack(noise(300, seed).toString("base64"), 5000).length, 5000);
     }
     const marker = Buffer.from([0, 0x83, 0xff, 0xfb, 0xff, 0xff, 0xc0, 0, 0, 0]);
-    assert.equal(unpack(asText(marker), 5000).length, 5000);
+    assert.equal(unpack(marker.toString("base64"), 5000).length, 5000);
   });
 
   test("gives nothing that compiles when a byte of the wasm was damaged", async (t) => {
     const built = await loadBuilt(t);
     if (!built) return;
     const at = Math.floor(built.packed.length / 2);
-    const digit = built.packed[at] === "e" ? "t" : "e";
+    const digit = built.packed[at] === "A" ? "B" : "A";
     const damaged = built.packed.slice(0, at) + digit + built.packed.slice(at + 1);
     assert.equal(WebAssembly.validate(unpack(damaged, built.size)), false);
   });

@@ -1,8 +1,8 @@
-//! The wasm as text that a script can carry: LZMA, then five bits a character.
+//! The wasm as text that a script can carry: LZMA, then base64.
 //!
 //! Rule: what is written unpacks to the same bytes, or the build fails. `js/src/unpack.ts` is the
 //! other half and knows the parameters by heart, so they stand in no header. Why LZMA, and why
-//! this text around it: `docs/adr/0001-inline-lzma.md`.
+//! base64 around it: `docs/adr/0001-inline-lzma.md`.
 
 use std::io::{self, Read, Write};
 
@@ -34,7 +34,7 @@ pub(crate) fn module(wasm: &[u8]) -> Result<String, Failure> {
         let text = "the wasm does not survive its packing: change the version of lzma-rust2";
         return Err(Failure::Broken(text.into()));
     }
-    let (packed, size) = (text(&packed), wasm.len());
+    let (packed, size) = (base64(&packed), wasm.len());
     Ok(format!("export const packed =\n  \"{packed}\";\nexport const size = {size};\n"))
 }
 
@@ -72,26 +72,18 @@ fn decompress(packed: &[u8], size: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The characters that a script is made of anyway. Thirty-two that are equally likely take five
-/// bits each under any Huffman code, and with those of the code around them they share one.
-const DIGITS: &[u8; 32] = b"etanroisclu(),.;=dpmfhgbvxyw{}>:";
-
-/// The first digit holds the highest bits; the last one is filled up with zeros.
-fn text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity((bytes.len() * 8).div_ceil(5));
-    let (mut held, mut bits) = (0_u32, 0);
-    let mut digit = |value: u32| text.push(char::from(DIGITS[(value & 31) as usize]));
-    for byte in bytes {
-        held = held << 8 | u32::from(*byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            digit(held >> bits);
+/// RFC 4648 section 4, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let octet = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let group = octet(0) << 16 | octet(1) << 8 | octet(2);
+        for digit in 0..4 {
+            let value = group >> (18 - 6 * digit) & 63;
+            let is_padding = digit > chunk.len();
+            text.push(if is_padding { '=' } else { char::from(DIGITS[value as usize]) });
         }
-        held &= 31;
-    }
-    if bits > 0 {
-        digit(held << (5 - bits));
     }
     text
 }
@@ -123,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn five_bits_make_a_character() {
-        assert_eq!(text(b""), "");
-        assert_eq!(text(&[0, 0, 0, 0, 0]), "eeeeeeee");
-        assert_eq!(text(&[0xff; 5]), "::::::::");
-        assert_eq!(text(&[0b0000_1000]), "te");
-        assert_eq!(text(&[0b0000_1000, 0b1000_0110]), "tane");
+    fn base64_is_as_in_the_examples_of_its_rfc() {
+        let examples = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
+        for (length, expected) in examples.into_iter().enumerate() {
+            assert_eq!(base64(&b"foobar"[..length]), expected);
+        }
+        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
     }
 
     #[test]
