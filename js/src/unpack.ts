@@ -27,8 +27,8 @@ const ALL = 7151;
 export function unpack(packed: string, size: number): Uint8Array<ArrayBuffer> {
   const { bit, direct, tree, reverseTree, length } = rangeDecoder(atob(packed));
   const output = new Uint8Array(size);
-  // The last four distances less one, latest first. An array of them, and functions for the parts
-  // of the loop, take a third more time: most of it runs before the engine has compiled it.
+  // The last four distances less one, latest first. Neither an array of them nor functions for
+  // the parts of the loop, because most of it runs before the engine has compiled it.
   let rep0 = 0;
   let rep1 = 0;
   let rep2 = 0;
