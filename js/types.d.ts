@@ -44,12 +44,17 @@ export interface Refusal {
 export interface Evidence {
   /**
    * `instances`: every instance seen in the last 10 min refused twice over, 6 s apart;
-   * `repeated`: two bursts were refused, 6 s apart; `limit`: the time limit of a suspicion was
-   * reached;
+   * `chance`: the chance below fell under `confirm.maxFalseLogout`; `limit`: the time limit of a
+   * suspicion was reached (60 s, or 120 s for a backend that was caught contradicting itself);
    * `immediate`: the app asked for the usual rule; `expired`: the token had run out and was refused
    * twice.
    */
-  readonly rule?: "instances" | "repeated" | "limit" | "immediate" | "expired";
+  readonly rule?: "instances" | "chance" | "limit" | "immediate" | "expired";
+  /**
+   * How likely a good token would have been refused so often, 0 to 1. None where the instances
+   * decided or the app asked for no confirmation.
+   */
+  readonly chance?: number;
   /** The refusals that counted, oldest first, at most 16. */
   readonly refusals: readonly Refusal[];
 }
@@ -276,6 +281,7 @@ export interface KeeperEventMap<User = unknown> {
   signout: SignOutEvent;
   forbidden: ForbiddenEvent;
   server: ServerEvent;
+  diagnosis: DiagnosisEvent;
   log: LogEvent;
 }
 
@@ -297,6 +303,37 @@ export interface ForbiddenEvent extends Event {
 export interface ServerEvent extends Event {
   readonly state: ServerState;
   readonly since: number;
+}
+/** What is wrong on the server, or between. */
+export type Cause =
+  | "workers-disagree"
+  | "server-sleeps"
+  | "tokens-lost"
+  | "signing-key-changed"
+  | "restart-loop"
+  | "clock-skew"
+  | "wrong-path"
+  | "blocked-by-cors";
+
+/** The evidence for a cause; what does not apply is left out. */
+export interface DiagnosisEvidence {
+  /** Refusals, wake-ups, restarts or answers. */
+  readonly count?: number;
+  /** How long the wake-up or all the restarts took, or how far the clock is off. */
+  readonly ms?: number;
+  readonly status?: number;
+  readonly probe?: "health" | "verify";
+}
+
+/**
+ * A cause was found. Each is told once for a page, but for `tokens-lost` and `signing-key-changed`,
+ * which explain a sign-out and come right before it.
+ */
+export interface DiagnosisEvent extends Event {
+  readonly cause: Cause;
+  readonly evidence: DiagnosisEvidence;
+  /** The page that says how to check and mend it, within the package. */
+  readonly docs: string;
 }
 /** One entry of the history, as it is written, whatever `log` says. */
 export interface LogEvent extends Event {

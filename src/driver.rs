@@ -159,7 +159,8 @@ impl Driver {
                 js::set_moment(&token, "saved_at", Some(clock::wall()));
                 own.handed = token;
                 own.user = user;
-                Input::SignIn { expires_at }
+                let kind = record::kind(&own.handed);
+                Input::SignIn { expires_at, kind }
             }
             Order::Answer(request, ended) => {
                 own.body = ended.body;
@@ -179,6 +180,17 @@ impl Driver {
             Effect::ReadRecord => {
                 let answer = self.storage.read();
                 self.when(answer, Self::found);
+            }
+            Effect::ReadBackend => {
+                let stored = self.storage.read_backend().as_string();
+                if let Some(object) = stored.and_then(|stored| js::parse(&stored))
+                    && let Some(kept) = record::read_backend(&object, &self.origin())
+                {
+                    self.take(Input::Backend(kept));
+                }
+            }
+            Effect::StoreBackend(kept) => {
+                self.storage.write_backend(&record::write_backend(&self.origin(), &kept));
             }
             Effect::Adopt { generation } => {
                 let own = &mut *self.own.borrow_mut();

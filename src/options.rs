@@ -6,14 +6,14 @@
 
 use core::fmt;
 
-use session_keeper_core::Credential;
+use session_keeper_core::{Credential, Reach};
 use wasm_bindgen::JsValue;
 
 use crate::js::{self, get, set, set_text, text};
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
-    /// What decides. Its `credential` and `tell_sign_out` follow from the choices below.
+    /// What decides. Its `credential`, `tell_sign_out` and `reach` follow from what is below.
     pub core: session_keeper_core::Options,
     object: JsValue,
 }
@@ -143,7 +143,9 @@ impl Options {
     /// `numbers`, in the order of `toNumbers` in `js/src/options.ts`, NaN where there is none.
     #[cfg(feature = "npm")]
     pub(crate) fn from_face(object: JsValue) -> Self {
-        use session_keeper_core::{Confirm, Duration, HealthOptions, VerifyOptions, WhenHidden};
+        use session_keeper_core::{
+            Chance, Confirm, Duration, HealthOptions, VerifyOptions, WhenHidden,
+        };
         let numbers = get(&object, "numbers");
         let number = |at: &str| js::number(&numbers, at);
         let length = |at: &str| Duration::from_millis(number(at).unwrap_or(0));
@@ -166,9 +168,13 @@ impl Options {
                 retry_delay: length("8"),
                 when_idle: number("9").map(|_| length("9")),
             },
-            confirm: if number("10").is_some() { Confirm::Immediate } else { Confirm::Stable },
+            confirm: match get(&numbers, "10").as_f64() {
+                Some(most) if most > 0.0 => Confirm::Below(Chance::of(most)),
+                _ => Confirm::Immediate,
+            },
             credential: Credential::Token,
             tell_sign_out: false,
+            reach: Reach::SameOrigin,
         };
         Self { core, object }
     }
@@ -179,6 +185,9 @@ impl Options {
         core.tell_sign_out = self.text("signOutPath").is_some();
         if self.text("scheme").is_none() && !self.get("authorize").is_function() {
             core.credential = Credential::Cookie;
+        }
+        if text(&js::window(), "origin") != self.text("origin") {
+            core.reach = Reach::CrossOrigin;
         }
         core
     }

@@ -5,12 +5,15 @@
 
 use js_sys::{Array, JSON};
 use session_keeper_core::{
-    Generation, Grade, Label, PROTOCOL, Record, Refusal, Rule, SignOut, SignOutReason, TokenId,
-    UnixMillis,
+    BackendRecord, Chance, Generation, Grade, Label, PROTOCOL, Record, Refusal, Rule, SignOut,
+    SignOutReason, TokenId, TokenKind, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 
 use crate::js::{self, get, number, set, set_moment, set_number, set_text, text};
+
+/// More thousandths of a draw than the core ever counts.
+const MOST_DRAWS: u64 = 300_000;
 
 /// Reads what the store holds for a keeper of `origin`, from the parsed object.
 pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record {
@@ -39,7 +42,40 @@ pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record 
         generation,
         expires_at: moment(object, "expires_at"),
         verified_at: moment(object, "verified_at"),
+        kind: kind(object),
     }
+}
+
+/// A JWT (RFC 7519) is told by its look: its header is a JSON object, which begins so in base64.
+pub(crate) fn kind(object: &JsValue) -> TokenKind {
+    let token = text(object, "token").unwrap_or_default();
+    if token.starts_with("eyJ") { TokenKind::Signed } else { TokenKind::Opaque }
+}
+
+/// What is kept of the backend, from the parsed object.
+pub(crate) fn read_backend(object: &JsValue, origin: &str) -> Option<BackendRecord> {
+    let is_ours = text(object, "origin").as_deref() == Some(origin);
+    if !is_ours || number(object, "v") != Some(PROTOCOL.into()) {
+        return None;
+    }
+    let count = |key| number(object, key).map(|count| count.min(MOST_DRAWS) as u32);
+    Some(BackendRecord {
+        boot: label(object, "boot"),
+        accepted: count("accepted")?,
+        refused: count("refused")?,
+        at: moment(object, "at")?,
+    })
+}
+
+pub(crate) fn write_backend(origin: &str, record: &BackendRecord) -> JsValue {
+    let object = js::object();
+    set_number(&object, "v", PROTOCOL.into());
+    set_text(&object, "origin", origin);
+    set_label(&object, "boot", record.boot.as_ref());
+    set_number(&object, "accepted", record.accepted.into());
+    set_number(&object, "refused", record.refused.into());
+    set_moment(&object, "at", Some(record.at));
+    stringify(&object)
 }
 
 /// Writes the session into the object that holds its token.
@@ -76,10 +112,13 @@ pub(crate) fn write_tombstone(
     stringify(&object)
 }
 
-/// `rule` and `refusals`, as in the tombstone and on the public face.
+/// `rule`, `chance` and `refusals`, as in the tombstone and on the public face.
 pub(crate) fn write_evidence(object: &JsValue, end: &SignOut) {
     if let Some(rule) = end.rule {
         set_text(object, "rule", rule.name());
+    }
+    if let Some(chance) = end.chance {
+        set_number(object, "chance", chance.as_f64());
     }
     let refusals = Array::new();
     for refusal in &end.refusals {
@@ -153,6 +192,7 @@ fn sign_out(object: &JsValue) -> Option<SignOut> {
         at: moment(object, "at")?,
         elsewhere: false,
         rule: Rule::ALL.into_iter().find(|known| rule.as_deref() == Some(known.name())),
+        chance: get(object, "chance").as_f64().map(Chance::of),
         refusals: refusals(&get(object, "refusals")),
     })
 }

@@ -70,6 +70,28 @@ impl Storage {
         self.ask(2, Some(&JsValue::NULL))
     }
 
+    /// What is kept of the backend: in the browser's own stores only. An adapter may have room for
+    /// one record, and what is not kept is learned again.
+    pub(crate) fn read_backend(&self) -> JsValue {
+        self.ask_beside(0, &JsValue::UNDEFINED)
+    }
+
+    pub(crate) fn write_backend(&self, record: &JsValue) {
+        self.ask_beside(1, record);
+    }
+
+    #[inline(never)]
+    fn ask_beside(&self, verb: usize, record: &JsValue) -> JsValue {
+        let place = self.place.borrow();
+        let (Kept::Outside { store, methods: WEB }, Some(key)) =
+            (&place.kept, self.key.as_string())
+        else {
+            return JsValue::UNDEFINED;
+        };
+        let key = JsValue::from_str(&[&*key, "#backend"].concat());
+        js::call(store, WEB[verb], &[&key, record]).unwrap_or(JsValue::UNDEFINED)
+    }
+
     /// The store took nothing: from here on the record lives as long as the page.
     pub(crate) fn fall_back(&self, record: JsValue) {
         *self.place.borrow_mut() = Place { name: "memory", kept: Kept::Memory(record) };

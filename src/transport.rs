@@ -151,7 +151,8 @@ fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> E
         server: ServerFacts {
             instance: record::label(&body, "instance"),
             boot: record::label(&body, "boot"),
-            now: record::moment(&body, "now"),
+            // `Date` has whole seconds, which is enough to tell a clock that is off.
+            now: record::moment(&body, "now").or_else(|| clock::parse_date(&header("date")?)),
             uptime: get(&body, "uptime")
                 .as_f64()
                 .map(|secs| Duration::from_millis((secs * 1_000.0) as u64)),

@@ -12,7 +12,7 @@ export const reasons = {
 /** By which rule the refusals were believed. */
 export const rules = {
   instances: "Every instance of the server refused twice, 6 s apart.",
-  repeated: "Refused again after 6 s.",
+  chance: "Refused too often for a token that is still good.",
   limit: "Refused until the time limit was reached.",
   immediate: "The first refusal was enough, as this app asked for.",
   expired: "The session had run out and was refused twice.",

@@ -1,7 +1,7 @@
 /**
  * `keeper.fetch`: adds the credential, waits out a wake-up, hints at a 401.
  *
- * Rule: the credential goes to named origins only and no redirect carries it on. A request is
+ * Rule: the credential goes to named origins only and no redirect carries it to another. A request is
  * repeated only where that is harmless and only after the server has proven itself awake since it
  * failed; every wait has an end. Knows nothing of sessions.
  */
@@ -100,22 +100,28 @@ async function insist(keeper: Sender, request: Request): Promise<Outcome> {
 
 async function attempt(keeper: Sender, request: Request): Promise<Outcome> {
   const [sent, init] = await authorize(keeper, request);
-  const outcome: Outcome = await fetch(sent, init).then(
-    (response) => ({ response }),
-    (error) => ({ error }),
-  );
+  const outcome = await reach(sent, init);
   const { response, error } = outcome;
   if (!response && request.signal.aborted) throw error;
   if (response?.type === "opaqueredirect" && request.redirect !== "manual") {
+    const isOwn = isNamed(request.url, [globalThis.origin]);
+    const there = isOwn ? await reach(sent, WITHIN) : {};
+    if (there.response) return there;
     throw new KeeperError(
       "redirected",
-      "a redirect is not followed with a credential: use its target",
+      "a redirect to another origin is not followed with a credential: use its target",
     );
   }
   const isOurs = isNamed(request.url, [keeper.options.origin]);
   if (isLost(outcome) && isOurs) keeper.unanswered();
   return outcome;
 }
+
+const reach = (sent: Request, init: RequestInit): Promise<Outcome> =>
+  fetch(sent, init).then(
+    (response) => ({ response }),
+    (error) => ({ error }),
+  );
 
 const isLost = ({ response }: Outcome): boolean => !response || WAKING.includes(response.status);
 
@@ -133,10 +139,15 @@ async function authorize(
   const credential = keeper.credential();
   if (credential && !headers.has("Authorization")) headers.set("Authorization", credential);
   const sent = authorize ? await authorize(request) : request;
-  // A page is not shown where a redirect leads, so none is followed with a credential.
   const isBare = !authorize && !credential;
-  return [sent, isBare || request.redirect !== "follow" ? {} : { redirect: "manual" }];
+  if (isBare || request.redirect !== "follow") return [sent, {}];
+  // What changes nothing is asked again where the redirect leads; a second POST would be one more.
+  const mayAskAgain = SAFE.includes(method) || !isNamed(url, [globalThis.origin]);
+  return [sent, mayAskAgain ? { redirect: "manual" } : WITHIN];
 }
+
+/** Redirects are followed on the page's own origin, and lead to an error anywhere else. */
+const WITHIN: RequestInit = { mode: "same-origin", redirect: "follow" };
 
 /**
  * Waits until the server is proven awake: `"woken"` out of a bad spell, `"awake"` where there was

@@ -10,7 +10,7 @@ import type { DebugView, Failure, HistoryEntry, SessionKeeper, Snapshot } from "
 import { debugView, type Facts } from "./debug.js";
 import { type Call, type Host, startEngine } from "./engine.js";
 import { isNamed, type KeeperInit, send, type Sender } from "./fetch.js";
-import { PREFIX, logger, type RawEntry, readEntry } from "./log.js";
+import { PREFIX, logger, type RawEntry, readDiagnosis, readEntry } from "./log.js";
 import type { Options } from "./options.js";
 import { makeSpare, type Spare } from "./spare.js";
 import { readSignIn } from "./tokens.js";
@@ -172,6 +172,8 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
       const entry = readEntry(detail as RawEntry, this.options);
       this.isRead ||= READ.includes(entry.code);
       this.emit(name, { entry });
+      const diagnosis = readDiagnosis(entry);
+      if (diagnosis) this.emit(entry.code, diagnosis);
     } else {
       this.look();
       if (name === "signout") this.spare.keep("");

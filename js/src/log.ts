@@ -17,6 +17,8 @@ export interface RawEntry {
   readonly boot?: string;
 }
 
+const DIAGNOSIS = "diagnosis";
+
 export const PREFIX = "[session-keeper] ";
 
 /**
@@ -42,6 +44,14 @@ const SENTENCES: Readonly<Record<string, string>> = {
   server: "Server {state}, was {before}",
   "wrong-path": "{url} answers 404: set verify.path, perhaps to /api/auth/me",
   misconfigured: "{url} never answers as an API ({status}): set verify.path",
+  "diagnosis workers-disagree": "A good token was refused: do all workers share their tokens?",
+  "diagnosis server-sleeps": "The server was asleep and took {s} s to wake up",
+  "diagnosis tokens-lost": "The server lost its tokens in a restart",
+  "diagnosis signing-key-changed": "The server signs with another key since it started",
+  "diagnosis restart-loop": "The server started {count} times in {s} s",
+  "diagnosis clock-skew": "The clock of this device is {s} s off",
+  "diagnosis wrong-path": "The {probe} path answers {status}: is it the right one?",
+  "diagnosis blocked-by-cors": "{url} never answers: does it allow this origin (CORS)?",
 };
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -53,16 +63,29 @@ export function readEntry({ n, ...rest }: RawEntry, options: Options): HistoryEn
   const details: Details = { ...rest };
   names.forEach((name, index) => {
     const number = numbers[index];
-    if (number !== undefined) details[name] = valueOf(name, number);
+    if (number !== undefined && (number || wordsOf(name) || code !== DIAGNOSIS)) {
+      details[name] = valueOf(name, number);
+    }
   });
-  const sentence = SENTENCES[`${code} ${details.why ?? details.reason}`] ?? SENTENCES[code];
+  const { why, reason, cause } = details;
+  const sentence = SENTENCES[`${code} ${why ?? reason ?? cause}`] ?? SENTENCES[code];
   const health = plain(options.healthPath);
   const url = options.base + plain(options.verifyPath);
   const gaps: Details = { ...details, health, url, s: Number(details.ms) / 1000 };
-  const text = sentence
+  let text = sentence
     ? sentence.replace(/{(\w+)}/g, (_, name: string) => String(gaps[name]))
     : spell(code, details);
+  if (cause) text += ` (${docsOf(cause)})`;
   return { code, level: details.rule ? "warn" : LEVELS[+level]!, text, ...rest, ...details };
+}
+
+/** The page of a cause, within the package. */
+const docsOf = (cause: unknown) => `session-keeper/docs/causes/${cause}.md`;
+
+/** What a diagnosis tells as an event of its own; nothing for other entries. */
+export function readDiagnosis(entry: HistoryEntry): object | undefined {
+  const { at, code, level, text, cause, ...evidence } = entry;
+  return code === DIAGNOSIS ? { cause, evidence, docs: docsOf(cause) } : undefined;
 }
 
 /** Without its query, which may hold a key. */
@@ -79,9 +102,11 @@ type Details = Record<string, string | number | boolean | undefined>;
 
 function valueOf(name: string, number: number): string | number | boolean {
   if (name === "elsewhere") return number > 0;
-  const words = table.words[(name === "before" ? "state" : name) as keyof typeof table.words];
-  return words ? words.split(" ")[number]! : number;
+  return wordsOf(name)?.split(" ")[number] ?? number;
 }
+
+const wordsOf = (name: string): string | undefined =>
+  table.words[(name === "before" ? "state" : name) as keyof typeof table.words];
 
 /** Prints or hands on what the app wants to see, as a listener whose errors harm nobody. */
 export function logger({ log }: Options): (event: LogEvent) => void {

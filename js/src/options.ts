@@ -49,7 +49,8 @@ const checkOptions = object({
   scheme: token("Bearer"),
   health: (value, option) => value !== false && health(value, option),
   verify,
-  confirm: (value, option) => value === "immediate" || (confirm(value, option), false),
+  /** 0 stands for "immediate". */
+  confirm: (value, option) => (value === "immediate" ? 0 : confirm(value, option).maxFalseLogout),
   signOut: object({ path: optional(path()) }),
   fetch: object({
     origins: (value: unknown = [], option): string[] =>
@@ -126,11 +127,11 @@ export function insecureOrigins(options: Options): string[] {
 function toNumbers(
   health: Checked["health"],
   verify: Checked["verify"],
-  isImmediate: boolean,
+  maxFalseLogout: number,
 ): number[] {
   const pings = health ? Object.values({ ...health, wakeTimeoutMs: wakeTimeout(health) }) : [];
   const five = (values: unknown[]) => Array.from({ ...values, length: 5 });
-  const choices = [...five(pings), ...five(Object.values(verify)), isImmediate || undefined];
+  const choices = [...five(pings), ...five(Object.values(verify)), maxFalseLogout];
   return choices.map(Number);
 }
 

@@ -50,7 +50,31 @@ test("the credential goes to the API and to named origins, and nowhere else", as
   assert.deepEqual(seen, ["Bearer t", "Bearer t", null, null]);
 });
 
-test("a redirect rejects where it could carry the credential, unless asked for", async (t) => {
+test("on the page's own origin a redirect is followed, and never to another", async (t) => {
+  const { createKeeper } = await load();
+  openPage(t);
+  const keeper = createKeeper({ log: "silent" });
+  await keeper.signIn("t");
+  const there = new Response("there");
+  const sent = answerWith(t, opaqueRedirect, there);
+  assert.equal(await keeper.fetch("/moved"), there);
+  const modes = sent.map(({ init }) => [init.redirect, init.mode]);
+  const within = ["follow", "same-origin"];
+  assert.deepEqual(modes, [["manual", undefined], within]);
+
+  answerWith(t, opaqueRedirect, new TypeError("another origin"));
+  await assert.rejects(keeper.fetch("/away"), { code: "redirected" });
+
+  // What changes something is sent once: a second POST would be one more.
+  const posted = answerWith(t, 201);
+  assert.equal((await keeper.fetch("/nodes", { method: "POST" })).status, 201);
+  assert.deepEqual(
+    posted.map(({ init }) => [init.redirect, init.mode]),
+    [within],
+  );
+});
+
+test("elsewhere a redirect rejects, unless asked for", async (t) => {
   const keeper = await signedIn(t);
   const sent = answerWith(t, opaqueRedirect);
   await assert.rejects(keeper.fetch("/moved"), { name: "KeeperError", code: "redirected" });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { hush, load } from "./face.mjs";
 
-const { readEntry, logger } = await load("log.ts");
+const { readEntry, readDiagnosis, logger } = await load("log.ts");
 const { readOptions } = await load("options.ts");
 
 const options = (given) => readOptions(given, "https://app.example.com");
@@ -51,6 +51,33 @@ test("every event of the table has its sentence, with every gap filled", () => {
   const all = { ...details, ...Object.fromEntries(words), before: "waking" };
   for (const [code] of table.events.map((row) => row.split(" "))) {
     assert.doesNotMatch(say(code, all), /[{}]|undefined|NaN/, code);
+  }
+});
+
+test("a diagnosis is an event of its own, without what does not apply", () => {
+  const details = { cause: "server-sleeps", count: 1, ms: 40_000, status: 0 };
+  const entry = readEntry(told("diagnosis", details), options());
+  assert.equal(entry.level, "warn");
+  const docs = "session-keeper/docs/causes/server-sleeps.md";
+  assert.equal(entry.text, `The server was asleep and took 40 s to wake up (${docs})`);
+  assert.deepEqual(readDiagnosis(entry), {
+    cause: "server-sleeps",
+    evidence: { count: 1, ms: 40_000 },
+    docs,
+  });
+  const first = { cause: "workers-disagree", count: 3, ms: 0, status: 0 };
+  assert.deepEqual(readDiagnosis(readEntry(told("diagnosis", first), options())).evidence, {
+    count: 3,
+  });
+  assert.equal(readDiagnosis(readEntry(told("verified"), options())), undefined);
+});
+
+test("each cause has a sentence and a page", () => {
+  for (const cause of table.words.cause.split(" ")) {
+    const details = { cause, count: 3, ms: 3_000, status: 404, probe: "verify" };
+    const { text } = readEntry(told("diagnosis", details), options());
+    assert.doesNotMatch(text, /^Diagnosis|[{}]|undefined/, cause);
+    assert.ok(existsSync(new URL(`../../docs/causes/${cause}.md`, import.meta.url)), cause);
   }
 });
 

@@ -37,7 +37,7 @@ test("without options the page's origin is kept with the documented defaults", (
   assert.equal(options.verifyPath, "/auth/me");
   const health = [30_000, 10_000, 90_000, 600_000, 0];
   const verify = [300_000, 10_000, 3, 2_000, NaN];
-  assert.deepEqual(options.numbers, [...health, ...verify, NaN]);
+  assert.deepEqual(options.numbers, [...health, ...verify, 0.001]);
 });
 
 test("the core's numbers are the app's", () => {
@@ -46,8 +46,10 @@ test("the core's numbers are the app's", () => {
   const given = { verify: { ...verify, whenIdleMs: 9 }, confirm: "immediate" };
   assert.deepEqual(
     readOptions({ ...given, health: { ...health, whenHidden: "always" } }, PAGE).numbers,
-    [1_000, 2_000, 3_000, 4, 2, 5_000, 6_000, 7, 8_000, 9, 1],
+    [1_000, 2_000, 3_000, 4, 2, 5_000, 6_000, 7, 8_000, 9, 0],
   );
+  const half = readOptions({ confirm: { maxFalseLogout: 0.5 } }, PAGE).numbers;
+  assert.equal(half[10], 0.5);
   assert.deepEqual(readOptions({ health: false }, PAGE).numbers.slice(0, 5), Array(5).fill(NaN));
 });
 

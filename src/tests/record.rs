@@ -1,4 +1,4 @@
-use session_keeper_core::{Record, Rule, SignOutReason, UnixMillis};
+use session_keeper_core::{Chance, Record, Rule, SignOutReason, TokenKind, UnixMillis};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -7,6 +7,7 @@ use crate::{js, record};
 const ORIGIN: &str = "https://api.example.com";
 const LIVE: &str = include_str!("../../tests/formats/record.json");
 const TOMBSTONE: &str = include_str!("../../tests/formats/tombstone.json");
+const BACKEND: &str = include_str!("../../tests/formats/backend.json");
 
 fn read(text: &str) -> Record {
     record::read(&js::parse(text).unwrap_or(JsValue::NULL), ORIGIN, true)
@@ -19,7 +20,7 @@ fn compact(text: &str) -> String {
 
 #[wasm_bindgen_test]
 fn the_record_of_the_fixture_is_read_as_it_is_documented() {
-    let Record::Live { generation, expires_at, verified_at } = read(LIVE) else {
+    let Record::Live { generation, expires_at, verified_at, .. } = read(LIVE) else {
         panic!("the fixture is a session");
     };
     assert_eq!((generation.number, generation.token_id.0), (3, 0x9f3c_5a1b_2d4e_6f70));
@@ -29,7 +30,7 @@ fn the_record_of_the_fixture_is_read_as_it_is_documented() {
 
 #[wasm_bindgen_test]
 fn a_record_is_written_as_the_fixture_and_keeps_what_it_does_not_know() {
-    let Record::Live { generation, expires_at, verified_at } = read(LIVE) else {
+    let Record::Live { generation, expires_at, verified_at, .. } = read(LIVE) else {
         panic!("the fixture is a session");
     };
     let object = js::parse(LIVE).expect("the fixture is JSON");
@@ -84,4 +85,58 @@ fn in_cookie_mode_a_record_without_a_token_is_a_session() {
     let marker = LIVE.replace("\"token\":", "\"no\":");
     let object = js::parse(&marker).expect("it is still JSON");
     assert!(matches!(record::read(&object, ORIGIN, false), Record::Live { .. }));
+}
+
+#[wasm_bindgen_test]
+fn the_backends_record_of_the_fixture_is_read_and_written_as_it_is_documented() {
+    let object = js::parse(BACKEND).expect("the fixture is JSON");
+    let kept = record::read_backend(&object, ORIGIN).expect("the fixture is a record");
+    assert_eq!((kept.accepted, kept.refused), (12_500, 3_000));
+    assert_eq!(kept.at, UnixMillis(1_763_690_300_000));
+    assert_eq!(record::write_backend(ORIGIN, &kept).as_string(), Some(compact(BACKEND)));
+}
+
+#[wasm_bindgen_test]
+fn what_is_no_record_of_this_backend_tells_nothing_of_it() {
+    for (right, wrong) in [
+        ("\"v\": 1", "\"v\": 2"),
+        ("api.example.com", "other.example"),
+        ("12500", "-1"),
+        ("3000", "\"many\""),
+        ("\"at\"", "\"to\""),
+    ] {
+        assert!(BACKEND.contains(right), "the fixture has no {right}");
+        let object = js::parse(&BACKEND.replace(right, wrong)).expect("still JSON");
+        assert_eq!(record::read_backend(&object, ORIGIN), None, "{wrong}");
+    }
+    for text in ["null", "7", "[]", "{}"] {
+        let object = js::parse(text).expect("it is JSON");
+        assert_eq!(record::read_backend(&object, ORIGIN), None, "{text}");
+    }
+    let forged = js::parse(&BACKEND.replace("12500", "9007199254740991")).expect("still JSON");
+    let kept = record::read_backend(&forged, ORIGIN).expect("a number");
+    assert_eq!(kept.accepted, 300_000, "a count that leaps ahead is clamped");
+}
+
+#[wasm_bindgen_test]
+fn a_signed_token_is_told_from_an_opaque_one_by_its_look() {
+    for (token, kind) in [
+        ("eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4In0.c2ln", TokenKind::Signed),
+        ("a.b.c", TokenKind::Opaque),
+        ("opaque", TokenKind::Opaque),
+        ("", TokenKind::Opaque),
+    ] {
+        let object = js::object();
+        js::set_text(&object, "token", token);
+        assert_eq!(record::kind(&object), kind, "{token}");
+    }
+}
+
+#[wasm_bindgen_test]
+fn the_chance_of_a_sign_out_is_written_and_read() {
+    let text =
+        TOMBSTONE.replace("\"rule\": \"instances\"", "\"rule\": \"chance\", \"chance\": 0.00042");
+    let Record::Tombstone { sign_out, .. } = read(&text) else { panic!("it is a sign-out") };
+    assert_eq!(sign_out.rule, Some(Rule::Chance));
+    assert_eq!(sign_out.chance.map(Chance::as_f64), Some(0.000_42));
 }

@@ -1,28 +1,30 @@
 //! Gate 4: is the refusal stable? What one suspicion has gathered, and when it is enough.
 //!
 //! Refusals come in bursts. Requests of one burst may share a connection and so a worker, which
-//! is why a burst counts once however many refusals it holds, and why bursts are further apart
-//! than the usual keep-alive (gunicorn keeps a connection for 2 s, uvicorn for 5 s).
+//! is why a burst counts once however many refusals it holds. Where the backend names its
+//! instances, all of them must refuse; where it does not, statistics decide (`backend.rs`).
 
 use alloc::vec::Vec;
 
 use crate::answer::Grade;
+use crate::backend::{APART, Backend, Mind, Refused};
+use crate::chance::Chance;
+use crate::history::Why;
 use crate::instances::Instances;
 use crate::label::Label;
 use crate::options::Confirm;
 use crate::session::{Refusal, Rule};
 use crate::time::{Duration, Instant};
 
-/// Between bursts.
-const APART: Duration = Duration::from_secs(6);
 /// After a wake-up or a restart a store or a key may not be ready: the last refusal must come at
 /// least this long after the server was proven awake.
 pub(crate) const WARM: Duration = Duration::from_secs(10);
 /// At this age a suspicion ends the session whatever is still open: one burst earlier than the
 /// 60 s of G2, which must have room for the burst that is refused.
 const LIMIT: Duration = Duration::from_secs(54);
-/// The same for a backend that was caught disagreeing with itself: 120 s.
-const LIMIT_DISAGREEING: Duration = Duration::from_secs(114);
+/// The same for a backend that was caught contradicting itself, 120 s, and for weak refusals that
+/// no health path can back: a platform that answers 401 while it wakes does so for 90 s at most.
+const LONG_LIMIT: Duration = Duration::from_secs(114);
 /// How long checks that lead to nothing go on every 6 s; then one each 30 s is enough.
 const BRISK_FOR: Duration = Duration::from_secs(120);
 /// The pace after that.
@@ -36,18 +38,24 @@ pub(crate) struct Setting<'a> {
     pub(crate) now: Instant,
     pub(crate) instances: &'a Instances,
     pub(crate) woken: Option<Instant>,
-    pub(crate) backend: Backend,
+    pub(crate) backend: &'a Backend,
     pub(crate) token: Token,
     pub(crate) confirm: Confirm,
 }
 
-/// What is known of the backend's mind.
+/// Why the refusals are to be believed, and how likely that is wrong where it was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Backend {
-    /// It never contradicted itself.
-    Agreeing,
-    /// A 401 of it was refuted by a 2xx for the same token.
-    Disagreeing,
+pub(crate) struct Finding {
+    pub(crate) rule: Rule,
+    pub(crate) chance: Option<Chance>,
+}
+
+/// A refusal with the moments that matter: when the question was asked, and when its answer came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    pub(crate) asked: Instant,
+    pub(crate) came: Instant,
+    pub(crate) refusal: Refusal,
 }
 
 /// Whether the token is known to have run out, by the server's clock.
@@ -78,10 +86,28 @@ pub(crate) struct Suspicion {
     rests_until: Instant,
     refusals: Vec<Refusal>,
     counted: u32,
+    /// Refused bursts, and when the last of them was asked.
+    bursts: u32,
+    burst_asked: Instant,
     span: Option<Span>,
     by_instance: Vec<(Label, Span)>,
-    /// Weak refusals that wait for the health path's proof, with the moment they came.
-    waiting: Vec<(Instant, Refusal)>,
+    /// Weak refusals that wait for the health path's proof.
+    waiting: Vec<Heard>,
+    /// How much those that count prove: only the strongest do.
+    proof: Proof,
+    /// Why nothing speaks for it, when nothing does.
+    void: Why,
+}
+
+/// Who stands behind the refusals that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Proof {
+    /// They are the server's own.
+    Own,
+    /// The health path proved the server awake meanwhile.
+    ByHealth,
+    /// There is no health path.
+    None,
 }
 
 /// From the first counted refusal to the last.
@@ -111,17 +137,21 @@ impl Suspicion {
             rests_until: now,
             refusals: Vec::new(),
             counted: 0,
+            bursts: 0,
+            burst_asked: now,
             span: None,
             by_instance: Vec::new(),
             waiting: Vec::new(),
+            proof: Proof::Own,
+            void: Why::ServerNotAwake,
         }
     }
 
     /// Takes a refusal that passed gates 1 and 2.
-    pub(crate) fn refused(&mut self, now: Instant, refusal: Refusal) {
-        match refusal.grade {
-            Grade::Strong => self.count(now, refusal),
-            Grade::Weak => self.waiting.push((now, refusal)),
+    pub(crate) fn refused(&mut self, heard: Heard) {
+        match heard.refusal.grade {
+            Grade::Strong => self.count(heard, Proof::Own),
+            Grade::Weak => self.waiting.push(heard),
         }
     }
 
@@ -130,11 +160,12 @@ impl Suspicion {
         !self.waiting.is_empty()
     }
 
-    /// The health path proved the server awake by an answer to a question asked at `asked`.
-    pub(crate) fn health_proven(&mut self, asked: Instant) {
-        while let Some(at) = self.waiting.iter().position(|(came, _)| *came <= asked) {
-            let (came, refusal) = self.waiting.remove(at);
-            self.count(came, refusal);
+    /// The health path proved the server awake by an answer to a question asked at `asked`, or
+    /// there is none to ask.
+    pub(crate) fn proven(&mut self, asked: Instant, proof: Proof) {
+        while let Some(at) = self.waiting.iter().position(|heard| heard.came <= asked) {
+            let heard = self.waiting.remove(at);
+            self.count(heard, proof);
         }
     }
 
@@ -148,14 +179,31 @@ impl Suspicion {
         self.refusals.is_empty() && self.waiting.is_empty()
     }
 
-    fn count(&mut self, at: Instant, refusal: Refusal) {
+    pub(crate) const fn why_groundless(&self) -> Why {
+        self.void
+    }
+
+    fn count(&mut self, Heard { asked, came, refusal }: Heard, proof: Proof) {
+        if self.counted > 0 && proof > self.proof {
+            // What a proxy says adds nothing to what the server itself has said.
+            return;
+        }
+        if proof < self.proof {
+            (self.counted, self.bursts, self.span) = (0, 0, None);
+            self.by_instance.clear();
+        }
+        self.proof = proof;
+        if self.counted == 0 || asked.since(self.burst_asked) >= APART {
+            self.bursts += 1;
+            self.burst_asked = asked;
+        }
         self.counted += 1;
-        self.span = Some(Span::stretch(self.span, at));
+        self.span = Some(Span::stretch(self.span, came));
         if let Some(instance) = &refusal.instance {
             let known = self.by_instance.iter_mut().find(|(name, _)| name == instance);
             match known {
-                Some((_, span)) => span.last = at,
-                None => self.by_instance.push((*instance, Span::stretch(None, at))),
+                Some((_, span)) => span.last = came,
+                None => self.by_instance.push((*instance, Span::stretch(None, came))),
             }
         }
         if self.refusals.len() == KEPT {
@@ -164,32 +212,43 @@ impl Suspicion {
         self.refusals.push(refusal);
     }
 
-    /// The rule by which the refusals are to be believed now, if one is met.
-    pub(crate) fn verdict(&self, setting: Setting<'_>) -> Option<Rule> {
+    /// Why the refusals are to be believed now, if they are.
+    pub(crate) fn verdict(&self, setting: Setting<'_>) -> Option<Finding> {
         let span = self.span?;
+        let by = |rule| Some(Finding { rule, chance: None });
         if setting.confirm == Confirm::Immediate {
-            return Some(Rule::Immediate);
+            return by(Rule::Immediate);
         }
+        // One refusal without a name among others must not stand in for an instance that was
+        // never asked.
+        let named = !self.by_instance.is_empty() && self.proof == Proof::Own;
+        let chance = (!named).then(|| self.chance(setting.backend, span));
         let warm = setting.woken.is_none_or(|woken| span.last >= woken.plus(WARM));
         if warm && span.is_apart() {
             if setting.token == Token::RunOut {
-                return Some(Rule::Expired);
-            }
-            // One refusal without a name among others must not stand in for an instance that
-            // was never asked.
-            let named = !self.by_instance.is_empty();
-            if !named && setting.backend == Backend::Agreeing {
-                return Some(Rule::Repeated);
+                return by(Rule::Expired);
             }
             if named && setting.instances.are_known() && self.all_instances(setting) {
-                return Some(Rule::Instances);
+                return by(Rule::Instances);
+            }
+            if let (Some(chance), Confirm::Below(most)) = (chance, setting.confirm)
+                && chance < most
+                && self.bursts >= 2
+                && self.proof != Proof::None
+            {
+                return Some(Finding { rule: Rule::Chance, chance: Some(chance) });
             }
         }
-        let limit = match setting.backend {
-            Backend::Agreeing => LIMIT,
-            Backend::Disagreeing => LIMIT_DISAGREEING,
-        };
-        (span.last.since(self.answering_since) >= limit).then_some(Rule::Limit)
+        let long = setting.backend.contradicts_itself() || self.proof == Proof::None;
+        let limit = if long { LONG_LIMIT } else { LIMIT };
+        let over = span.last.since(self.answering_since) >= limit;
+        over.then_some(Finding { rule: Rule::Limit, chance })
+    }
+
+    /// How likely a good token would have been refused so often.
+    fn chance(&self, backend: &Backend, span: Span) -> Chance {
+        let mind = if self.proof == Proof::Own { Mind::Known } else { Mind::Unknown };
+        backend.chance(mind, Refused { bursts: self.bursts, span: span.last.since(span.first) })
     }
 
     fn all_instances(&self, setting: Setting<'_>) -> bool {
@@ -201,17 +260,24 @@ impl Suspicion {
 
     /// When to ask again.
     pub(crate) fn next_burst(&self, woken: Option<Instant>, server: Mood) -> Instant {
-        // By the burst before, not by the clock: the answer must not change while it is waited for.
-        let brisk = server == Mood::Well && self.last_burst.since(self.answering_since) < BRISK_FOR;
-        let next = self.last_burst.plus(if brisk { APART } else { CALM });
+        let next = self.last_burst.plus(if self.is_brisk(server) { APART } else { CALM });
         // A second burst before the server is warm could not settle anything.
         let warm = woken.filter(|_| self.counted == 1).map_or(next, |woken| woken.plus(WARM));
         next.max(warm).max(self.not_before).max(self.rests_until)
     }
 
-    /// How many requests the burst at hand may hold: with the health probe that a weak refusal
-    /// asks for at most three in any 6 s, for a million users who all lost their token.
-    pub(crate) const BURST: usize = 2;
+    /// How many requests a burst may hold, of `spare` ones that the server can bear: a weak
+    /// refusal asks for a health probe too, and where nothing comes of it one is enough.
+    pub(crate) fn burst_size(&self, spare: usize, server: Mood) -> usize {
+        let asks_health = self.needs_health() || self.proof == Proof::ByHealth;
+        let most = if self.is_brisk(server) { spare } else { 1 };
+        most.saturating_sub(usize::from(asks_health)).max(1)
+    }
+
+    /// By the burst before, not by the clock: the answer must not change while it is waited for.
+    fn is_brisk(&self, server: Mood) -> bool {
+        server == Mood::Well && self.last_burst.since(self.answering_since) < BRISK_FOR
+    }
 
     pub(crate) const fn burst_sent(&mut self, now: Instant) {
         self.last_burst = now;
@@ -241,7 +307,8 @@ impl Suspicion {
     /// The server started anew: what its predecessor said is about another process.
     pub(crate) fn start_over(&mut self, now: Instant) {
         let since = self.since;
-        *self = Self { since, last_burst: Instant::default(), ..Self::new(now) };
+        let last_burst = Instant::default();
+        *self = Self { since, last_burst, void: Why::Restarted, ..Self::new(now) };
     }
 
     /// Whether an answer to a question asked at `asked` can refute: one that was asked before the
@@ -252,6 +319,22 @@ impl Suspicion {
 
     pub(crate) const fn counted(&self) -> u32 {
         self.counted
+    }
+
+    /// Refused bursts that were the server's own, as far as anybody can tell.
+    pub(crate) fn bursts_of_the_server(&self) -> u32 {
+        if self.proof == Proof::None { 0 } else { self.bursts }
+    }
+
+    /// Whether all that counted came before the server was ready, by `woken`.
+    pub(crate) fn is_of_a_cold_server(&self, woken: Option<Instant>) -> bool {
+        let (Some(span), Some(woken)) = (self.span, woken) else { return false };
+        span.last < woken.plus(WARM)
+    }
+
+    /// Whether that instance alone refused.
+    pub(crate) fn is_of_one_instance(&self, instance: Option<Label>) -> bool {
+        matches!(self.by_instance.as_slice(), [(name, _)] if Some(*name) == instance)
     }
 
     pub(crate) fn into_refusals(self) -> Vec<Refusal> {

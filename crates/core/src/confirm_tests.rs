@@ -13,23 +13,43 @@ fn refusal(grade: Grade, instance: Option<&str>) -> Refusal {
     Refusal { at: UnixMillis(0), status: 401, grade, instance, boot: None }
 }
 
+fn heard(secs: u64, grade: Grade, instance: Option<&str>) -> Heard {
+    Heard { asked: at(secs), came: at(secs), refusal: refusal(grade, instance) }
+}
+
 fn suspicion(refusals: &[(u64, Option<&str>)]) -> Suspicion {
     let mut suspicion = Suspicion::new(at(100));
     for (secs, instance) in refusals {
-        suspicion.refused(at(*secs), refusal(Grade::Strong, *instance));
+        suspicion.refused(heard(*secs, Grade::Strong, *instance));
     }
     suspicion
 }
 
-fn setting(instances: &Instances) -> Setting<'_> {
+/// A backend that was of one mind four times, or also refused as often.
+fn backend(contradictions: u32) -> Backend {
+    let mut backend = Backend::default();
+    for n in 0..4 {
+        backend.accepted(at(n * 10), UnixMillis(0));
+    }
+    if contradictions > 0 {
+        backend.refuted(at(60), UnixMillis(0), contradictions);
+    }
+    backend
+}
+
+fn setting<'a>(instances: &'a Instances, backend: &'a Backend) -> Setting<'a> {
     Setting {
         now: at(200),
         instances,
         woken: None,
-        backend: Backend::Agreeing,
+        backend,
         token: Token::Current,
-        confirm: Confirm::Stable,
+        confirm: Confirm::default(),
     }
+}
+
+fn rule(suspicion: &Suspicion, setting: Setting<'_>) -> Option<Rule> {
+    suspicion.verdict(setting).map(|finding| finding.rule)
 }
 
 fn seen(names: &[&str]) -> Instances {
@@ -43,74 +63,147 @@ fn seen(names: &[&str]) -> Instances {
 
 #[test]
 fn refusals_of_one_burst_are_not_two_however_many_they_are() {
-    let none = Instances::default();
+    let (none, known) = (Instances::default(), backend(0));
     let burst = suspicion(&[(100, None), (101, None), (105, None)]);
-    assert_eq!(burst.verdict(setting(&none)), None);
+    assert_eq!(rule(&burst, setting(&none, &known)), None);
+    assert_eq!(burst.bursts_of_the_server(), 1);
     let two = suspicion(&[(100, None), (106, None)]);
-    assert_eq!(two.verdict(setting(&none)), Some(Rule::Repeated));
+    let finding = two.verdict(setting(&none, &known)).expect("two bursts are enough");
+    assert_eq!(finding.rule, Rule::Chance);
+    assert!(finding.chance.is_some_and(|chance| chance < Chance::of(0.001)));
+}
+
+#[test]
+fn a_backend_nobody_knows_is_asked_until_the_limit_which_names_the_chance() {
+    let (none, unknown) = (Instances::default(), Backend::default());
+    let bursts: Vec<_> = (0..9).map(|burst| (100 + burst * 6, None)).collect();
+    assert_eq!(rule(&suspicion(&bursts), setting(&none, &unknown)), None);
+    let last = suspicion(&[&*bursts, &[(154, None)]].concat());
+    let finding = last.verdict(setting(&none, &unknown)).expect("the limit");
+    assert_eq!(finding.rule, Rule::Limit);
+    assert!(finding.chance.is_some_and(|chance| chance > Chance::of(0.001)));
+}
+
+#[test]
+fn the_apps_bound_is_the_one_that_counts() {
+    let (none, known) = (Instances::default(), backend(0));
+    let two = suspicion(&[(100, None), (106, None)]);
+    let strict = Confirm::Below(Chance::of(0.000_01));
+    assert_eq!(rule(&two, Setting { confirm: strict, ..setting(&none, &known) }), None);
+    let lax = Confirm::Below(Chance::of(0.1));
+    let unknown = Backend::default();
+    let finding = rule(&two, Setting { confirm: lax, ..setting(&none, &unknown) });
+    assert_eq!(finding, Some(Rule::Chance));
+    let one = suspicion(&[(100, None)]);
+    assert_eq!(rule(&one, Setting { confirm: lax, ..setting(&none, &known) }), None);
 }
 
 #[test]
 fn every_instance_must_refuse_twice_over_and_not_only_one_of_them() {
-    let both = seen(&["a", "b"]);
+    let (both, known) = (seen(&["a", "b"]), backend(0));
     let one = suspicion(&[(100, Some("a")), (106, Some("a")), (106, Some("b"))]);
-    assert_eq!(one.verdict(setting(&both)), None);
+    assert_eq!(rule(&one, setting(&both, &known)), None);
     let all = suspicion(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
-    assert_eq!(all.verdict(setting(&both)), Some(Rule::Instances));
+    assert_eq!(rule(&all, setting(&both, &known)), Some(Rule::Instances));
 }
 
 #[test]
 fn an_instance_of_a_backend_that_is_hardly_known_does_not_speak_for_all() {
-    let mut instances = Instances::default();
+    let (mut instances, known) = (Instances::default(), backend(0));
     let facts = ServerFacts { instance: Label::new("a"), ..ServerFacts::default() };
     for _ in 0..3 {
         instances.see(at(100), &facts);
     }
     let twice = suspicion(&[(100, Some("a")), (106, Some("a"))]);
-    assert_eq!(twice.verdict(setting(&instances)), None);
+    assert_eq!(rule(&twice, setting(&instances, &known)), None);
     instances.see(at(101), &facts);
-    assert_eq!(twice.verdict(setting(&instances)), Some(Rule::Instances));
+    assert_eq!(rule(&twice, setting(&instances, &known)), Some(Rule::Instances));
 }
 
 #[test]
 fn refusals_of_a_server_that_is_not_warm_yet_are_not_enough_by_any_rule() {
-    let none = Instances::default();
-    let early = Setting { woken: Some(at(98)), ..setting(&none) };
-    assert_eq!(suspicion(&[(100, None), (107, None)]).verdict(early), None);
+    let (none, known) = (Instances::default(), backend(0));
+    let early = Setting { woken: Some(at(98)), ..setting(&none, &known) };
+    assert_eq!(rule(&suspicion(&[(100, None), (107, None)]), early), None);
     let ready = suspicion(&[(100, None), (108, None)]);
-    assert_eq!(ready.verdict(early), Some(Rule::Repeated));
+    assert_eq!(rule(&ready, early), Some(Rule::Chance));
     let expired = Setting { token: Token::RunOut, ..early };
-    assert_eq!(suspicion(&[(100, None), (107, None)]).verdict(expired), None);
-    assert_eq!(ready.verdict(expired), Some(Rule::Expired));
+    assert_eq!(rule(&suspicion(&[(100, None), (107, None)]), expired), None);
+    assert_eq!(rule(&ready, expired), Some(Rule::Expired));
 }
 
 #[test]
 fn the_limit_is_a_minute_and_two_for_a_backend_that_was_caught() {
-    let two = seen(&["a", "b"]);
+    let (two, known, caught) = (seen(&["a", "b"]), backend(0), backend(2));
     let asked = [(100, Some("a")), (130, Some("a")), (154, Some("a"))];
-    assert_eq!(suspicion(&asked).verdict(setting(&two)), Some(Rule::Limit));
-    let caught = Setting { backend: Backend::Disagreeing, ..setting(&two) };
-    assert_eq!(suspicion(&asked).verdict(caught), None);
+    assert_eq!(rule(&suspicion(&asked), setting(&two, &known)), Some(Rule::Limit));
+    assert_eq!(rule(&suspicion(&asked), setting(&two, &caught)), None);
     let longer = suspicion(&[(100, Some("a")), (214, Some("a"))]);
-    assert_eq!(longer.verdict(caught), Some(Rule::Limit));
+    assert_eq!(rule(&longer, setting(&two, &caught)), Some(Rule::Limit));
+}
+
+/// Weak refusals at these seconds, each with this proof.
+fn weak(secs: &[u64], proof: Proof) -> Suspicion {
+    let mut weak = Suspicion::new(at(100));
+    for secs in secs {
+        weak.refused(heard(*secs, Grade::Weak, Some("a")));
+        weak.proven(at(*secs), proof);
+    }
+    weak
 }
 
 #[test]
 fn weak_refusals_wait_for_a_proof_and_are_dropped_where_it_fails() {
-    let none = Instances::default();
     let mut weak = Suspicion::new(at(100));
-    weak.refused(at(100), refusal(Grade::Weak, None));
-    weak.refused(at(106), refusal(Grade::Weak, None));
-    assert_eq!(weak.verdict(setting(&none)), None);
-    weak.health_proven(at(99));
+    weak.refused(heard(100, Grade::Weak, None));
+    weak.proven(at(99), Proof::ByHealth);
     assert!(weak.needs_health(), "a proof from before the refusal was taken");
-    weak.health_proven(at(106));
-    assert_eq!(weak.verdict(setting(&none)), Some(Rule::Repeated));
+    assert_eq!(weak.counted(), 0);
+    weak.proven(at(100), Proof::ByHealth);
+    assert_eq!(weak.counted(), 1);
 
     let mut dropped = Suspicion::new(at(100));
-    dropped.refused(at(100), refusal(Grade::Weak, None));
+    dropped.refused(heard(100, Grade::Weak, None));
     dropped.health_failed();
     assert!(dropped.is_groundless());
+}
+
+#[test]
+fn weak_refusals_are_judged_as_if_nothing_were_known_of_the_backend() {
+    let (one, known) = (seen(&["a"]), backend(0));
+    let setting = setting(&one, &known);
+    assert_eq!(rule(&weak(&[100, 106, 148], Proof::ByHealth), setting), None);
+    let over = weak(&[100, 106, 148, 154], Proof::ByHealth);
+    assert_eq!(rule(&over, setting), Some(Rule::Limit));
+}
+
+#[test]
+fn weak_refusals_that_nothing_can_prove_take_longer_than_any_wake_up() {
+    let (one, known) = (seen(&["a"]), backend(0));
+    let setting = setting(&one, &known);
+    assert_eq!(rule(&weak(&[100, 154, 208], Proof::None), setting), None);
+    assert_eq!(rule(&weak(&[100, 154, 214], Proof::None), setting), Some(Rule::Limit));
+}
+
+#[test]
+fn what_the_server_itself_says_counts_by_itself() {
+    let (one, known) = (seen(&["a"]), backend(0));
+    let mut mixed = weak(&[100, 106], Proof::ByHealth);
+    mixed.refused(heard(112, Grade::Strong, Some("a")));
+    assert_eq!(rule(&mixed, setting(&one, &known)), None, "the page before it was counted");
+    mixed.refused(heard(114, Grade::Weak, None));
+    mixed.proven(at(114), Proof::ByHealth);
+    mixed.refused(heard(118, Grade::Strong, Some("a")));
+    assert_eq!(rule(&mixed, setting(&one, &known)), Some(Rule::Instances));
+    assert_eq!(mixed.into_refusals().len(), 4, "all that counted once is told");
+}
+
+#[test]
+fn a_burst_leaves_one_request_for_the_health_probe_of_a_weak_refusal() {
+    assert_eq!(suspicion(&[(100, None)]).burst_size(3, Mood::Well), 3);
+    assert_eq!(weak(&[100], Proof::ByHealth).burst_size(3, Mood::Well), 2);
+    assert_eq!(weak(&[100], Proof::ByHealth).burst_size(1, Mood::Well), 1);
+    assert_eq!(suspicion(&[(100, None)]).burst_size(3, Mood::Bad), 1);
 }
 
 #[test]
@@ -140,7 +233,7 @@ fn evidence_keeps_the_first_refusals_and_the_last() {
     for secs in 0..100 {
         let mut refusal = refusal(Grade::Strong, None);
         refusal.at = UnixMillis(secs);
-        many.refused(at(secs), refusal);
+        many.refused(Heard { asked: at(secs), came: at(secs), refusal });
     }
     let kept = many.into_refusals();
     assert_eq!(kept.len(), KEPT);

@@ -1,6 +1,7 @@
 //! What the core orders.
 
 use crate::answer::Probe;
+use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::history::Entry;
 use crate::message::Message;
@@ -28,6 +29,10 @@ pub enum Effect {
     },
     /// Read the store again and tell what it holds.
     ReadRecord,
+    /// Read the backend's record and tell what it holds, if it holds anything.
+    ReadBackend,
+    /// Write the backend's record.
+    StoreBackend(BackendRecord),
     /// Use the token of the record that was just read.
     Adopt {
         /// Its generation.

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::answer::{Grade, Probe};
+use crate::diagnosis::Diagnosis;
 use crate::input::PageEvent;
 use crate::label::Label;
 use crate::requests::RequestId;
@@ -68,6 +69,7 @@ pub enum Event {
     Page(PageEvent),
     WrongPath { status: u16 },
     Misconfigured { probe: Probe, status: u16 },
+    Diagnosed(Diagnosis),
 }
 
 /// Who answered, where the backend names itself.
@@ -93,6 +95,7 @@ pub enum Why {
     AskedBefore,
     NewerSession,
     ServerNotAwake,
+    Restarted,
 }
 
 /// Takes the details of an entry, one at a time. A word comes with its place among its kind, so
@@ -107,7 +110,7 @@ pub trait Teller {
 }
 
 /// Code and level of each event, in the order of [`Event::place`].
-const SHAPES: [(&str, Level); 29] = [
+const SHAPES: [(&str, Level); 30] = [
     ("started", Level::Info),
     ("stopped", Level::Info),
     ("keep-alive", Level::Info),
@@ -137,6 +140,7 @@ const SHAPES: [(&str, Level); 29] = [
     ("page", Level::Debug),
     ("wrong-path", Level::Error),
     ("misconfigured", Level::Error),
+    ("diagnosis", Level::Warn),
 ];
 
 impl Event {
@@ -173,6 +177,7 @@ impl Event {
             Self::Page(_) => 26,
             Self::WrongPath { .. } => 27,
             Self::Misconfigured { .. } => 28,
+            Self::Diagnosed(_) => 29,
         }
     }
 
@@ -249,6 +254,7 @@ impl Event {
                 teller.word("probe", *probe as u8, probe.name());
                 teller.number("status", (*status).into());
             }
+            Self::Diagnosed(diagnosis) => diagnosis.tell(teller),
             Self::Started
             | Self::Stopped
             | Self::Restored
@@ -275,6 +281,18 @@ impl Origin {
         }
         if let Some(boot) = &self.boot {
             teller.label("boot", boot);
+        }
+    }
+}
+
+impl Diagnosis {
+    fn tell(&self, teller: &mut impl Teller) {
+        teller.word("cause", self.cause as u8, self.cause.name());
+        teller.number("count", self.count.into());
+        teller.number("ms", self.length.as_millis());
+        teller.number("status", self.status.into());
+        if let Some(probe) = self.probe {
+            teller.word("probe", probe as u8, probe.name());
         }
     }
 }

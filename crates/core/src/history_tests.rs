@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use super::*;
+use crate::diagnosis::Cause;
 
 const FACE: &str = include_str!("../../../js/src/events.json");
 
@@ -48,6 +49,7 @@ fn one_of_each() -> Vec<Event> {
         Event::Page(PageEvent::Hidden),
         Event::WrongPath { status },
         Event::Misconfigured { probe, status },
+        Event::Diagnosed(Diagnosis { probe: Some(probe), ..Diagnosis::of(Cause::WrongPath) }),
     ]
 }
 
@@ -83,13 +85,14 @@ fn the_faces_table_of_events_is_the_cores() {
 
 #[test]
 fn the_faces_words_are_the_cores() {
-    let kinds: [(&str, Vec<&str>); 7] = [
+    let kinds: [(&str, Vec<&str>); 8] = [
         ("probe", [Probe::Health, Probe::Verify, Probe::SignOut].map(Probe::name).into()),
         ("grade", [Grade::Strong, Grade::Weak].map(Grade::name).into()),
         ("reason", SignOutReason::ALL.map(SignOutReason::name).into()),
         ("rule", Rule::ALL.map(Rule::name).into()),
         ("state", ServerState::ALL.map(ServerState::name).into()),
         ("why", Why::ALL.map(Why::name).into()),
+        ("cause", Cause::ALL.map(Cause::name).into()),
         ("event", PageEvent::ALL.map(PageEvent::name).into()),
     ];
     let flat: String = FACE.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,10 +1,11 @@
 //! What the core is told: facts and the app's wishes, never advice.
 
 use crate::answer::Outcome;
+use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::message::Message;
 use crate::requests::RequestId;
-use crate::session::SignOut;
+use crate::session::{SignOut, TokenKind};
 use crate::time::UnixMillis;
 
 /// One thing that happened. Early, late, repeated and senseless inputs are harmless.
@@ -22,6 +23,8 @@ pub enum Input {
     SignIn {
         /// When it runs out, as far as it is known.
         expires_at: Option<UnixMillis>,
+        /// What kind it is.
+        kind: TokenKind,
     },
     /// The app ends the session.
     SignOut,
@@ -48,6 +51,9 @@ pub enum Input {
     },
     /// What the store holds, after [`Effect::ReadRecord`](crate::Effect::ReadRecord).
     Record(Record),
+    /// What the store holds of the backend, after
+    /// [`Effect::ReadBackend`](crate::Effect::ReadBackend). Silence is nothing.
+    Backend(BackendRecord),
     /// The store took nothing: the shell keeps the session in memory.
     StoreFailed,
     /// Another tab says something: a hint to read the record again.
@@ -84,6 +90,8 @@ pub enum Record {
         expires_at: Option<UnixMillis>,
         /// When it was last verified, by any tab.
         verified_at: Option<UnixMillis>,
+        /// What kind of token it holds.
+        kind: TokenKind,
     },
     /// A sign-out.
     Tombstone {

@@ -12,7 +12,9 @@ mod verifying;
 
 use alloc::vec::Vec;
 
-use crate::confirm::{Backend, Suspicion};
+use crate::backend::Backend;
+use crate::confirm::Suspicion;
+use crate::diagnosis::{Diagnosis, Symptoms};
 use crate::effect::{Effect, Notice};
 use crate::generation::Generation;
 use crate::history::{Entry, Event, History};
@@ -24,7 +26,7 @@ use crate::page::{Page, Presence};
 use crate::requests::Requests;
 use crate::rng::Rng;
 use crate::server::{Server, ServerState};
-use crate::session::{SessionState, SignOut, Snapshot};
+use crate::session::{SessionState, SignOut, Snapshot, TokenKind};
 use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
 use answering::Ping;
 use judging::Accusation;
@@ -47,6 +49,7 @@ pub struct Keeper {
     ping: Ping,
     instances: Instances,
     backend: Backend,
+    symptoms: Symptoms,
     requests: Requests,
     session: Session,
     round: Round,
@@ -66,6 +69,7 @@ enum Life {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it, and it moves at a sign-in")]
 enum Session {
     Restoring,
     SignedOut,
@@ -77,6 +81,7 @@ struct Live {
     generation: Generation,
     expires_at: Option<UnixMillis>,
     verified_at: Option<UnixMillis>,
+    kind: TokenKind,
     standing: Standing,
 }
 
@@ -118,7 +123,8 @@ impl Keeper {
             server: Server::new(),
             ping: Ping::default(),
             instances: Instances::default(),
-            backend: Backend::Agreeing,
+            backend: Backend::default(),
+            symptoms: Symptoms::default(),
             requests: Requests::default(),
             session: Session::Restoring,
             round: Round::default(),
@@ -250,7 +256,7 @@ impl Keeper {
             Input::Stop => self.stop(out),
             Input::Timeout => {}
             Input::Page(event) => self.handle_page(event, out),
-            Input::SignIn { expires_at } => self.handle_sign_in(expires_at, out),
+            Input::SignIn { expires_at, kind } => self.handle_sign_in(expires_at, kind, out),
             Input::SignOut => self.handle_sign_out(out),
             Input::Verify => self.handle_verify(out),
             Input::Report { status } => self.handle_report(status, out),
@@ -258,6 +264,7 @@ impl Keeper {
             Input::Answering { request } => self.requests.answering(request, self.now()),
             Input::Answer { request, outcome } => self.handle_answer(request, &outcome, out),
             Input::Record(record) => self.handle_record(record, out),
+            Input::Backend(record) => self.backend.restore(record, self.clock.wall()),
             Input::StoreFailed => self.log(out, Event::StoreFailed),
             Input::Told(_) => self.read_record(out),
         }
@@ -300,6 +307,12 @@ impl Keeper {
         let entry = Entry { at: self.clock.wall(), event };
         self.history.add(entry);
         out.push(Effect::Notify(Notice::Logged(entry)));
+    }
+
+    fn diagnose(&mut self, out: &mut Vec<Effect>, found: Diagnosis) {
+        if self.symptoms.is_news(found.cause) {
+            self.log(out, Event::Diagnosed(found));
+        }
     }
 
     const fn live(&self) -> Option<&Live> {

@@ -1,5 +1,6 @@
 //! What the app may choose, with the defaults of the design.
 
+use crate::chance::Chance;
 use crate::time::Duration;
 
 /// All choices that decide something. Paths, origins and keys are the shell's.
@@ -15,6 +16,8 @@ pub struct Options {
     pub credential: Credential,
     /// Whether the server is told of a sign-out.
     pub tell_sign_out: bool,
+    /// Where the server is, as browsers see it.
+    pub reach: Reach,
 }
 
 impl Default for Options {
@@ -25,6 +28,7 @@ impl Default for Options {
             confirm: Confirm::default(),
             credential: Credential::default(),
             tell_sign_out: false,
+            reach: Reach::default(),
         }
     }
 }
@@ -39,14 +43,31 @@ pub enum Credential {
     Cookie,
 }
 
-/// How a refusal is confirmed before it ends the session.
+/// Where the server is, as browsers see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Confirm {
-    /// Until it is stable.
+pub enum Reach {
+    /// On the page's own origin.
     #[default]
-    Stable,
+    SameOrigin,
+    /// Elsewhere: the browser may keep its answers to itself (CORS).
+    CrossOrigin,
+}
+
+/// How a refusal is confirmed before it ends the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Until the chance that a good token would have been refused so often is below this one. In
+    /// force where the backend names no instances: where it does, all of them must refuse.
+    Below(Chance),
     /// The first one that passes gates 1 to 3 is believed.
     Immediate,
+}
+
+impl Default for Confirm {
+    /// Below one in a thousand.
+    fn default() -> Self {
+        Self::Below(Chance::of(0.001))
+    }
 }
 
 /// The keep-alive pings.

@@ -54,6 +54,11 @@ impl Request {
         self.stage == Stage::Fresh && self.deadline() <= now
     }
 
+    /// Whether it was marked as held.
+    pub(crate) fn is_held(&self) -> bool {
+        self.stage == Stage::Held
+    }
+
     fn deadline(&self) -> Instant {
         match self.stage {
             Stage::Fresh => self.sent.plus(self.limits.answer),
@@ -63,10 +68,17 @@ impl Request {
     }
 }
 
+/// A pause this long lets a platform put an idle server to sleep.
+const SILENCE: Duration = Duration::from_secs(60);
+
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     last_id: u32,
     under_way: Vec<Request>,
+    /// When the last requests were sent, newest first.
+    sent: [Option<Instant>; Self::MOST],
+    /// When the first request after a long silence was sent.
+    began: Instant,
 }
 
 impl Requests {
@@ -81,7 +93,35 @@ impl Requests {
         let id = RequestId(self.last_id);
         let stage = Stage::Fresh;
         self.under_way.push(Request { id, probe, generation, sent, stage, limits });
+        if self.sent[0].is_none_or(|last| sent.since(last) >= SILENCE) {
+            self.began = sent;
+        }
+        self.sent.rotate_right(1);
+        self.sent[0] = Some(sent);
         id
+    }
+
+    /// In any 6 s of a confirmation or of a bad spell, so that a million users can bear with a
+    /// server that lost all their tokens, and it with them.
+    pub(crate) const MOST: usize = 3;
+
+    /// The first moment at which one more request is one of at most `most` within `window`.
+    pub(crate) fn free_at(&self, most: usize, window: Duration) -> Instant {
+        self.sent[most - 1].map_or(Instant::default(), |sent| sent.plus(window))
+    }
+
+    /// How many more may be sent now.
+    pub(crate) fn spare(&self, now: Instant, window: Duration) -> usize {
+        let mut most = 1;
+        while most <= Self::MOST && self.free_at(most, window) > now {
+            most += 1;
+        }
+        Self::MOST + 1 - most
+    }
+
+    /// When the first request after a long silence was sent.
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
     }
 
     /// Takes the request out; its answer is here, or nobody waits for it any more.

@@ -2,7 +2,7 @@
 //!
 //! Rule: nothing here knows that there is a session.
 
-use crate::answer::Sign;
+use crate::answer::{Probe, Sign};
 use crate::page::Network;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, UnixMillis};
@@ -72,6 +72,16 @@ pub(crate) struct Server {
 struct Spell {
     since: Instant,
     delay: Duration,
+    /// Something answered for the server, or held a request: a platform that wakes it up.
+    platform: bool,
+}
+
+/// A bad spell that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recovery {
+    pub(crate) since: Instant,
+    /// A platform answered or held requests meanwhile.
+    pub(crate) by_platform: bool,
 }
 
 impl Server {
@@ -101,20 +111,23 @@ impl Server {
         self.woken = Some(at);
     }
 
-    /// Takes a proof. Returns whether a bad spell ends with it.
-    pub(crate) fn proven(&mut self, now: Instant, wall: UnixMillis) -> bool {
-        let ended = self.spell.take().is_some();
-        if ended {
+    /// Takes a proof. Returns the bad spell that ends with it.
+    pub(crate) fn proven(&mut self, now: Instant, wall: UnixMillis) -> Option<Recovery> {
+        let ended = self.spell.take();
+        if ended.is_some() {
             self.woken = Some(now);
         }
         self.state = ServerState::Awake;
         self.last_awake = Some(wall);
-        ended
+        ended.map(|spell| Recovery { since: spell.since, by_platform: spell.platform })
     }
 
     /// Takes a sign that is no proof.
-    pub(crate) fn failed(&mut self, now: Instant, sign: Sign, network: Network) {
-        let spell = self.spell.get_or_insert(Spell { since: now, delay: EAGER.low });
+    pub(crate) fn failed(&mut self, now: Instant, by: Probe, sign: Sign, network: Network) {
+        let begun = Spell { since: now, delay: EAGER.low, platform: false };
+        let spell = self.spell.get_or_insert(begun);
+        // A verify path may be odd by itself.
+        spell.platform |= sign == Sign::Waking && by == Probe::Health;
         self.state = match sign {
             Sign::Waking => ServerState::Waking,
             Sign::Unreachable => ServerState::Unreachable,
@@ -157,37 +170,37 @@ mod tests {
     #[test]
     fn silence_is_a_wake_up_for_two_minutes_and_then_an_unreachable_server() {
         let mut server = Server::new();
-        server.failed(at(0), Sign::Silent, Network::Up);
+        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
-        server.failed(at(119), Sign::Silent, Network::Up);
+        server.failed(at(119), Probe::Health, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
-        server.failed(at(120), Sign::Silent, Network::Up);
+        server.failed(at(120), Probe::Health, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Unreachable);
     }
 
     #[test]
     fn a_good_answer_ends_the_spell_and_the_next_one_starts_anew() {
         let mut server = Server::new();
-        server.failed(at(0), Sign::Silent, Network::Up);
-        assert!(server.proven(at(200), UnixMillis(1)));
-        assert!(!server.proven(at(230), UnixMillis(2)));
-        server.failed(at(260), Sign::Silent, Network::Up);
+        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
+        assert!(server.proven(at(200), UnixMillis(1)).is_some());
+        assert!(server.proven(at(230), UnixMillis(2)).is_none());
+        server.failed(at(260), Probe::Health, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
     }
 
     #[test]
     fn offline_takes_both_the_browsers_word_and_a_network_error() {
         let mut server = Server::new();
-        server.failed(at(0), Sign::Silent, Network::Down);
+        server.failed(at(0), Probe::Health, Sign::Silent, Network::Down);
         assert_eq!(server.state(), ServerState::Offline);
-        server.failed(at(1), Sign::Waking, Network::Down);
+        server.failed(at(1), Probe::Health, Sign::Waking, Network::Down);
         assert_eq!(server.state(), ServerState::Waking);
     }
 
     #[test]
     fn a_server_that_wakes_is_asked_every_two_to_six_seconds_for_ninety() {
         let mut server = Server::new();
-        server.failed(at(0), Sign::Silent, Network::Up);
+        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
         for secs in 0..90 {
             assert!((2_000..=6_000).contains(&delay(&mut server, at(secs), false)));
         }
@@ -200,10 +213,10 @@ mod tests {
     #[test]
     fn nobody_who_looks_away_asks_often_and_nobody_asks_often_where_the_owner_must_act() {
         let mut server = Server::new();
-        server.failed(at(0), Sign::Silent, Network::Up);
+        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
         assert!((30_000..=120_000).contains(&delay(&mut server, at(1), true)));
         let mut paused = Server::new();
-        paused.failed(at(0), Sign::Unreachable, Network::Up);
+        paused.failed(at(0), Probe::Health, Sign::Unreachable, Network::Up);
         assert!((30_000..=120_000).contains(&delay(&mut paused, at(1), false)));
     }
 }

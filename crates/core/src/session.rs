@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::answer::Grade;
+use crate::chance::Chance;
 use crate::label::Label;
 use crate::server::ServerState;
 use crate::time::UnixMillis;
@@ -35,6 +36,16 @@ impl SessionState {
             Self::Suspect => "suspect",
         }
     }
+}
+
+/// What kind of token it is, as far as its text tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenKind {
+    /// It means something to the server's store only.
+    #[default]
+    Opaque,
+    /// The server signs it (RFC 7519) and needs its key to know it again.
+    Signed,
 }
 
 /// Why a session ended.
@@ -74,8 +85,8 @@ impl SignOutReason {
 pub enum Rule {
     /// Every instance seen in the last 10 min refused twice over, 6 s apart.
     Instances,
-    /// Two bursts were refused, 6 s apart.
-    Repeated,
+    /// A good token would hardly have been refused so often: the chance is below the app's bound.
+    Chance,
     /// The time limit of a suspicion was reached.
     Limit,
     /// The app asked for the usual rule.
@@ -87,14 +98,14 @@ pub enum Rule {
 impl Rule {
     /// Every rule.
     pub const ALL: [Self; 5] =
-        [Self::Instances, Self::Repeated, Self::Limit, Self::Immediate, Self::Expired];
+        [Self::Instances, Self::Chance, Self::Limit, Self::Immediate, Self::Expired];
 
     /// The word on the public face and in the tombstone.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Instances => "instances",
-            Self::Repeated => "repeated",
+            Self::Chance => "chance",
             Self::Limit => "limit",
             Self::Immediate => "immediate",
             Self::Expired => "expired",
@@ -128,6 +139,8 @@ pub struct SignOut {
     pub elsewhere: bool,
     /// Why the refusals were believed; none where nothing was refused.
     pub rule: Option<Rule>,
+    /// How likely a good token would have been refused so often; none where instances decided.
+    pub chance: Option<Chance>,
     /// The refusals that counted, oldest first.
     pub refusals: Vec<Refusal>,
 }

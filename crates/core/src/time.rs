@@ -30,6 +30,10 @@ impl Duration {
         self.0
     }
 
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     pub(crate) const fn times(self, factor: u64) -> Self {
         Self(self.0.saturating_mul(factor))
     }
@@ -125,6 +129,11 @@ impl Clock {
         if server.0 < 1 << 62 {
             self.skew = Some(server.0 as i64 - self.wall().0 as i64);
         }
+    }
+
+    /// How far the wall clock is off, where the server has told.
+    pub(crate) fn skew(&self) -> Option<Duration> {
+        self.skew.map(|skew| Duration(skew.unsigned_abs()))
     }
 
     /// The wall clock as the server would read it, where the server has told.

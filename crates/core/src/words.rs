@@ -6,7 +6,7 @@ use crate::input::PageEvent;
 
 impl Why {
     /// Every one, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Hint,
         Self::Network,
         Self::NoAnswer,
@@ -17,6 +17,7 @@ impl Why {
         Self::AskedBefore,
         Self::NewerSession,
         Self::ServerNotAwake,
+        Self::Restarted,
     ];
 
     /// The word on the public face.
@@ -33,6 +34,7 @@ impl Why {
             Self::AskedBefore => "asked-before",
             Self::NewerSession => "newer-session",
             Self::ServerNotAwake => "server-not-awake",
+            Self::Restarted => "restarted",
         }
     }
 }

@@ -107,7 +107,8 @@ impl Mix {
             sign_outs: rate(dice, 500),
             strays: rate(dice, 200),
             when_hidden: dice.pick(&[WhenHidden::Ping, WhenHidden::Pause, WhenHidden::Always]),
-            // Without a health path nothing tells a platform's login page from the server's no.
+            // Without a health path only time tells a platform's login page from the server's no:
+            // two wake-ups with nothing but silence between them would be too long a time.
             pings: wake == Wake::LoginPage || dice.in_thousand(900),
         }
     }

@@ -73,6 +73,8 @@ pub(crate) struct View<'a> {
     pub(crate) proves_itself: bool,
     pub(crate) open: &'a [Open],
     pub(crate) refuses: Refuses,
+    /// There is a health path, so that a weak refusal can be proven.
+    pub(crate) pings: bool,
     /// There and back, at the longest.
     pub(crate) round_trip: u64,
 }
@@ -98,18 +100,17 @@ struct Suspect {
 
 impl Oracle {
     /// Something happened that nobody can be blamed for.
-    pub(crate) const fn disturb(&mut self, now: u64) {
-        self.clear_since = now;
-        self.calm_since = now;
+    pub(crate) fn disturb(&mut self, now: u64) {
+        self.clear_since = self.clear_since.max(now);
+        self.calm_since = self.calm_since.max(now);
     }
 
     pub(crate) const fn refuted(&mut self) {
         self.caught = true;
     }
 
-    /// The page was loaded again: what it knew is gone.
+    /// The page was loaded again: what it knew is gone, but for what is kept of the backend.
     pub(crate) const fn reloaded(&mut self) {
-        self.caught = false;
         self.suspect = None;
     }
 
@@ -127,15 +128,15 @@ impl Oracle {
         let calm = clear && (!view.proves_itself || view.server == ServerState::Awake);
         // What was in the way at the last step was so until this one.
         if !(clear && self.was_clear) {
-            self.clear_since = view.now;
+            self.clear_since = self.clear_since.max(view.now);
         }
         if !(calm && self.was_calm) {
-            self.calm_since = view.now;
+            self.calm_since = self.calm_since.max(view.now);
         }
         (self.was_clear, self.was_calm) = (clear, calm);
         self.suspect = match (view.session, self.suspect) {
             (SessionState::Suspect, None) => {
-                let calm_before = view.now - self.calm_since;
+                let calm_before = view.now.saturating_sub(self.calm_since);
                 Some(Suspect { since: view.now, calm_before })
             }
             (SessionState::Suspect, known) => known,
@@ -147,7 +148,7 @@ impl Oracle {
         if !view.ended {
             return Ok(());
         }
-        let calm = view.now - self.calm_since;
+        let calm = view.now.saturating_sub(self.calm_since);
         let Some(suspect) = self.suspect else {
             let live = matches!(view.session, SessionState::SignedIn | SessionState::Unverified);
             if live && calm > REGULAR + view.round_trip {
@@ -163,6 +164,7 @@ impl Oracle {
         let seconds = match view.refuses {
             Refuses::Named if known_long => 8,
             Refuses::Named => 20,
+            Refuses::Weakly if !view.pings => 120,
             Refuses::Nameless | Refuses::Weakly if self.caught => 120,
             Refuses::Nameless | Refuses::Weakly => 60,
         };
@@ -178,7 +180,7 @@ impl Oracle {
     }
 
     fn server_is_noticed(&self, view: &View<'_>) -> Verdict {
-        let clear = view.now - self.clear_since;
+        let clear = view.now.saturating_sub(self.clear_since);
         if view.proves_itself && view.server != ServerState::Awake && clear > NOTICED {
             return broken(Guarantee::G2, format!("a server that is up is unseen for {clear} ms"));
         }
@@ -218,6 +220,14 @@ pub(crate) fn refusal_is_suspected(session: SessionState) -> Verdict {
 /// An answer that belongs to nothing any more had these effects.
 pub(crate) fn stray_is_ignored(effects: usize) -> Verdict {
     if effects == 0 { Ok(()) } else { broken(Guarantee::G6, "a stray answer was heard".into()) }
+}
+
+/// So many requests in 6 s of a confirmation.
+pub(crate) fn confirmation_is_borne(in_six_seconds: u64) -> Verdict {
+    if in_six_seconds <= 3 {
+        return Ok(());
+    }
+    broken(Guarantee::Pace, format!("{in_six_seconds} requests in 6 s of a confirmation"))
 }
 
 pub(crate) fn pace_is_borne(in_a_minute: u64) -> Verdict {

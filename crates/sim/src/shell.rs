@@ -2,7 +2,8 @@
 //! writes down what was said.
 
 use session_keeper_core::{
-    Effect, Generation, Input, Notice, Now, Probe, Record, RequestId, SignOutReason,
+    Effect, Generation, Input, Notice, Now, Probe, Record, RequestId, SessionState, SignOutReason,
+    TokenKind,
 };
 
 use crate::happening::Happening;
@@ -37,6 +38,11 @@ impl World {
         if effects.contains(&Effect::ReadRecord) {
             self.tell(Input::Record(self.record.clone()))?;
         }
+        if let Some(backend) = self.backend
+            && effects.contains(&Effect::ReadBackend)
+        {
+            self.tell(Input::Backend(backend))?;
+        }
         Ok(effects)
     }
 
@@ -58,13 +64,15 @@ impl World {
                 self.server.issue(generation.token_id);
                 let (generation, expires_at) = (*generation, *expires_at);
                 let verified_at = *verified_at;
-                self.record = Record::Live { generation, expires_at, verified_at };
+                self.record =
+                    Record::Live { generation, expires_at, verified_at, kind: TokenKind::Opaque };
             }
             Effect::Bury { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
                 self.record = Record::Tombstone { generation, sign_out, undelivered };
             }
+            Effect::StoreBackend(record) => self.backend = Some(*record),
             Effect::Notify(Notice::SignedOut(sign_out)) => {
                 let by_user = self.signing_out && sign_out.reason == SignOutReason::User;
                 let ended = before.is_none_or(|it| !self.server.knows(it.token_id));
@@ -115,6 +123,16 @@ impl World {
                 self.future.at(self.now + after, Happening::Answered { request, outcome });
             }
             Transit::Vanishes => {}
+        }
+        let suspect = self.keeper.snapshot().session == SessionState::Suspect;
+        let recent = self.open_times.iter().filter(|at| **at + 6_000 > sent).count() as u64 + 1;
+        self.open_times.push_back(sent);
+        if self.open_times.len() > 8 {
+            self.open_times.pop_front();
+        }
+        if suspect {
+            self.tally.most_in_six = self.tally.most_in_six.max(recent);
+            oracle::confirmation_is_borne(recent)?;
         }
         oracle::pace_is_borne(minute)
     }

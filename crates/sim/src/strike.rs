@@ -1,6 +1,6 @@
 //! The faults at work, and the user between them.
 
-use session_keeper_core::{Input, Keeper, PageEvent, Probe, Record, SessionState};
+use session_keeper_core::{Input, Keeper, PageEvent, Probe, Record, SessionState, TokenKind};
 
 use crate::happening::{Happening, Strike};
 use crate::network::Path;
@@ -10,6 +10,8 @@ use crate::world::{Page, World};
 
 /// Rates are per thousand hours.
 const THOUSAND_HOURS: u64 = 3_600_000_000;
+/// How long a page that comes back waits at the most, for a million of them come back at nine.
+const SPREAD: u64 = 5_000;
 
 impl World {
     /// Draws when a fault strikes next, if this seed has it.
@@ -88,7 +90,7 @@ impl World {
             self.future.at(until + 1_000, Happening::Ends(strike));
             return Ok(());
         }
-        self.oracle.disturb(self.now);
+        self.oracle.disturb(self.now + SPREAD);
         match strike {
             Strike::Offline | Strike::Portal => {
                 self.network.path = Path::Clear;
@@ -109,7 +111,7 @@ impl World {
     /// The machine wakes up, and with it whatever timer or event comes first.
     pub(crate) fn wake_up(&mut self) -> Verdict {
         self.page.napping_until = None;
-        self.oracle.disturb(self.now);
+        self.oracle.disturb(self.now + SPREAD);
         self.napped += self.now - self.page.napping_since;
         let network = match self.network.path {
             Path::Cut => PageEvent::Offline,
@@ -128,7 +130,7 @@ impl World {
         if self.page.napping_until.is_some() {
             self.wake_up()?;
         }
-        self.oracle.disturb(self.now);
+        self.oracle.disturb(self.now + SPREAD);
         let Page { hidden, frozen, .. } = core::mem::take(&mut self.page);
         if frozen {
             self.hear(PageEvent::Back)?;
@@ -145,7 +147,9 @@ impl World {
         }
         let view = self.view();
         if view.attended && view.reachable {
-            return self.tell(Input::SignIn { expires_at: None }).map(drop);
+            return self
+                .tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque })
+                .map(drop);
         }
         let later = self.now + self.dice.between(10_000, 60_000);
         self.future.at(later, Happening::SignsIn);
@@ -194,6 +198,7 @@ impl World {
         let options = self.mix.options();
         self.keeper = Keeper::new(options, self.dice.draw());
         self.open.clear();
+        self.open_times.clear();
         // Ids begin anew with the page: what was on its way would find a stranger.
         self.future.forget(|it| {
             matches!(

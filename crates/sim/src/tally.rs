@@ -30,6 +30,8 @@ pub struct Tally {
     pub strays: u64,
     /// The most requests in one minute.
     pub busiest_minute: u64,
+    /// The most requests in 6 s of a confirmation.
+    pub most_in_six: u64,
     /// The longest confirmation in undisturbed time, by the bound in seconds that it was under.
     pub longest: BTreeMap<u64, u64>,
     /// How often each fault struck.
@@ -50,6 +52,7 @@ impl Tally {
         self.false_sign_outs += other.false_sign_outs;
         self.strays += other.strays;
         self.busiest_minute = self.busiest_minute.max(other.busiest_minute);
+        self.most_in_six = self.most_in_six.max(other.most_in_six);
         for (bound, ms) in &other.longest {
             let longest = self.longest.entry(*bound).or_default();
             *longest = (*longest).max(*ms);
@@ -66,6 +69,7 @@ impl fmt::Display for Tally {
         writeln!(f, "simulated       {hours} h in {steps} steps")?;
         writeln!(f, "requests        {pings} pings, {verifications} verifications")?;
         writeln!(f, "busiest minute  {} requests", self.busiest_minute)?;
+        writeln!(f, "confirmations   {} requests in 6 s at the most", self.most_in_six)?;
         writeln!(
             f,
             "answers         {accepted} accepted, {refusals} refused, {} stray",

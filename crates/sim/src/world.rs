@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use session_keeper_core::{
-    Effect, Generation, Input, Keeper, Label, Outcome, Probe, Record, RequestId, Response,
-    SessionState, TokenId,
+    BackendRecord, Effect, Generation, Input, Keeper, Label, Outcome, Probe, Record, RequestId,
+    Response, SessionState, TokenId, TokenKind,
 };
 
 use crate::dice::Dice;
@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) page: Page,
     pub(crate) record: Record,
+    /// What is kept of the backend.
+    pub(crate) backend: Option<BackendRecord>,
     pub(crate) open: Vec<Open>,
     pub(crate) patient_until: u64,
     pub(crate) wall_offset: i64,
@@ -47,6 +49,8 @@ pub(crate) struct World {
     heard_boot: Option<Label>,
     pub(crate) signing_out: bool,
     pub(crate) sent: VecDeque<u64>,
+    /// The same on the keeper's line of time, the last few.
+    pub(crate) open_times: VecDeque<u64>,
     pub(crate) transcript: VecDeque<String>,
 }
 
@@ -97,7 +101,13 @@ impl World {
             future: Future::default(),
             now: 0,
             page: Page::default(),
-            record: Record::Live { generation, expires_at: None, verified_at: None },
+            record: Record::Live {
+                generation,
+                expires_at: None,
+                verified_at: None,
+                kind: TokenKind::Opaque,
+            },
+            backend: None,
             open: Vec::new(),
             patient_until: 0,
             wall_offset: 0,
@@ -107,6 +117,7 @@ impl World {
             heard_boot: None,
             signing_out: false,
             sent: VecDeque::new(),
+            open_times: VecDeque::new(),
             transcript: VecDeque::new(),
         }
     }
@@ -317,6 +328,7 @@ impl World {
             proves_itself: self.mix.pings || self.mix.refuses != Refuses::Weakly,
             open: &self.open,
             refuses: self.mix.refuses,
+            pings: self.mix.pings,
             round_trip: 2 * self.network.longest_trip(),
         }
     }

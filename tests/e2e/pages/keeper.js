@@ -15,6 +15,7 @@ const told = {
   signout: ({ reason, elsewhere, evidence }) => ({ reason, elsewhere, evidence }),
   forbidden: ({ status }) => ({ status }),
   server: ({ state, since }) => ({ state, since }),
+  diagnosis: ({ cause, evidence, docs }) => ({ cause, evidence, docs }),
   log: ({ entry }) => ({ entry }),
 };
 

@@ -4,19 +4,32 @@ use alloc::vec::Vec;
 
 use super::{Keeper, Life, Session};
 use crate::answer::{self, Outcome, Probe, Response, Sign};
-use crate::confirm::{Backend, WARM};
+use crate::backend::APART;
+use crate::confirm::{Proof, WARM};
+use crate::diagnosis::Symptoms;
 use crate::effect::Effect;
 use crate::generation::Generation;
 use crate::history::{Event, Origin};
 use crate::instances::Boot;
 use crate::options::HealthOptions;
-use crate::requests::{Limits, Overdue, Request, RequestId};
+use crate::requests::{Limits, Overdue, Request, RequestId, Requests};
+use crate::server::Recovery;
 use crate::time::{Duration, Instant};
 
 /// `Retry-After` is a floor; a server with a wrong clock must not silence us for hours.
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
 /// Requests of the app that fail start at most one check in this time (G2).
 pub(super) const HINT_EVERY: Duration = Duration::from_secs(10);
+
+/// A wake-up takes a second at the least and two minutes at the most.
+const WAKES_IN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+/// Where the process says how long it is up: it started for the first request, not before it.
+const WAKES_BEFORE: Duration = Duration::from_secs(5);
+/// The first bad answer of a wake-up comes this soon after the first request.
+const HELD_BEFORE: Duration = Duration::from_secs(15);
+
+/// Answers of one burst come together; a hanging one must not hold the others up.
+const REST_OF_A_BURST: Duration = Duration::from_secs(2);
 
 /// When the health path is asked next.
 #[derive(Debug, Default)]
@@ -37,7 +50,28 @@ impl Keeper {
         }
         let due = self.ping.due?.max(self.ping.not_before);
         // A refusal that waits for a proof is worth a ping that nobody sees.
-        if self.waits_for_health() { Some(due) } else { self.page.allows(due, Some(health)) }
+        if self.waits_for_health() {
+            // One proof for the whole burst, unless the rest of it is slow.
+            let rest = self.requests.any(Probe::Verify);
+            let due = if rest { due.plus(REST_OF_A_BURST) } else { due };
+            return Some(due.max(self.requests.free_at(Requests::MOST, self.window())));
+        }
+        let due = if self.server.is_bad() {
+            // One is left for the verification that follows a good answer.
+            due.max(self.requests.free_at(Requests::MOST - 1, self.window()))
+        } else if self.is_confirming() {
+            // The bursts keep the server awake, and it has to bear them as well.
+            return None;
+        } else {
+            due
+        };
+        self.page.allows(due, Some(health))
+    }
+
+    /// The time in which a server that fails gets three requests at most: shorter where the app
+    /// asked for quicker repeats.
+    pub(super) fn window(&self) -> Duration {
+        APART.min(self.options.verify.retry_delay.times(3))
     }
 
     pub(super) fn send_ping(&mut self, out: &mut Vec<Effect>) {
@@ -91,14 +125,22 @@ impl Keeper {
                 }
             }
         }
+        let was_held = request.is_held() || request.was_held_unseen(self.now());
         if request.was_held_unseen(self.now()) {
             self.log(out, Event::Held { probe, request: request_id });
             self.take_sign(&request, Sign::Waking, Duration::ZERO);
         }
         let retry_after = retry_after(outcome);
-        let recovered = self.take_sign(&request, reading.sign, retry_after);
+        let recovery = self.take_sign(&request, reading.sign, retry_after);
+        let recovered = recovery.is_some();
+        if let (Some(recovery), Outcome::Response(response)) = (recovery, outcome) {
+            self.note_wake_up(recovery, was_held.then_some(request.sent), response, out);
+        }
         match probe {
-            Probe::Health => self.handle_health(&request, reading.sign, out),
+            Probe::Health => {
+                self.note_health(outcome, out);
+                self.handle_health(&request, reading.sign, out);
+            }
             Probe::Verify => self.handle_verdict(&request, reading.verdict, outcome, out),
             Probe::SignOut => self.handle_delivery(&request, reading.verdict, retry_after, out),
         }
@@ -115,8 +157,18 @@ impl Keeper {
         let now = self.now();
         if let Some(server_now) = response.server.now {
             self.clock.learn(server_now);
+            if let Some(found) = self.clock.skew().and_then(Symptoms::skewed) {
+                self.diagnose(out, found);
+            }
         }
         let boot = self.instances.see(now, &response.server);
+        let (name, uptime) = (response.server.boot, response.server.uptime);
+        let anew = self.backend.see(now, name, uptime);
+        if (boot == Boot::Changed || anew && name.is_none())
+            && let Some(found) = self.symptoms.restarted(now)
+        {
+            self.diagnose(out, found);
+        }
         // A page that is loaded while the server starts meets a store that is not ready yet.
         match (boot, response.server.uptime) {
             (Boot::First | Boot::Changed, Some(uptime)) if uptime < WARM => {
@@ -126,7 +178,6 @@ impl Keeper {
             (Boot::First | Boot::Changed | Boot::Known, _) => {}
         }
         if boot == Boot::Changed {
-            self.backend = Backend::Agreeing;
             if let Some(suspicion) = self.suspicion() {
                 suspicion.start_over(now);
             }
@@ -137,8 +188,13 @@ impl Keeper {
         boot
     }
 
-    /// Moves the server's axis and sets the next ping. Returns whether a bad spell ended.
-    fn take_sign(&mut self, request: &Request, sign: Sign, retry_after: Duration) -> bool {
+    /// Moves the server's axis and sets the next ping. Returns the bad spell that ended with it.
+    fn take_sign(
+        &mut self,
+        request: &Request,
+        sign: Sign,
+        retry_after: Duration,
+    ) -> Option<Recovery> {
         let now = self.now();
         let by_health = request.probe == Probe::Health;
         let ignored = match request.probe {
@@ -154,29 +210,60 @@ impl Keeper {
         if by_health {
             self.ping.not_before = now.plus(retry_after);
         }
-        let mut recovered = false;
+        let mut recovery = None;
         match sign {
             Sign::Nothing => {}
             Sign::Awake => {
-                recovered = self.server.proven(now, self.clock.wall());
+                recovery = self.server.proven(now, self.clock.wall());
+                let recovered = recovery.is_some();
                 if let Some(suspicion) = self.suspicion().filter(|_| recovered) {
                     suspicion.answered_again(now);
                 }
-                if by_health || recovered {
+                // The bursts of a confirmation keep the server awake as well as a ping does.
+                if by_health || recovered || self.is_confirming() {
                     let every = self.ping_every();
                     let pause = self.rng.spread(every).max(retry_after);
                     self.ping.due = Some(now.plus(pause));
                 }
             }
             Sign::Waking | Sign::Unreachable | Sign::Silent => {
-                self.server.failed(now, sign, self.page.network);
+                self.server.failed(now, request.probe, sign, self.page.network);
                 let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
                 let at = now.plus(delay.max(retry_after));
                 let due = self.ping.due.filter(|due| !by_health && *due < at);
                 self.ping.due = Some(due.unwrap_or(at));
             }
         }
-        recovered
+        recovery
+    }
+
+    /// Was the server asleep? A platform that wakes it holds the first request, or answers for it
+    /// when the keeper asks again after a pause. `held_since`: when the held request was sent.
+    fn note_wake_up(
+        &mut self,
+        Recovery { since, by_platform }: Recovery,
+        held_since: Option<Instant>,
+        response: &Response,
+        out: &mut Vec<Effect>,
+    ) {
+        let began = self.requests.began();
+        let since = held_since.map_or(since, |sent| sent.min(since));
+        let took = self.now().since(since);
+        let after_silence = since.since(began) < HELD_BEFORE;
+        let was_up = response.server.uptime.is_some_and(|up| up > took.plus(WAKES_BEFORE));
+        let is_wake_up = held_since.is_some() || by_platform && after_silence;
+        if is_wake_up && !was_up && took >= WAKES_IN.0 && took <= WAKES_IN.1 {
+            let found = self.symptoms.woke(took);
+            self.diagnose(out, found);
+        }
+    }
+
+    fn note_health(&mut self, outcome: &Outcome, out: &mut Vec<Effect>) {
+        let Outcome::Response(response) = outcome else { return };
+        let verified = matches!(self.live(), Some(live) if live.verified_at.is_some());
+        if let Some(found) = self.symptoms.health_answered(response.status, verified) {
+            self.diagnose(out, found);
+        }
     }
 
     fn ping_every(&self) -> Duration {
@@ -187,7 +274,7 @@ impl Keeper {
         let asked = request.sent;
         let Some(suspicion) = self.suspicion() else { return };
         if sign == Sign::Awake {
-            suspicion.health_proven(asked);
+            suspicion.proven(asked, Proof::ByHealth);
         } else {
             suspicion.health_failed();
         }

@@ -5,20 +5,22 @@ use alloc::vec::Vec;
 use super::verifying::settle;
 use super::{Keeper, Live, Session, Standing};
 use crate::answer::{Grade, Probe, Response};
-use crate::confirm::{Backend, Mood, Setting, Suspicion, Token};
+use crate::backend::APART;
+use crate::confirm::{Heard, Mood, Proof, Setting, Suspicion, Token};
+use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
 use crate::generation::Generation;
 use crate::history::{Event, Why};
-use crate::requests::Request;
-use crate::session::{Refusal, SignOutReason};
+use crate::label::Label;
+use crate::requests::{Request, Requests};
+use crate::session::{Refusal, SignOutReason, TokenKind};
 use crate::time::Instant;
 
 /// A refusal that waits for the record: another tab may have signed in or out meanwhile.
 #[derive(Debug)]
 pub(super) struct Accusation {
     generation: Option<Generation>,
-    came: Instant,
-    refusal: Refusal,
+    heard: Heard,
 }
 
 impl Keeper {
@@ -39,8 +41,8 @@ impl Keeper {
         };
         let facts = super::answering::origin(response);
         self.log(out, Event::Refused { grade, status: response.status, facts });
-        let (generation, came) = (request.generation, self.now());
-        self.accused.push(Accusation { generation, came, refusal });
+        let heard = Heard { asked: request.sent, came: self.now(), refusal };
+        self.accused.push(Accusation { generation: request.generation, heard });
         self.read_record(out);
     }
 
@@ -50,7 +52,7 @@ impl Keeper {
         if accused.is_empty() {
             return;
         }
-        for Accusation { generation, came, refusal } in accused {
+        for Accusation { generation, heard } in accused {
             if generation != self.generation() {
                 self.log(out, Event::RefusalVoid { why: Why::NewerSession });
                 continue;
@@ -59,29 +61,36 @@ impl Keeper {
                 // A cookie that was never there: nothing ends, nobody is told a reason.
                 Session::Restoring => self.enter_signed_out(out),
                 Session::SignedOut => {}
-                Session::Live(_) => self.suspect(came, refusal, out),
+                Session::Live(_) => self.suspect(heard, out),
             }
         }
         self.judge(out);
         settle(out);
     }
 
-    fn suspect(&mut self, came: Instant, refusal: Refusal, out: &mut Vec<Effect>) {
-        let status = refusal.status;
+    fn suspect(&mut self, heard: Heard, out: &mut Vec<Effect>) {
+        let Refusal { status, grade, .. } = heard.refusal;
         if self.suspicion().is_none() {
             self.log(out, Event::Suspect { status });
-            self.enter_suspect(came);
+            self.enter_suspect(heard.came);
+            if let Some(suspicion) = self.suspicion()
+                && grade == Grade::Strong
+                && heard.refusal.instance.is_none()
+            {
+                // Perhaps another worker knows better: asked now, that is known in no time.
+                suspicion.hurry();
+            }
+            out.push(Effect::ReadBackend);
         }
         let has_health = self.options.health.is_some();
         let now = self.now();
         let Some(suspicion) = self.suspicion() else { return };
-        suspicion.refused(came, refusal);
+        suspicion.refused(heard);
         if suspicion.needs_health() {
             if has_health {
                 self.ping.due = Some(now);
             } else {
-                // Without a health path there is no other proof to be had.
-                suspicion.health_proven(now);
+                suspicion.proven(now, Proof::None);
             }
         }
     }
@@ -99,39 +108,72 @@ impl Keeper {
             now: self.now(),
             instances: &self.instances,
             woken: self.server.woken(),
-            backend: self.backend,
+            backend: &self.backend,
             token: if self.has_run_out() { Token::RunOut } else { Token::Current },
             confirm: self.options.confirm,
         };
         let Session::Live(Live { standing, .. }) = &mut self.session else { return };
         let Standing::Suspect(suspicion) = standing else { return };
-        if let Some(rule) = suspicion.verdict(setting) {
+        if let Some(finding) = suspicion.verdict(setting) {
             let reason = match setting.token {
                 Token::RunOut => SignOutReason::Expired,
                 Token::Current => SignOutReason::Rejected,
             };
             let refusals = core::mem::replace(suspicion, Suspicion::new(setting.now));
-            self.end(reason, Some(rule), refusals.into_refusals(), out);
+            self.explain(reason, out);
+            self.end(reason, Some(finding), refusals.into_refusals(), out);
         } else if suspicion.is_groundless() {
+            let why = suspicion.why_groundless();
             *standing = Standing::Unverified;
-            self.log(out, Event::RefusalVoid { why: Why::ServerNotAwake });
+            self.log(out, Event::RefusalVoid { why });
+        }
+    }
+
+    /// A token that did not survive a restart is told apart from one that was revoked.
+    fn explain(&mut self, reason: SignOutReason, out: &mut Vec<Effect>) {
+        let kind = self.live().map(|live| live.kind);
+        if reason == SignOutReason::Rejected && self.backend.is_anew() {
+            let cause = match kind {
+                Some(TokenKind::Signed) => Cause::SigningKeyChanged,
+                Some(TokenKind::Opaque) | None => Cause::TokensLost,
+            };
+            self.diagnose(out, Diagnosis::of(cause));
         }
     }
 
     /// A verification was accepted. Returns whether the answer may be believed: one that was
     /// asked before the first refusal neither adds nor clears.
-    pub(super) fn refute(&mut self, asked: Instant, out: &mut Vec<Effect>) -> bool {
-        let Some(suspicion) = self.suspicion() else { return true };
+    pub(super) fn refute(
+        &mut self,
+        asked: Instant,
+        instance: Option<Label>,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let (now, wall, woken) = (self.now(), self.clock.wall(), self.server.woken());
+        let Some(suspicion) = self.suspicion() else {
+            if self.backend.accepted(now, wall) {
+                out.push(Effect::StoreBackend(self.backend.record()));
+            }
+            return true;
+        };
         if !suspicion.is_refuted_by(asked) {
             return false;
         }
-        let refusals = suspicion.counted();
-        if refusals > 0 {
-            self.backend = Backend::Disagreeing;
-        }
+        let (refusals, bursts) = (suspicion.counted(), suspicion.bursts_of_the_server());
+        let is_cold = suspicion.is_of_a_cold_server(woken);
+        let is_of_one = instance.is_some() && suspicion.is_of_one_instance(instance);
+        // A store that is not ready yet says nothing of the backend's mind.
+        self.backend.refuted(now, wall, if is_cold { 0 } else { bursts });
+        out.push(Effect::StoreBackend(self.backend.record()));
         self.abort(Probe::Verify, out);
         self.accused.clear();
         self.log(out, Event::Refuted { refusals });
+        if bursts > 0 && !is_cold && !is_of_one {
+            self.diagnose(
+                out,
+                Diagnosis { count: refusals, ..Diagnosis::of(Cause::WorkersDisagree) },
+            );
+        }
         true
     }
 
@@ -142,6 +184,11 @@ impl Keeper {
         })
     }
 
+    /// Whether refusals are being confirmed, by bursts that keep the server awake as well.
+    pub(super) fn is_confirming(&self) -> bool {
+        self.live().is_some_and(|live| matches!(live.standing, Standing::Suspect(_)))
+    }
+
     pub(super) fn next_burst(&self) -> Option<Instant> {
         let Standing::Suspect(suspicion) = &self.live()?.standing else { return None };
         // While the health path has not spoken another weak refusal would add nothing.
@@ -149,20 +196,25 @@ impl Keeper {
         if waits || self.requests.any(Probe::Verify) {
             return None;
         }
-        // Without a health path a weak refusal is all that a server that is well may say.
-        let is_bad = self.server.is_bad() && self.options.health.is_some();
-        let mood = if is_bad { Mood::Bad } else { Mood::Well };
-        Some(suspicion.next_burst(self.server.woken(), mood))
+        let due = suspicion.next_burst(self.server.woken(), self.mood());
+        Some(due.max(self.requests.free_at(Requests::MOST, APART)))
     }
 
     pub(super) fn send_burst(&mut self, out: &mut Vec<Effect>) {
-        let (now, generation) = (self.now(), self.generation());
+        let (now, generation, mood) = (self.now(), self.generation(), self.mood());
         let one_instance = self.instances.are_known() && self.instances.lately(now).count() == 1;
+        let spare = self.requests.spare(now, APART);
         let Some(suspicion) = self.suspicion() else { return };
         suspicion.burst_sent(now);
-        let size = if one_instance { 1 } else { Suspicion::BURST };
+        let size = if one_instance { 1 } else { suspicion.burst_size(spare, mood) };
         for _ in 0..size {
             self.send(Probe::Verify, generation, out);
         }
+    }
+
+    fn mood(&self) -> Mood {
+        // Without a health path a weak refusal is all that a server that is well may say.
+        let is_bad = self.server.is_bad() && self.options.health.is_some();
+        if is_bad { Mood::Bad } else { Mood::Well }
     }
 }

@@ -22,6 +22,7 @@ impl Keeper {
         }
         self.ping.due = Some(self.now());
         self.round.now(self.now());
+        out.push(Effect::ReadBackend);
         self.read_record(out);
     }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::verifying::settle;
 use super::{Keeper, Life, Live, Session, Standing};
 use crate::answer::{Probe, Verdict};
+use crate::confirm::Finding;
 use crate::effect::{Effect, Notice};
 use crate::generation::{Generation, TokenId};
 use crate::history::Event;
@@ -12,7 +13,7 @@ use crate::input::Record;
 use crate::message::Message;
 use crate::options::Credential;
 use crate::requests::Request;
-use crate::session::{Refusal, Rule, SignOut, SignOutReason};
+use crate::session::{Refusal, SignOut, SignOutReason, TokenKind};
 use crate::time::{Duration, Instant, UnixMillis};
 
 /// A store that takes longer counts as unreadable (G4).
@@ -21,7 +22,7 @@ const READING: Duration = Duration::from_secs(2);
 /// What the app asked for before the record was read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wish {
-    SignIn { expires_at: Option<UnixMillis> },
+    SignIn { expires_at: Option<UnixMillis>, kind: TokenKind },
     SignOut,
 }
 
@@ -64,10 +65,10 @@ impl Keeper {
 
     fn restore(&mut self, record: Record, out: &mut Vec<Effect>) {
         match record {
-            Record::Live { generation, expires_at, verified_at } => {
+            Record::Live { generation, expires_at, verified_at, kind } => {
                 self.log(out, Event::Restored);
                 out.push(Effect::Adopt { generation });
-                self.enter_live(generation, expires_at, verified_at);
+                self.enter_live(generation, expires_at, verified_at, kind);
                 return;
             }
             Record::Tombstone { generation, sign_out, undelivered } => {
@@ -95,11 +96,11 @@ impl Keeper {
     /// Signed out here; a record that is newer than that is another tab's sign-in. An older one
     /// is a tombstone that the store did not take.
     fn follow_sign_in(&mut self, record: &Record, newest: u32, out: &mut Vec<Effect>) {
-        if let Record::Live { generation, expires_at, verified_at } = *record
+        if let Record::Live { generation, expires_at, verified_at, kind } = *record
             && generation.number > newest
         {
             out.push(Effect::Adopt { generation });
-            self.enter_live(generation, expires_at, verified_at);
+            self.enter_live(generation, expires_at, verified_at, kind);
             self.round.anew(self.now());
             self.log(out, Event::SignedIn);
             out.push(Effect::Notify(Notice::SignedIn { elsewhere: true }));
@@ -116,13 +117,13 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         match record {
-            Record::Live { generation, expires_at, verified_at }
+            Record::Live { generation, expires_at, verified_at, kind }
                 if generation != ours && generation.number >= ours.number =>
             {
                 self.abort(Probe::Verify, out);
                 out.push(Effect::Forget { generation: ours });
                 out.push(Effect::Adopt { generation });
-                self.enter_live(generation, expires_at, verified_at);
+                self.enter_live(generation, expires_at, verified_at, kind);
                 self.round.anew(self.now());
             }
             Record::Tombstone { generation, sign_out, .. }
@@ -143,9 +144,14 @@ impl Keeper {
         }
     }
 
-    pub(super) fn handle_sign_in(&mut self, expires_at: Option<UnixMillis>, out: &mut Vec<Effect>) {
+    pub(super) fn handle_sign_in(
+        &mut self,
+        expires_at: Option<UnixMillis>,
+        kind: TokenKind,
+        out: &mut Vec<Effect>,
+    ) {
         if matches!(self.session, Session::Restoring) && self.reading.is_some() {
-            self.wish = Some(Wish::SignIn { expires_at });
+            self.wish = Some(Wish::SignIn { expires_at, kind });
             return;
         }
         if self.options.credential == Credential::Cookie {
@@ -158,7 +164,7 @@ impl Keeper {
         if let Some(generation) = self.generation() {
             out.push(Effect::Forget { generation });
         }
-        self.enter_session(expires_at, out);
+        self.enter_session(expires_at, kind, out);
         self.round.anew(self.now());
     }
 
@@ -168,7 +174,7 @@ impl Keeper {
             Session::Restoring => {
                 // A cookie nobody has asked about yet: it is ended all the same.
                 let generation = self.next_generation();
-                self.enter_live(generation, None, None);
+                self.enter_live(generation, None, None, TokenKind::Opaque);
                 self.end(SignOutReason::User, None, Vec::new(), out);
             }
             Session::SignedOut => {}
@@ -178,16 +184,21 @@ impl Keeper {
 
     fn grant_wish(&mut self, out: &mut Vec<Effect>) {
         match self.wish.take() {
-            Some(Wish::SignIn { expires_at }) => self.handle_sign_in(expires_at, out),
+            Some(Wish::SignIn { expires_at, kind }) => self.handle_sign_in(expires_at, kind, out),
             Some(Wish::SignOut) => self.handle_sign_out(out),
             None => {}
         }
     }
 
     /// A new session, written down and told.
-    pub(super) fn enter_session(&mut self, expires_at: Option<UnixMillis>, out: &mut Vec<Effect>) {
+    pub(super) fn enter_session(
+        &mut self,
+        expires_at: Option<UnixMillis>,
+        kind: TokenKind,
+        out: &mut Vec<Effect>,
+    ) {
         let generation = self.next_generation();
-        self.enter_live(generation, expires_at, None);
+        self.enter_live(generation, expires_at, None, kind);
         self.log(out, Event::SignedIn);
         out.push(Effect::Store { generation, expires_at, verified_at: None });
         out.push(Effect::Tell(Message::Written { generation }));
@@ -199,9 +210,10 @@ impl Keeper {
         generation: Generation,
         expires_at: Option<UnixMillis>,
         verified_at: Option<UnixMillis>,
+        kind: TokenKind,
     ) {
         let standing = Standing::Unverified;
-        self.session = Session::Live(Live { generation, expires_at, verified_at, standing });
+        self.session = Session::Live(Live { generation, expires_at, verified_at, kind, standing });
         self.sign_out = None;
     }
 
@@ -214,14 +226,16 @@ impl Keeper {
     pub(super) fn end(
         &mut self,
         reason: SignOutReason,
-        rule: Option<Rule>,
+        finding: Option<Finding>,
         refusals: Vec<Refusal>,
         out: &mut Vec<Effect>,
     ) {
         let Some(generation) = self.generation() else { return };
         let undelivered = reason == SignOutReason::User && self.options.tell_sign_out;
         let at = self.clock.wall();
-        let sign_out = SignOut { reason, at, elsewhere: false, rule, refusals };
+        let rule = finding.map(|finding| finding.rule);
+        let chance = finding.and_then(|finding| finding.chance);
+        let sign_out = SignOut { reason, at, elsewhere: false, rule, chance, refusals };
         out.push(Effect::Bury { generation, sign_out: sign_out.clone(), undelivered });
         out.push(Effect::Tell(Message::Written { generation }));
         self.leave(sign_out, out);

@@ -5,6 +5,8 @@
     reason = "a test names what it looks for; everything else is everything else"
 )]
 
+mod diagnosing;
+mod knowing;
 mod matrix;
 mod pace;
 mod page;

@@ -6,16 +6,23 @@ use alloc::vec::Vec;
 use super::answering::{HINT_EVERY, origin, retry_after};
 use super::{Keeper, Life, Session, Standing};
 use crate::answer::{Outcome, Probe, Verdict};
+use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::{Effect, Notice};
 use crate::history::{Event, Why};
 use crate::message::Message;
-use crate::requests::Request;
+use crate::options::Reach;
+use crate::requests::{Request, Requests};
+use crate::session::TokenKind;
 use crate::time::{Duration, Instant};
 
 /// A verify path without an answer of the app through three signs of life is not waking up.
 const FRUITLESS: u8 = 3;
 /// Doubling the pause this often leaves it near the usual interval.
 const DOUBLINGS: u8 = 7;
+
+/// The pauses before the lessons: further apart than the usual keep-alive, and over in a minute.
+const LESSONS_AFTER: [Duration; 3] =
+    [Duration::from_secs(8), Duration::from_secs(12), Duration::from_secs(30)];
 
 /// One verification with its repeats, and when the next one is due.
 #[derive(Debug, Default)]
@@ -30,6 +37,19 @@ pub(super) struct Round {
     /// Signs of life since the verify path last answered as an app does.
     fruitless: u8,
     hinted: Option<Instant>,
+    /// What the verify path has shown of itself since the page was loaded.
+    path: Path,
+}
+
+/// What is known of the verify path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Path {
+    #[default]
+    Silent,
+    /// It answered, with whatever status.
+    Answers,
+    /// It accepted a token: it is the right one.
+    Right,
 }
 
 /// Why a verification goes out.
@@ -86,8 +106,12 @@ impl Keeper {
             return None;
         }
         let due = self.round.due?.max(self.round.not_before);
-        if self.round.kind != Kind::Periodic {
-            return Some(due);
+        match self.round.kind {
+            Kind::Wanted => return Some(due),
+            Kind::Retry => {
+                return Some(due.max(self.requests.free_at(Requests::MOST, self.window())));
+            }
+            Kind::Periodic => {}
         }
         let due = self.page.allows(due, self.options.health.as_ref())?;
         self.page.in_use(due, self.options.verify.when_idle)
@@ -165,9 +189,13 @@ impl Keeper {
             self.round.fruitless = 0;
         }
         if let (Verdict::Refused(grade), Outcome::Response(response)) = (verdict, outcome) {
+            self.round.path = self.round.path.max(Path::Answers);
             self.next_periodic();
             self.accuse(request, grade, response, out);
             return;
+        }
+        if status.is_some() {
+            self.round.path = self.round.path.max(Path::Answers);
         }
         match verdict {
             Verdict::Valid => self.handle_valid(request, outcome, out),
@@ -179,6 +207,7 @@ impl Keeper {
             }
             Verdict::NotFound => {
                 self.log(out, Event::WrongPath { status: 404 });
+                self.suspect_path(404, out);
                 self.inconclusive(Why::WrongPath, status, out);
             }
             Verdict::Inconclusive | Verdict::Refused(_) => {
@@ -193,13 +222,21 @@ impl Keeper {
             Outcome::Response(response) => origin(response),
             Outcome::NoAnswer => return,
         };
-        self.next_periodic();
-        if !self.refute(request.sent, out) {
+        self.round.path = Path::Right;
+        if !self.refute(request.sent, facts.instance, out) {
             return self.inconclusive(Why::AskedBefore, Some(200), out);
+        }
+        self.next_periodic();
+        if let Some(lesson) = self.next_lesson() {
+            self.round.no_later_than(lesson);
+        }
+        if self.round.hinted.is_some_and(|at| at > request.sent) {
+            // The request of the app that was refused came after this question.
+            self.round.now(self.now());
         }
         self.log(out, Event::Verified { facts });
         if matches!(self.session, Session::Restoring) {
-            self.enter_session(None, out);
+            self.enter_session(None, TokenKind::Opaque, out);
         }
         out.push(Effect::TakeUser { request: request.id });
         let at = self.clock.wall();
@@ -242,13 +279,43 @@ impl Keeper {
         if verdict == Verdict::Unproven && self.round.is_fruitless() && health_is_fine {
             let status = status.unwrap_or(0);
             self.log(out, Event::Misconfigured { probe: request.probe, status });
+            self.suspect_path(status, out);
         }
+        self.suspect_cors(out);
         self.inconclusive(Why::Network, status, out);
         if self.options.health.is_none() {
             // Verification is the only probe: it asks at the pace of a wake-up.
             let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
             self.round.at(now.plus(delay));
         }
+    }
+
+    /// A path that never accepted a token may be another one's.
+    fn suspect_path(&mut self, status: u16, out: &mut Vec<Effect>) {
+        if self.round.path < Path::Right {
+            let probe = Some(Probe::Verify);
+            self.diagnose(out, Diagnosis { status, probe, ..Diagnosis::of(Cause::WrongPath) });
+        }
+    }
+
+    /// Health, which needs no permission, answers again and again, and verify never did.
+    fn suspect_cors(&mut self, out: &mut Vec<Effect>) {
+        let elsewhere = self.options.reach == Reach::CrossOrigin;
+        if elsewhere && self.round.is_fruitless() && self.round.path == Path::Silent {
+            let (count, probe) = (self.round.fruitless.into(), Some(Probe::Verify));
+            self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::BlockedByCors) });
+        }
+    }
+
+    /// A backend that names no instances is asked some times more while the token is known to be
+    /// good: then a refusal can be believed soon.
+    fn next_lesson(&mut self) -> Option<Instant> {
+        let left = self.backend.lessons_left();
+        if left == 0 || self.instances.lately(self.now()).next().is_some() {
+            return None;
+        }
+        let after = LESSONS_AFTER[LESSONS_AFTER.len().saturating_sub(left as usize)];
+        Some(self.now().plus(self.rng.spread(after)))
     }
 
     /// An answer that neither proves nor refuses anything: the session is kept as it is.

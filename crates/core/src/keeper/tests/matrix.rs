@@ -10,7 +10,7 @@ use std::vec::Vec;
 use super::world::*;
 use crate::{
     Body, Challenge, Classified, Effect, Input, Message, Notice, Options, Outcome, PageEvent,
-    Probe, Record, RequestId, Response, SessionState,
+    Probe, Record, RequestId, Response, SessionState, TokenKind,
 };
 
 const TABLE: &str = include_str!("matrix.txt");
@@ -96,9 +96,10 @@ fn suspect() -> World {
     world.pass(1_000);
     world.script.push_back(answers(refused("a", "1")));
     world.server_says(&Reply::Silence);
+    // A ping that is under way when the suspicion begins.
+    let _ = world.tell(Input::Unanswered);
     let _ = world.tell(Input::Verify);
     world.pass(6_100);
-    let _ = world.tell(Input::Unanswered);
     world
 }
 
@@ -115,7 +116,7 @@ fn rows() -> Vec<(String, May, Fed)> {
         ("Start", Input::Start),
         ("Stop", Input::Stop),
         ("Timeout, early", Input::Timeout),
-        ("SignIn", Input::SignIn { expires_at: None }),
+        ("SignIn", Input::SignIn { expires_at: None, kind: TokenKind::Opaque }),
         ("Verify", Input::Verify),
         ("Report 401", Input::Report { status: 401 }),
         ("Report 403", Input::Report { status: 403 }),

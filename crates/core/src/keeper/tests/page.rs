@@ -1,7 +1,7 @@
 //! Time and the page: sleep, freezing, late timers, clocks that jump.
 
 use super::world::*;
-use crate::{Input, Options, PageEvent, Probe, SessionState};
+use crate::{Input, Options, PageEvent, Probe, SessionState, TokenKind};
 
 const HOUR: u64 = 3_600_000;
 
@@ -101,8 +101,12 @@ fn a_wall_clock_that_jumps_by_hours_signs_nobody_out_and_stops_nothing() {
     let expires_at = Some(crate::UnixMillis(WALL + HOUR));
     for jumps in [[12, -24], [-12, 24]] {
         let mut world = World::new(Options::default());
-        world.record =
-            crate::Record::Live { generation: generation(1), expires_at, verified_at: None };
+        world.record = crate::Record::Live {
+            generation: generation(1),
+            expires_at,
+            verified_at: None,
+            kind: TokenKind::Opaque,
+        };
         let _ = world.tell(Input::Start);
         for hours in jumps {
             world.set_clock(hours * HOUR as i64);
@@ -132,7 +136,6 @@ fn a_page_that_wakes_hidden_and_is_seen_at_once_does_not_make_anybody_wait() {
         let seen = world.now();
         world.page(PageEvent::Visible);
         world.pass(5_000 + TRIP);
-        assert!(!world.sent_since(seen, Probe::Health).is_empty());
         assert!(!world.sent_since(seen, Probe::Verify).is_empty());
     }
 }

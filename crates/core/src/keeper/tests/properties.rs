@@ -8,7 +8,7 @@ use proptest::sample::select;
 use super::world::*;
 use crate::{
     Classified, Effect, Input, Keeper, Message, Notice, Now, Options, Outcome, PageEvent, Probe,
-    Record, RequestId, Response, SessionState, UnixMillis, WhenHidden,
+    Record, RequestId, Response, SessionState, TokenKind, UnixMillis, WhenHidden,
 };
 
 /// The longest that a request may be held, and that a body may take.
@@ -69,7 +69,10 @@ fn peaceful_inputs() -> Vec<Input> {
     .into();
     inputs.extend([Input::Start, Input::Stop, Input::Timeout, Input::Verify]);
     inputs.extend([Input::Report { status: 401 }, Input::Unanswered, Input::StoreFailed]);
-    inputs.push(Input::SignIn { expires_at: Some(UnixMillis(WALL + 60_000)) });
+    inputs.push(Input::SignIn {
+        expires_at: Some(UnixMillis(WALL + 60_000)),
+        kind: TokenKind::Opaque,
+    });
     inputs.push(Input::Told(Message::Written { generation: generation(2) }));
     inputs
 }

@@ -1,7 +1,7 @@
 //! What is found on record at start, and the life of a keeper.
 
 use super::world::*;
-use crate::{Effect, Input, Options, PageEvent, Probe, Record, SessionState};
+use crate::{Effect, Input, Options, PageEvent, Probe, Record, SessionState, TokenKind};
 
 fn started(record: Record) -> World {
     let mut world = World::new(Options::default());
@@ -45,7 +45,7 @@ fn a_tombstone_keeps_its_reason_over_a_reload() {
     assert_eq!(world.session(), SessionState::SignedOut);
     assert!(world.keeper.sign_out().is_some());
     assert!(world.sign_outs().is_empty(), "an old sign-out was told as news");
-    let _ = world.tell(Input::SignIn { expires_at: None });
+    let _ = world.tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
     assert_eq!(world.keeper.generation().map(|it| it.number), Some(5));
     assert!(world.keeper.sign_out().is_none());
 }
@@ -80,7 +80,7 @@ fn an_absent_or_corrupt_record_of_a_living_session_is_no_sign_out_and_is_written
 fn an_older_record_and_an_older_tombstone_change_nothing_newer() {
     for record in [live(1), buried(1), Record::Foreign, Record::Unreadable] {
         let mut world = World::signed_in(Options::default());
-        let _ = world.tell(Input::SignIn { expires_at: None });
+        let _ = world.tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
         world.pass(1_000);
         let ours = world.keeper.generation();
         world.record = record;
@@ -168,7 +168,7 @@ fn stopped_before_the_record_came_and_started_again_it_is_read_again() {
 #[test]
 fn what_the_app_wants_before_the_record_is_read_is_done_after() {
     let mut world = started(live(6));
-    let _ = world.tell(Input::SignIn { expires_at: None });
+    let _ = world.tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
     world.pass(10);
     assert_eq!(world.keeper.generation().map(|it| it.number), Some(7));
 

@@ -1,7 +1,9 @@
 //! The app's own sign-out, and telling the server of it.
 
 use super::world::*;
-use crate::{Effect, Input, Options, Outcome, Probe, Record, SessionState, SignOutReason};
+use crate::{
+    Effect, Input, Options, Outcome, Probe, Record, SessionState, SignOutReason, TokenKind,
+};
 
 fn telling() -> Options {
     Options { tell_sign_out: true, ..Options::default() }
@@ -80,7 +82,7 @@ fn an_answer_on_its_way_when_the_user_signs_out_brings_nothing_back() {
 fn a_sign_in_after_a_sign_out_takes_the_next_number_and_a_new_id() {
     let mut world = World::signed_in(Options::default());
     let _ = world.tell(Input::SignOut);
-    let _ = world.tell(Input::SignIn { expires_at: None });
+    let _ = world.tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
     let Some(second) = world.keeper.generation() else { panic!("no session") };
     assert_eq!(second.number, 2);
     assert!(matches!(world.record, Record::Live { generation: it, .. } if it == second));
@@ -95,7 +97,7 @@ fn with_a_cookie_a_sign_in_takes_back_a_sign_out_that_would_end_the_new_session(
     let _ = world.tell(Input::SignOut);
     world.pass(100);
     assert!(world.open_request(Probe::SignOut).is_some());
-    let _ = world.tell(Input::SignIn { expires_at: None });
+    let _ = world.tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
     assert!(world.open_request(Probe::SignOut).is_none());
     world.pass(3_600_000);
     assert_eq!(world.sent_since(0, Probe::SignOut).len(), 1);

@@ -3,7 +3,10 @@
 use std::vec::Vec;
 
 use super::world::*;
-use crate::{Grade, Input, Options, Probe, Rule, SessionState, SignOut, SignOutReason, UnixMillis};
+use crate::{
+    Chance, Confirm, Grade, Input, Options, Probe, Rule, SessionState, SignOut, SignOutReason,
+    TokenKind, UnixMillis,
+};
 
 /// Asks now and tells how long it took to suspect and to sign out.
 fn verdict(world: &mut World) -> (Option<u64>, Option<u64>) {
@@ -40,14 +43,26 @@ fn a_genuine_401_of_the_one_known_instance_is_suspect_at_once_and_over_within_ei
 }
 
 #[test]
-fn a_backend_without_names_is_confirmed_by_a_second_burst_six_seconds_later() {
-    let mut world = World::signed_in(Options::default());
-    world.server_says(&answers(nameless()));
-    world.pass(700_000);
+fn a_backend_without_names_that_is_of_one_mind_is_confirmed_by_a_second_burst() {
+    let mut world = World::nameless();
+    world.pass(60_000);
     world.verify = answers(status(401));
     let (_, over) = verdict(&mut world);
     assert!(over.is_some_and(|ms| (6_000..=8_000).contains(&ms)), "{over:?}");
-    assert_eq!(only_sign_out(&world).rule, Some(Rule::Repeated));
+    let end = only_sign_out(&world);
+    assert_eq!(end.rule, Some(Rule::Chance));
+    assert!(end.chance.is_some_and(|chance| chance < Chance::of(0.001)), "{:?}", end.chance);
+}
+
+#[test]
+fn a_backend_without_names_that_nobody_knows_takes_a_minute_and_no_longer() {
+    let mut world = World::nameless();
+    world.verify = answers(status(401));
+    let (_, over) = verdict(&mut world);
+    assert!(over.is_some_and(|ms| (54_000..=60_000).contains(&ms)), "{over:?}");
+    let end = only_sign_out(&world);
+    assert_eq!(end.rule, Some(Rule::Limit));
+    assert!(end.chance.is_some_and(|chance| chance > Chance::of(0.001)), "{:?}", end.chance);
 }
 
 #[test]
@@ -71,12 +86,12 @@ fn when_both_of_two_instances_have_refused_twice_over_it_is_over() {
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
-    for name in ["a", "a", "b", "b", "a"] {
+    for name in ["a", "a", "b", "b", "b", "a", "a"] {
         world.script.push_back(answers(refused(name, "1")));
     }
     world.verify = answers(status(503));
     let (_, over) = verdict(&mut world);
-    // b refuses first in the second burst, so its second refusal is the third burst's.
+    // b refuses first in the second burst: twice in one burst is once.
     assert!(over.is_some_and(|ms| (12_000..=13_000).contains(&ms)), "{over:?}");
     assert_eq!(only_sign_out(&world).rule, Some(Rule::Instances));
 }
@@ -107,12 +122,11 @@ fn an_instance_that_cannot_be_reached_holds_a_sign_out_up_for_a_minute_and_no_lo
 
 #[test]
 fn a_backend_caught_disagreeing_with_itself_takes_two_minutes_and_no_longer() {
-    let mut world = World::signed_in(Options::default());
-    world.server_says(&answers(nameless()));
-    world.pass(700_000);
-    world.script.push_back(answers(status(401)));
+    let confirm = Confirm::Below(Chance::of(1e-9));
+    let mut world = World::nameless_with(Options { confirm, ..Options::default() });
+    world.script.extend((0..3).map(|_| answers(status(401))));
     let _ = world.tell(Input::Verify);
-    world.pass(10_000);
+    world.pass(20_000);
     assert!(world.has_logged("refuted"));
     world.verify = answers(status(401));
     let (_, over) = verdict(&mut world);
@@ -206,15 +220,15 @@ fn a_refusal_that_was_held_until_the_server_woke_is_not_the_limit() {
 }
 
 #[test]
-fn without_a_health_path_a_weak_401_after_a_bad_spell_is_confirmed_at_the_usual_pace() {
+fn without_a_health_path_a_weak_401_is_confirmed_for_longer_than_a_platform_wakes() {
     let mut world = World::signed_in(without_health());
     world.verify = Reply::Fails;
     let _ = world.tell(Input::Verify);
     world.pass(60_000);
     world.verify = answers(weakly_refused());
     world.until(20_000, |world| world.session() == SessionState::Suspect);
-    let over = world.until(60_000, |world| world.session() == SessionState::SignedOut);
-    assert!(over.is_some_and(|ms| ms <= 8_000), "{over:?}");
+    let over = world.until(150_000, |world| world.session() == SessionState::SignedOut);
+    assert!(over.is_some_and(|ms| (114_000..=120_000).contains(&ms)), "{over:?}");
 }
 
 #[test]
@@ -244,6 +258,7 @@ fn a_token_that_has_run_out_by_the_servers_clock_is_over_after_one_repeat_with_t
             generation: generation(1),
             expires_at: Some(expiry),
             verified_at: None,
+            kind: TokenKind::Opaque,
         };
         let mut healthy = well("a", "1");
         healthy.server.now = Some(server_now);
@@ -262,7 +277,12 @@ fn a_token_that_has_run_out_by_the_servers_clock_is_over_after_one_repeat_with_t
 fn a_browser_clock_that_nobody_corrected_calls_no_token_expired() {
     let mut world = World::new(Options::default());
     let expires_at = Some(UnixMillis(WALL - 1));
-    world.record = crate::Record::Live { generation: generation(1), expires_at, verified_at: None };
+    world.record = crate::Record::Live {
+        generation: generation(1),
+        expires_at,
+        verified_at: None,
+        kind: TokenKind::Opaque,
+    };
     let _ = world.tell(Input::Start);
     world.pass(60_000);
     assert!(!world.keeper.has_run_out());

@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use std::vec::Vec;
 
 use crate::{
-    Body, Challenge, Confirm, Credential, Duration, Effect, Entry, Event, Generation,
-    HealthOptions, Input, Keeper, Label, Notice, Now, Options, Outcome, PageEvent, Probe, Record,
-    RequestId, Response, ServerFacts, ServerState, SessionState, SignOut, TokenId, UnixMillis,
+    BackendRecord, Body, Challenge, Confirm, Credential, Duration, Effect, Entry, Event,
+    Generation, HealthOptions, Input, Keeper, Label, Notice, Now, Options, Outcome, PageEvent,
+    Probe, Record, RequestId, Response, ServerFacts, ServerState, SessionState, SignOut, TokenId,
+    TokenKind, UnixMillis,
 };
 
 /// Some day in 2025.
@@ -43,6 +44,7 @@ pub(super) struct World {
     /// Answers of verify that come before the usual one.
     pub(super) script: VecDeque<Reply>,
     pub(super) record: Record,
+    pub(super) backend: Option<BackendRecord>,
     pub(super) store_answers: bool,
     pub(super) open: Vec<Open>,
     /// Each request, by when it was sent.
@@ -66,6 +68,7 @@ impl World {
             sign_out: Reply::Answer(status(204)),
             script: VecDeque::new(),
             record: Record::Absent,
+            backend: None,
             store_answers: true,
             open: Vec::new(),
             sent: Vec::new(),
@@ -80,6 +83,21 @@ impl World {
     /// Started with a session on record, verified, a second later.
     pub(super) fn signed_in(options: Options) -> Self {
         let mut world = Self::new(options);
+        world.record = live(1);
+        world.tell(Input::Start);
+        world.pass(1_000);
+        assert_eq!(world.session(), SessionState::SignedIn);
+        world
+    }
+
+    /// The same on a backend that names nothing and that nobody knows.
+    pub(super) fn nameless() -> Self {
+        Self::nameless_with(Options::default())
+    }
+
+    pub(super) fn nameless_with(options: Options) -> Self {
+        let mut world = Self::new(options);
+        world.server_says(&answers(nameless()));
         world.record = live(1);
         world.tell(Input::Start);
         world.pass(1_000);
@@ -239,13 +257,19 @@ impl World {
             Effect::Store { generation, expires_at, verified_at } => {
                 let (generation, expires_at) = (*generation, *expires_at);
                 let verified_at = *verified_at;
-                self.record = Record::Live { generation, expires_at, verified_at };
+                self.record =
+                    Record::Live { generation, expires_at, verified_at, kind: TokenKind::Opaque };
             }
             Effect::Bury { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
                 self.record = Record::Tombstone { generation, sign_out, undelivered };
             }
+            Effect::ReadBackend => {
+                let kept = self.backend.map(Input::Backend);
+                self.coming.extend(kept.map(|input| (self.mono + 1, input)));
+            }
+            Effect::StoreBackend(record) => self.backend = Some(*record),
             Effect::EraseRecord => self.record = Record::Absent,
             Effect::LeaveStore => self.store_answers = true,
             _ => {}
@@ -288,7 +312,12 @@ pub(super) fn generation(number: u32) -> Generation {
 
 /// A session on record.
 pub(super) fn live(number: u32) -> Record {
-    Record::Live { generation: generation(number), expires_at: None, verified_at: None }
+    Record::Live {
+        generation: generation(number),
+        expires_at: None,
+        verified_at: None,
+        kind: TokenKind::Opaque,
+    }
 }
 
 pub(super) fn facts(instance: &str, boot: &str) -> ServerFacts {
@@ -365,6 +394,7 @@ pub(super) fn buried(number: u32) -> Record {
         at: UnixMillis(WALL),
         elsewhere: false,
         rule: None,
+        chance: None,
         refusals: Vec::new(),
     };
     Record::Tombstone { generation: generation(number), sign_out, undelivered: false }

@@ -1,0 +1,213 @@
+//! What is known of the backend's mind: how often it refused a token that was good, and how
+//! likely it would be to refuse one again and again.
+//!
+//! Where a backend names its instances they can be counted. Where it does not, one of these is
+//! true of it, and its answers tell which (Bayes):
+//!
+//! - It is of one mind: a good token is never refused. Nine backends in ten.
+//! - Its refusals pass: a store or a key that is not ready refuses everybody for some seconds.
+//! - It has workers that each know their own tokens: of W workers W-1 refuse a good one.
+//!
+//! Requests that share a connection meet one worker, and a page cannot see connections. So only
+//! answers that are far apart count as draws of their own, and a burst counts as one.
+
+use crate::chance::Chance;
+use crate::label::Label;
+use crate::time::{Duration, Instant, UnixMillis};
+
+/// Answers this far apart count each: longer than the usual keep-alive (gunicorn keeps a
+/// connection for 2 s, uvicorn and Node for 5 s).
+pub(crate) const APART: Duration = Duration::from_secs(6);
+/// Accepted answers after which two refused bursts are enough: the chance that they would mislead
+/// is then below one in a thousand.
+const LESSONS: u32 = 4;
+/// Counts are in thousandths of a draw, so that they can fade.
+const DRAW: u32 = 1_000;
+/// Each new draw takes this part of the older ones: what a backend did 256 draws ago, nearly a
+/// day of regular verifications, says little of what it is after a deploy that nobody announced.
+const FADES_BY: u32 = 256;
+/// A day without an answer halves both counts.
+const HALVED_IN: u64 = 86_400_000;
+/// Workers that keep their own tokens, with the share of backends that are such.
+const WORKERS: [(f64, f64); 5] = [(2.0, 0.02), (3.0, 0.02), (4.0, 0.02), (8.0, 0.01), (16.0, 0.01)];
+const ONE_MIND: f64 = 0.9;
+const PASSING: f64 = 0.02;
+/// How often a backend of passing refusals refuses, and what is left of a refusal after a second:
+/// half after two, an eighth after six.
+const PASSING_RATE: f64 = 1.0 / 16.0;
+const PASSING_LEFT: f64 = 0.707;
+
+/// The history of a backend, as it is kept: it belongs to the backend, not to the session, and
+/// survives a sign-out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BackendRecord {
+    /// The boot id under which it was gathered.
+    pub boot: Option<Label>,
+    /// Verifications accepted, far apart, in thousandths: older ones count for less.
+    pub accepted: u32,
+    /// Refusals of a token that was accepted afterwards, in thousandths.
+    pub refused: u32,
+    /// When it was last added to.
+    pub at: UnixMillis,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Backend {
+    record: BackendRecord,
+    last_draw: Option<Instant>,
+    /// The newest start of the server that its `uptime` told of.
+    started: Option<Instant>,
+    standing: Standing,
+}
+
+/// Whether the process that answers is the one that last accepted a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    #[default]
+    Known,
+    /// It started since then.
+    Anew,
+}
+
+/// What a suspicion has met: refused bursts, and the time from the first to the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused {
+    pub(crate) bursts: u32,
+    pub(crate) span: Duration,
+}
+
+impl Backend {
+    /// Takes what was kept, unless more is known already.
+    pub(crate) fn restore(&mut self, record: BackendRecord, wall: UnixMillis) {
+        if self.record.boot.is_some() && self.record.boot != record.boot {
+            // An answer was faster than the store, and it came from another start.
+            if record.boot.is_some() && self.last_draw.is_none() {
+                self.standing = Standing::Anew;
+            }
+            return;
+        }
+        if record.at <= self.record.at {
+            return;
+        }
+        self.record = record;
+        // More days than that leave nothing anyway.
+        let days = (wall.0.saturating_sub(record.at.0) / HALVED_IN).min(31);
+        self.record.accepted >>= days;
+        self.record.refused >>= days;
+    }
+
+    /// An answer of the server's own came from a process with this boot id, up for so long.
+    /// Returns whether it started anew, by its uptime, since the one that was known.
+    pub(crate) fn see(&mut self, now: Instant, boot: Option<Label>, up: Option<Duration>) -> bool {
+        if boot.is_some() && boot != self.record.boot {
+            if self.record.boot.is_some() {
+                self.standing = Standing::Anew;
+                self.record = BackendRecord::default();
+            }
+            self.record.boot = boot;
+        }
+        let Some(started) = up.map(|up| now.minus(up)) else { return false };
+        let before = self.started.replace(self.started.map_or(started, |it| it.max(started)));
+        // Workers that started one after the other are no restarts, nor is a coarse clock.
+        let anew = before.is_some_and(|before| started.since(before) >= APART);
+        if anew && boot.is_none() {
+            self.standing = Standing::Anew;
+        }
+        anew
+    }
+
+    /// A token was accepted. Returns whether that told anything new.
+    pub(crate) fn accepted(&mut self, now: Instant, wall: UnixMillis) -> bool {
+        let anew = core::mem::take(&mut self.standing) == Standing::Anew;
+        let apart = self.last_draw.is_none_or(|last| now.since(last) >= APART);
+        if apart {
+            self.draw(now, wall, DRAW, 0);
+        }
+        apart || anew
+    }
+
+    /// A token was accepted that had been refused in so many bursts.
+    pub(crate) fn refuted(&mut self, now: Instant, wall: UnixMillis, bursts: u32) {
+        self.standing = Standing::Known;
+        self.draw(now, wall, DRAW, bursts.saturating_mul(DRAW));
+    }
+
+    pub(crate) const fn record(&self) -> BackendRecord {
+        self.record
+    }
+
+    /// Whether the process started since it last accepted a token.
+    pub(crate) fn is_anew(&self) -> bool {
+        self.standing == Standing::Anew
+    }
+
+    /// Whether it was caught refusing a token that was good.
+    pub(crate) const fn contradicts_itself(&self) -> bool {
+        self.record.refused >= DRAW / 2
+    }
+
+    /// How many lessons it still needs before a refusal can be believed soon.
+    pub(crate) const fn lessons_left(&self) -> u32 {
+        LESSONS.saturating_sub(draws(self.record.accepted))
+    }
+
+    /// How likely a good token would have been refused so often.
+    pub(crate) fn chance(&self, mind: Mind, refused: Refused) -> Chance {
+        let BackendRecord { accepted, refused: contradictions, .. } = self.record;
+        let known = misled(draws(accepted), draws(contradictions), refused);
+        match mind {
+            Mind::Known => known,
+            Mind::Unknown => known.max(misled(0, 0, refused)),
+        }
+    }
+
+    fn draw(&mut self, now: Instant, wall: UnixMillis, accepted: u32, refused: u32) {
+        self.last_draw = Some(now);
+        let fade = |count: u32| count - count / FADES_BY;
+        let record = &mut self.record;
+        record.accepted = fade(record.accepted).saturating_add(accepted);
+        record.refused = fade(record.refused).saturating_add(refused);
+        record.at = wall;
+    }
+}
+
+/// How much of the history counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mind {
+    Known,
+    /// Weak refusals are judged as if nothing were known of the backend.
+    Unknown,
+}
+
+/// How likely it is that a good token is refused so often by a backend that accepted such ones in
+/// so many draws and refused them in so many others.
+fn misled(accepted: u32, contradictions: u32, refused: Refused) -> Chance {
+    let left = power(PASSING_LEFT, (refused.span.as_millis() / 1_000) as u32);
+    let passing =
+        PASSING * power(1.0 - PASSING_RATE, accepted) * power(PASSING_RATE, contradictions);
+    let one_mind = if contradictions > 0 { 0.0 } else { ONE_MIND };
+    let mut all = one_mind + passing;
+    let mut misled = passing * PASSING_RATE * left;
+    for (workers, share) in WORKERS {
+        let (knows, refuses) = (1.0 / workers, 1.0 - 1.0 / workers);
+        let weight = share * power(knows, accepted) * power(refuses, contradictions);
+        all += weight;
+        misled += weight * power(refuses, refused.bursts);
+    }
+    // Counts that no hypothesis explains tell nothing.
+    Chance::of(if all > 0.0 { misled / all } else { 1.0 })
+}
+
+/// The nearest whole number of draws.
+const fn draws(count: u32) -> u32 {
+    count.saturating_add(DRAW / 2) / DRAW
+}
+
+/// `core` has no powers of floats.
+fn power(base: f64, exponent: u32) -> f64 {
+    (0..exponent).fold(1.0, |product, _| product * base)
+}
+
+#[cfg(test)]
+#[path = "backend_tests.rs"]
+mod tests;

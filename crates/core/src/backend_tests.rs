@@ -1,0 +1,168 @@
+//! What a backend's history says of it, and how likely it makes a good token's refusal.
+
+use super::*;
+
+fn at(secs: u64) -> Instant {
+    Instant::default().plus(Duration::from_secs(secs))
+}
+
+fn wall(days: u64) -> UnixMillis {
+    UnixMillis(1_760_000_000_000 + days * 86_400_000)
+}
+
+/// A backend that accepted so often, and refused in so many bursts in between.
+fn backend(accepted: u64, refused: u32) -> Backend {
+    let mut backend = Backend::default();
+    for n in 0..accepted {
+        backend.accepted(at(n * 300), wall(0));
+    }
+    if refused > 0 {
+        backend.refuted(at(accepted * 300), wall(0), refused);
+        backend.record.accepted -= DRAW;
+    }
+    backend
+}
+
+fn refused(bursts: u32) -> Refused {
+    Refused { bursts, span: APART.times(u64::from(bursts.saturating_sub(1))) }
+}
+
+fn bursts_needed(backend: &Backend, mind: Mind) -> u32 {
+    let enough = |bursts: &u32| backend.chance(mind, refused(*bursts)) < Chance::of(0.001);
+    (1..).find(enough).expect("any chance falls below one in a thousand")
+}
+
+#[test]
+fn a_backend_nobody_knows_needs_more_bursts_than_a_minute_has() {
+    assert!(bursts_needed(&Backend::default(), Mind::Known) > 10);
+}
+
+#[test]
+fn four_lessons_make_two_bursts_enough_and_three_do_not() {
+    assert_eq!(bursts_needed(&backend(4, 0), Mind::Known), 2);
+    assert_eq!(backend(4, 0).lessons_left(), 0);
+    assert!(bursts_needed(&backend(3, 0), Mind::Known) > 2);
+    assert_eq!(backend(3, 0).lessons_left(), 1);
+}
+
+#[test]
+fn what_is_known_does_not_help_weak_refusals_and_what_speaks_against_it_does_not_go_away() {
+    assert!(bursts_needed(&backend(100, 0), Mind::Unknown) > 10);
+    let caught = backend(4, 28);
+    assert_eq!(bursts_needed(&caught, Mind::Unknown), bursts_needed(&caught, Mind::Known));
+}
+
+#[test]
+fn a_backend_of_two_workers_that_is_known_as_such_takes_the_bursts_that_two_workers_take() {
+    let two = backend(100, 100);
+    assert!(two.contradicts_itself());
+    // A half to the tenth is below 0.001; what is left of three workers makes it one more.
+    assert!((10..=11).contains(&bursts_needed(&two, Mind::Known)));
+    let chance = two.chance(Mind::Known, refused(5)).as_f64();
+    assert!((0.9..1.1).contains(&(chance / 0.5_f64.powi(5))), "{chance}");
+}
+
+#[test]
+fn eight_workers_are_told_from_two_and_need_what_two_minutes_do_not_have() {
+    let eight = backend(4, 28);
+    let chance = eight.chance(Mind::Known, refused(20)).as_f64();
+    assert!((0.03..0.15).contains(&chance), "{chance}");
+}
+
+#[test]
+fn a_backend_that_refused_once_in_a_day_has_refusals_that_pass_in_seconds() {
+    let passing = backend(100, 1);
+    assert!(passing.contradicts_itself());
+    assert_eq!(bursts_needed(&passing, Mind::Known), 3);
+}
+
+#[test]
+fn answers_that_come_close_together_are_one_draw() {
+    let mut backend = Backend::default();
+    assert!(backend.accepted(at(0), wall(0)));
+    assert!(!backend.accepted(at(5), wall(0)));
+    assert!(backend.accepted(at(6), wall(0)));
+    assert_eq!(backend.record().accepted / DRAW, 1, "the older one has faded a little");
+    assert_eq!(backend.lessons_left(), 2);
+}
+
+#[test]
+fn a_new_boot_id_starts_the_history_again_and_an_old_one_does_not() {
+    let mut known = backend(10, 3);
+    assert!(known.record.boot.is_none());
+    known.see(at(9_000), Label::new("b1"), None);
+    assert!(known.contradicts_itself(), "a name that is learned is no restart");
+    assert!(!known.is_anew());
+    known.see(at(9_000), Label::new("b1"), None);
+    assert!(known.contradicts_itself());
+    known.see(at(9_001), Label::new("b2"), None);
+    assert!(!known.contradicts_itself());
+    assert!(known.is_anew());
+    known.accepted(at(9_002), wall(0));
+    assert!(!known.is_anew(), "it accepted the token");
+}
+
+#[test]
+fn an_uptime_that_fell_back_is_a_new_start_and_workers_of_one_start_are_not() {
+    let mut backend = Backend::default();
+    let up = |secs| Some(Duration::from_secs(secs));
+    assert!(!backend.see(at(1_000), None, up(900)));
+    assert!(!backend.see(at(1_001), None, up(897)), "a worker that started 4 s after the other");
+    assert!(!backend.see(at(1_002), None, up(902)));
+    assert!(backend.see(at(2_000), None, up(3)));
+    assert!(backend.is_anew());
+    assert!(!backend.see(at(2_030), None, up(33)));
+}
+
+#[test]
+fn both_counts_fade_together_with_the_days_and_with_what_comes_after() {
+    let record = backend(10, 4).record();
+    let mut later = Backend::default();
+    later.restore(record, wall(2));
+    assert_eq!(later.record.accepted, record.accepted / 4);
+    assert_eq!(later.record.refused, record.refused / 4);
+    let mut busy = backend(0, 1);
+    for n in 0..400 {
+        busy.accepted(at(1_000 + n * 300), wall(0));
+    }
+    assert!(!busy.contradicts_itself());
+}
+
+#[test]
+fn what_was_kept_is_taken_unless_more_or_another_start_is_known() {
+    let kept = BackendRecord { boot: Label::new("b1"), ..backend(10, 4).record() };
+    let mut fresh = Backend::default();
+    fresh.restore(kept, wall(0));
+    assert_eq!(fresh.record(), kept);
+
+    let mut later = backend(2, 0);
+    later.record.at = wall(1);
+    later.restore(kept, wall(1));
+    assert!(!later.contradicts_itself(), "an older record was taken");
+
+    let mut moved = Backend::default();
+    moved.see(at(0), Label::new("b2"), None);
+    moved.restore(kept, wall(0));
+    assert_eq!(moved.record().accepted, 0);
+    assert!(moved.is_anew(), "the tokens may be those of the start before");
+}
+
+#[test]
+fn any_history_gives_a_chance_between_nought_and_one_that_falls_with_each_burst() {
+    for (accepted, refused_before) in [(0, 0), (1, 1), (1_000, 0), (0, 1_000), (300, 300)] {
+        let backend = Backend {
+            record: BackendRecord {
+                accepted: accepted * DRAW,
+                refused: refused_before * DRAW,
+                ..BackendRecord::default()
+            },
+            ..Backend::default()
+        };
+        let mut before = Chance::of(1.0);
+        for bursts in 1..40 {
+            let chance = backend.chance(Mind::Known, refused(bursts));
+            assert!(chance <= before, "{accepted} {refused_before} {bursts}");
+            before = chance;
+        }
+    }
+}

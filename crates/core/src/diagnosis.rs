@@ -1,0 +1,190 @@
+//! The causes, named: the evidence that decides also explains.
+//!
+//! Rule: a diagnosis changes nothing. Each is told once for a page, but for those that explain a
+//! sign-out, and names only what cannot be anything else that is seen more often.
+
+use crate::answer::Probe;
+use crate::time::{Duration, Instant};
+
+/// What is wrong, on the server or between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A token was refused and then accepted: workers that do not share their tokens.
+    WorkersDisagree,
+    /// The platform puts the server to sleep.
+    ServerSleeps,
+    /// The tokens did not survive a restart.
+    TokensLost,
+    /// The key that signs them did not.
+    SigningKeyChanged,
+    /// The server starts again and again.
+    RestartLoop,
+    /// The browser's clock is off.
+    ClockSkew,
+    /// A path answers, but not as it should.
+    WrongPath,
+    /// The browser keeps the answers to itself.
+    BlockedByCors,
+}
+
+impl Cause {
+    /// Every one, in order.
+    pub const ALL: [Self; 8] = [
+        Self::WorkersDisagree,
+        Self::ServerSleeps,
+        Self::TokensLost,
+        Self::SigningKeyChanged,
+        Self::RestartLoop,
+        Self::ClockSkew,
+        Self::WrongPath,
+        Self::BlockedByCors,
+    ];
+
+    /// The word on the public face, and the name of its page in `docs/causes/`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WorkersDisagree => "workers-disagree",
+            Self::ServerSleeps => "server-sleeps",
+            Self::TokensLost => "tokens-lost",
+            Self::SigningKeyChanged => "signing-key-changed",
+            Self::RestartLoop => "restart-loop",
+            Self::ClockSkew => "clock-skew",
+            Self::WrongPath => "wrong-path",
+            Self::BlockedByCors => "blocked-by-cors",
+        }
+    }
+
+    /// Whether it is told each time: it explains a sign-out.
+    const fn explains_a_sign_out(self) -> bool {
+        matches!(self, Self::TokensLost | Self::SigningKeyChanged)
+    }
+}
+
+/// A cause with what speaks for it; 0 where it does not apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What is wrong.
+    pub cause: Cause,
+    /// How often it was seen: refusals, wake-ups, restarts, answers.
+    pub count: u32,
+    /// How long: a wake-up, the time in which the restarts were, how far the clock is off.
+    pub length: Duration,
+    /// The status that was answered.
+    pub status: u16,
+    /// By which path, for a path.
+    pub probe: Option<Probe>,
+}
+
+impl Diagnosis {
+    pub(crate) const fn of(cause: Cause) -> Self {
+        Self { cause, count: 0, length: Duration::ZERO, status: 0, probe: None }
+    }
+}
+
+/// A restart each ten minutes is no deploy.
+const RESTARTS: usize = 3;
+const RESTARTS_WITHIN: Duration = Duration::from_secs(1_800);
+/// Minutes are the leeway that servers give (RFC 7519 section 4.1.4); a token's life is counted
+/// wrong from there on.
+const SKEW: Duration = Duration::from_secs(60);
+/// Three in a row are no deploy that goes by.
+const NOT_FOUND: u32 = 3;
+
+/// What was seen of each cause, and which were told.
+#[derive(Debug, Default)]
+pub(crate) struct Symptoms {
+    /// One bit for each cause, by its place.
+    told: u8,
+    /// Newest first.
+    restarts: [Option<Instant>; RESTARTS],
+    wake_ups: u32,
+    health_not_found: u32,
+}
+
+impl Symptoms {
+    /// Whether the cause is to be told now.
+    pub(crate) const fn is_news(&mut self, cause: Cause) -> bool {
+        let bit = 1 << cause as u8;
+        let known = self.told & bit != 0 && !cause.explains_a_sign_out();
+        self.told |= bit;
+        !known
+    }
+
+    pub(crate) fn restarted(&mut self, now: Instant) -> Option<Diagnosis> {
+        self.restarts.rotate_right(1);
+        self.restarts[0] = Some(now);
+        let length = now.since(self.restarts[RESTARTS - 1]?);
+        (length < RESTARTS_WITHIN).then_some(Diagnosis {
+            count: RESTARTS as u32,
+            length,
+            ..Diagnosis::of(Cause::RestartLoop)
+        })
+    }
+
+    pub(crate) const fn woke(&mut self, took: Duration) -> Diagnosis {
+        self.wake_ups += 1;
+        Diagnosis { count: self.wake_ups, length: took, ..Diagnosis::of(Cause::ServerSleeps) }
+    }
+
+    pub(crate) fn skewed(skew: Duration) -> Option<Diagnosis> {
+        (skew >= SKEW).then_some(Diagnosis { length: skew, ..Diagnosis::of(Cause::ClockSkew) })
+    }
+
+    /// The health path answered with this status; `verified`: the verify path proves the server
+    /// awake meanwhile.
+    pub(crate) fn health_answered(&mut self, status: u16, verified: bool) -> Option<Diagnosis> {
+        self.health_not_found = if status == 404 { self.health_not_found + 1 } else { 0 };
+        let (count, probe) = (self.health_not_found, Some(Probe::Health));
+        let is_wrong = count >= NOT_FOUND && verified;
+        let found = Diagnosis { count, status, probe, ..Diagnosis::of(Cause::WrongPath) };
+        is_wrong.then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Instant {
+        Instant::default().plus(Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn three_restarts_in_half_an_hour_are_a_loop_and_two_are_a_deploy() {
+        let mut symptoms = Symptoms::default();
+        assert_eq!(symptoms.restarted(at(0)), None);
+        assert_eq!(symptoms.restarted(at(1_799)), None);
+        assert_eq!(symptoms.restarted(at(1_800)), None, "the first is half an hour ago");
+        let found = symptoms.restarted(at(1_860)).expect("a loop");
+        assert_eq!((found.cause, found.count), (Cause::RestartLoop, 3));
+        assert_eq!(found.length, Duration::from_secs(61));
+    }
+
+    #[test]
+    fn a_clock_is_off_from_a_minute_on() {
+        assert_eq!(Symptoms::skewed(Duration::from_secs(59)), None);
+        assert!(Symptoms::skewed(Duration::from_secs(60)).is_some());
+    }
+
+    #[test]
+    fn a_health_path_that_is_missing_thrice_while_verify_answers_is_wrong() {
+        let mut symptoms = Symptoms::default();
+        for verified in [true, true, false] {
+            assert_eq!(symptoms.health_answered(404, verified), None);
+        }
+        assert!(symptoms.health_answered(404, true).is_some());
+        symptoms.health_answered(200, true);
+        assert_eq!(symptoms.health_answered(404, true), None);
+    }
+
+    #[test]
+    fn each_cause_is_told_once_but_for_those_that_explain_a_sign_out() {
+        let mut symptoms = Symptoms::default();
+        for cause in Cause::ALL {
+            assert!(symptoms.is_news(cause));
+            let again = matches!(cause, Cause::TokensLost | Cause::SigningKeyChanged);
+            assert_eq!(symptoms.is_news(cause), again, "{cause:?}");
+        }
+    }
+}
