@@ -199,7 +199,7 @@ export interface KeeperOptions {
   fetch?: {
     /** Origins besides the API's own that may receive the credential. @default [] */
     origins?: readonly string[];
-    /** How long a request waits out a wake-up. @default 90_000 */
+    /** How long a request waits out a wake-up, from its first failure on. @default 90_000 */
     waitMs?: number;
     /** How many may wait at once. @default 100 */
     maxWaiting?: number;

@@ -58,6 +58,14 @@ enum Order {
     Answer(RequestId, Ended),
 }
 
+/// What becomes of the record before, where a new one cannot be written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    Leave,
+    /// A full store may still forget: the token must not outlive the sign-out.
+    Erase,
+}
+
 impl Driver {
     pub(crate) fn new(mut options: Options, notify: Box<dyn Fn(&Notice)>) -> &'static Self {
         let decisive = options.settle();
@@ -203,7 +211,8 @@ impl Driver {
             Effect::Bury { generation, sign_out, undelivered } => {
                 let origin = &self.origin();
                 let tombstone = record::write_tombstone(origin, generation, &sign_out, undelivered);
-                self.write(tombstone);
+                let answer = self.storage.write(&tombstone);
+                self.mind(answer, tombstone, Failed::Erase);
                 self.own.borrow_mut().user = JsValue::UNDEFINED;
                 if !undelivered {
                     self.forget(generation);
@@ -216,7 +225,7 @@ impl Driver {
             Effect::Forget { generation } => self.forget(generation),
             Effect::EraseRecord => {
                 let answer = self.storage.erase();
-                self.mind(answer, JsValue::NULL);
+                self.mind(answer, JsValue::NULL, Failed::Leave);
             }
             Effect::LeaveStore => self.storage.fall_back(JsValue::NULL),
             // Other tabs are told by the issue that brings them.
@@ -288,23 +297,26 @@ impl Driver {
 
     fn write(&'static self, record: JsValue) {
         let answer = self.storage.write(&record);
-        self.mind(answer, record);
+        self.mind(answer, record, Failed::Leave);
     }
 
     /// A store that fails is left for memory, and nothing is lost while the page lives.
-    fn mind(&'static self, answer: Option<JsValue>, record: JsValue) {
+    fn mind(&'static self, answer: Option<JsValue>, record: JsValue, failed: Failed) {
         match answer {
             None => {
+                if failed == Failed::Erase {
+                    self.storage.erase();
+                }
                 self.storage.fall_back(record);
                 self.take(Input::StoreFailed);
             }
             Some(promise) if js::is_promise(&promise) => {
-                let failed = move |answer: Option<JsValue>| {
+                let settled = move |answer: Option<JsValue>| {
                     if answer.is_none() {
-                        self.mind(None, record);
+                        self.mind(None, record, failed);
                     }
                 };
-                js::then(&promise, Box::new(failed));
+                js::then(&promise, Box::new(settled));
             }
             Some(_) => {}
         }

@@ -100,18 +100,19 @@ async function insist(keeper: Sender, request: Request): Promise<Outcome> {
 
 async function attempt(keeper: Sender, request: Request): Promise<Outcome> {
   const [sent, init] = await authorize(keeper, request);
-  const outcome = await reach(sent, init);
-  const { response, error } = outcome;
-  if (!response && request.signal.aborted) throw error;
-  if (response?.type === "opaqueredirect" && request.redirect !== "manual") {
+  let outcome = await reach(sent, init);
+  if (outcome.response?.type === "opaqueredirect" && request.redirect !== "manual") {
     const isOwn = isNamed(request.url, [globalThis.origin]);
-    const there = isOwn ? await reach(sent, WITHIN) : {};
-    if (there.response) return there;
-    throw new KeeperError(
-      "redirected",
-      "a redirect to another origin is not followed with a credential: use its target",
-    );
+    outcome = isOwn ? await reach(sent, WITHIN) : {};
+    if (!outcome.response && !request.signal.aborted) {
+      throw new KeeperError(
+        "redirected",
+        "a redirect to another origin is not followed with a credential: use its target",
+      );
+    }
   }
+  const { response, error } = outcome;
+  if (!response && request.signal.aborted) throw error ?? reason(request.signal);
   const isOurs = isNamed(request.url, [keeper.options.origin]);
   if (isLost(outcome) && isOurs) keeper.unanswered();
   return outcome;

@@ -35,6 +35,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   kept: "{status}: still signed in",
   "kept network": "Network error: still signed in",
   "kept no-answer": "Network error: still signed in",
+  "kept no-verdict": "{url} answers {status}: still signed in",
   "kept hint": "{status} of a request: verifying the token",
   verified: "Token verified",
   suspect: "{status}: to be confirmed before signing out",
@@ -76,7 +77,8 @@ export function readEntry({ n, ...rest }: RawEntry, options: Options): HistoryEn
     ? sentence.replace(/{(\w+)}/g, (_, name: string) => String(gaps[name]))
     : spell(code, details);
   if (cause) text += ` (${docsOf(cause)})`;
-  return { code, level: details.rule ? "warn" : LEVELS[+level]!, text, ...rest, ...details };
+  const loudness = details.rule ? "warn" : why === "no-verdict" ? "error" : LEVELS[+level]!;
+  return { code, level: loudness, text, ...rest, ...details };
 }
 
 /** The page of a cause, within the package. */

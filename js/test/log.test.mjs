@@ -16,7 +16,7 @@ function told(code, details = {}) {
   const [, , ...names] = table.events[event].split(" ");
   const numbers = names.map((name) => {
     const words = table.words[name === "before" ? "state" : name]?.split(" ");
-    return words ? words.indexOf(details[name]) : details[name];
+    return words && name in details ? words.indexOf(details[name]) : details[name];
   });
   const labels = ["boot", "instance"].filter((name) => name in details);
   const named = Object.fromEntries(labels.map((name) => [name, details[name]]));

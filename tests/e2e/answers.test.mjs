@@ -1,103 +1,247 @@
-// Odd answers of the server: each is bounded, nobody is signed out, and a revocation is still met.
+// Odd answers of the server: each does to server and session what the table of answers says,
+// nobody is signed out by it, and a revocation that it hid is met when it is gone.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { AT_ONCE, useBrowser } from "./harness.mjs";
+import { AT_ONCE, OVER_WITHIN_MS, until, useBrowser } from "./harness.mjs";
 
 const html = { "content-type": "text/html" };
 const json = { "content-type": "application/json" };
-/** Answers to a check of the session that end nothing (design section 3). */
-const harmless = {
-  403: { status: 403, headers: json, body: "{}" },
-  404: { status: 404, headers: json, body: "{}" },
-  "429 with Retry-After": { status: 429, headers: { "retry-after": "1" } },
-  500: { status: 500, headers: json, body: "{}" },
-  204: { status: 204 },
-  "200 with a captive portal's page": { status: 200, headers: html, body: "<html>Pay</html>" },
-  "200 with JSON that is no object": { status: 200, headers: json, body: "[1]" },
-  "200 with half an object": { status: 200, headers: json, body: '{"username":' },
-  "a redirect to a login page": { status: 302, headers: { location: "/login" } },
-  "401 of a proxy that wants a password": {
-    status: 401,
-    headers: { "www-authenticate": 'Basic realm="staging"' },
+const page = { headers: html, body: "<html><title>Sign in to the network</title></html>" };
+const half = { status: 200, headers: json, body: '{"username":"demo","boot":"b"' };
+
+/** What is slow on a busy machine must not look like a wake-up. */
+const UNHURRIED = {
+  health: { timeoutMs: 10_000 },
+  verify: { everyMs: 300_000, timeoutMs: 10_000, retries: 1, retryDelayMs: 50 },
+};
+/** A second without an answer ends a request. */
+const HURRIED = {
+  health: { timeoutMs: 500, wakeTimeoutMs: 1_000 },
+  verify: { everyMs: 300_000, timeoutMs: 500, retries: 1, retryDelayMs: 50 },
+};
+/** The ring of the history must hold more than a minute of it. */
+const WATCHED = {
+  health: { everyMs: 2_000, timeoutMs: 10_000 },
+  verify: { timeoutMs: 10_000 },
+};
+/** G2 of the design, for answers that prove little, and one burst of 6 s before it. */
+const WEAK_OVER_MS = { least: 54_000, most: 60_000 };
+/** Of a gate, a proxy, or a framework's page of errors: nobody can tell. */
+const gate = { ...page, status: 401 };
+
+/** What becomes of the session where an answer says nothing about it: it is kept, and logged. */
+const kept = (why, status, level = "info") => ({ code: "kept", why, status, level });
+/** Answers that neither the table nor the app expects are errors for the developer. */
+const odd = (status) => kept("no-verdict", status, "error");
+const waking = "waking";
+
+/**
+ * By sentence: the answer and the path that gives it, the states that the server goes through
+ * (none: it stays awake), the entry and the event that tell of it.
+ */
+const toChecks = {
+  "403 is the app's business": {
+    answer: { status: 403, headers: json, body: "{}" },
+    tells: kept("forbidden", 403),
+    event: "forbidden",
   },
-  "502 with HTML": { status: 502, headers: html, body: "<html>502</html>" },
-  407: { status: 407 },
-  "a connection that is dropped": { drop: true },
+  "404 names the path that is wrong and another": {
+    answer: { status: 404, headers: json, body: "{}" },
+    tells: { code: "wrong-path", status: 404, level: "error" },
+    text: /\/auth\/me .*\/api\/auth\/me/,
+  },
+  "429 slows the checks down": {
+    answer: { status: 429, headers: { "retry-after": "2" } },
+    tells: kept("no-verdict", 429),
+    pausesMs: 2_000,
+    options: { ...UNHURRIED, verify: { ...UNHURRIED.verify, everyMs: 500 } },
+  },
+  "500 is left to the health path": {
+    answer: { status: 500, headers: json, body: '{"code":"internal"}' },
+    tells: odd(500),
+  },
+  "204 is left to the health path": { answer: { status: 204 }, tells: odd(204) },
+  "502 with a page is a wake-up": {
+    answer: { ...page, status: 502 },
+    server: [waking],
+    tells: { code: "retry", attempt: 1, of: 1 },
+  },
+  "503 with Retry-After is a wake-up, and its wish a floor": {
+    answer: { status: 503, headers: { "retry-after": "1" } },
+    server: [waking],
+    tells: { code: "retry", attempt: 1, of: 1 },
+    pausesMs: 1_000,
+  },
+  "a page with 200 proves nothing, and for ever is a mistake of the developer's": {
+    answer: { ...page, status: 200 },
+    server: [waking],
+    tells: { code: "misconfigured", probe: "verify", level: "error" },
+    text: /\/auth\/me/,
+  },
+  "a redirect to a login page proves nothing, and for ever is a mistake of the developer's": {
+    answer: { status: 302, headers: { location: "/login" } },
+    server: [waking],
+    tells: { code: "misconfigured", probe: "verify", level: "error" },
+    text: /\/auth\/me/,
+  },
+};
+
+/** The same for every path at once. */
+const toAll = {
+  "a body that stops half way": {
+    answer: { ...half, stallAfterBytes: 12 },
+    server: [waking],
+    options: HURRIED,
+  },
+  "headers that never come": {
+    answer: { status: 200, headers: json, headersAfterMs: 600_000 },
+    server: [waking],
+    options: HURRIED,
+  },
+};
+
+/** Answers that share one session and its revocation, by the path that gives them. */
+const inSeries = {
+  "/auth/me": {
+    "JSON that is no object is left to the health path": {
+      answer: { status: 200, headers: json, body: "[1]" },
+      tells: odd(200),
+    },
+    "half an object is left to the health path": { answer: half, tells: odd(200) },
+    "401 of a proxy that wants a password is not the server's": {
+      answer: { status: 401, headers: { "www-authenticate": 'Basic realm="staging"' } },
+      tells: kept("not-ours", 401),
+    },
+    // Chromium tells it as no answer at all.
+    "407 of no proxy of ours is a wake-up": {
+      answer: { status: 407 },
+      server: [waking],
+      tells: { code: "retry", attempt: 1, of: 1 },
+    },
+    "540 is its owner's to mend": {
+      answer: { status: 540 },
+      server: ["unreachable"],
+      tells: kept("network", 540),
+    },
+    "a connection that is dropped is a wake-up": {
+      answer: { drop: true },
+      server: [waking],
+      tells: { code: "retry", attempt: 1, of: 1 },
+    },
+  },
+  "/api/health": {
+    "401 is of a gate before the server": { answer: { ...page, status: 401 }, server: [waking] },
+    "403 is of a gate before the server": { answer: { ...page, status: 403 }, server: [waking] },
+    "500 is a wake-up": { answer: { status: 500 }, server: [waking] },
+    "a page with 200 is no proof": { answer: { ...page, status: 200 }, server: [waking] },
+    "204 is proof enough": { answer: { status: 204 } },
+  },
+  "*": {
+    "a captive portal with a page": { answer: { ...page, status: 200 }, server: [waking] },
+    "a captive portal that redirects": {
+      answer: { status: 302, headers: { location: "http://portal.invalid/" } },
+      server: [waking],
+    },
+    "511 of a network that wants a sign-in": {
+      answer: { ...page, status: 511 },
+      server: ["unreachable"],
+    },
+    "a body that never ends": {
+      answer: { status: 200, headers: json, body: " ", endless: true },
+      server: [waking],
+      options: HURRIED,
+    },
+  },
 };
 
 describe("odd answers", { concurrency: AT_ONCE }, () => {
   const arrive = useBrowser();
 
-  it("to a check of the session sign nobody out", async (t) => {
+  it("to a check: a page with 401 that goes on is believed after a minute", async (t) => {
     const visitor = await arrive(t);
-    const { platform } = visitor;
-    const retries = { retries: 1, retryDelayMs: 50, everyMs: 300_000 };
-    await visitor.signIn({ verify: retries });
-    for (const [name, answer] of Object.entries(harmless)) {
-      await platform.fault("/auth/me", answer);
-      await platform.forgetRequests();
-      const { signedIn } = await visitor.page.evaluate(() => window.keeper.verify());
-      assert.equal(signedIn, true, name);
-      const met = await platform.requests({ path: "/auth/me" });
-      assert.notEqual(met.length, 0, `no check met ${name}`);
-      await platform.control("clear");
-      const since = Date.now();
-      await visitor.page.evaluate(() => void window.keeper.verify());
-      await visitor.until(
-        `verified again after ${name}`,
-        (since) => window.keeper.snapshot.lastVerifiedAt >= since,
-        { args: [since], within: 15_000 },
-      );
+    await visitor.signIn(WATCHED);
+    await visitor.platform.fault("/auth/me", gate);
+    const { reason, at, suspectAt, evidence } = await visitor.signedOut(80_000);
+
+    assert.equal(reason, "rejected");
+    const took = at - suspectAt;
+    const { least, most } = WEAK_OVER_MS;
+    assert.ok(took >= least && took <= most, `over after ${took} ms\n${await visitor.story()}`);
+    assert.ok(evidence.refusals.length >= 2, "no evidence");
+    for (const { status, grade } of evidence.refusals) {
+      assert.deepEqual([status, grade], [401, "weak"]);
     }
-    await visitor.assertNeverSignedOut();
-    const forbidden = await visitor.events("forbidden");
-    assert.deepEqual(
-      forbidden.map(({ status }) => status),
-      [403],
-    );
-    const [wrongPath] = await visitor.history("wrong-path");
-    assert.equal(wrongPath.level, "error");
-    assert.match(wrongPath.text, /\/auth\/me/);
-    await visitor.platform.control("revoke");
-    await visitor.page.evaluate(() => void window.keeper.verify());
-    assert.equal((await visitor.signedOut()).reason, "rejected");
   });
 
-  const unending = {
-    "a body that stalls": { status: 200, headers: json, body: '{"username":', stallAfterBytes: 5 },
-    "a body that never ends": { status: 200, headers: json, body: " ", endless: true },
-    "headers that never come": { status: 200, headers: json, headersAfterMs: 600_000 },
-  };
-  for (const [name, answer] of Object.entries(unending)) {
-    it(`${name} holds up neither checks nor pings for long`, async (t) => {
-      const visitor = await arrive(t);
-      const { platform } = visitor;
-      await visitor.signIn({ health: { timeoutMs: 500, wakeTimeoutMs: 1_000 } });
-      await platform.fault("*", answer);
-      await platform.forgetRequests();
-      const settled = await visitor.page.evaluate(async () => {
-        const started = performance.now();
-        const { signedIn } = await window.keeper.verify();
-        return { signedIn, ms: performance.now() - started };
-      });
-      assert.equal(settled.signedIn, true);
-      assert.ok(settled.ms < 20_000, `verify() took ${settled.ms} ms`);
-      await visitor.serverIs("waking");
-      assert.notEqual((await platform.requests({ path: "/auth/me" })).length, 0);
+  it("to a check: a page with 401 is refuted when it stops, though late", async (t) => {
+    const visitor = await arrive(t);
+    await visitor.signIn(WATCHED);
+    await visitor.serverIsReady();
+    await visitor.platform.fault("/auth/me", gate);
+    await visitor.until("suspect", () => window.keeper.snapshot.session === "suspect");
+    await visitor.until("refused for longer than a clear refusal takes", refusedForLongerThan, {
+      args: [OVER_WITHIN_MS.known],
+      within: 20_000,
+    });
+    const { session, server, signedIn } = await visitor.snapshot();
+    assert.deepEqual([session, server, signedIn], ["suspect", "awake", true]);
 
-      await platform.control("clear");
-      await visitor.serverIs("awake", 15_000);
-      const since = Date.now();
-      await visitor.until(
-        "verified again",
-        (since) => window.keeper.snapshot.lastVerifiedAt >= since,
-        { args: [since], within: 15_000 },
-      );
-      await visitor.assertNeverSignedOut();
-      await visitor.assertRevocationIsMet();
+    await visitor.platform.control("clear");
+    await visitor.verified({ within: 20_000 });
+    const [refuted] = await visitor.history("refuted");
+    assert.ok(refuted.refusals >= 2, "nothing had counted");
+    const grades = (await visitor.history("refused")).map(({ grade }) => grade);
+    assert.deepEqual(new Set(grades), new Set(["weak"]));
+    await visitor.assertNeverSignedOut();
+  });
+
+  const places = { "*": "to every request", "/auth/me": "to a check", "/api/health": "to a ping" };
+  const groups = [
+    ["*", toAll],
+    ["/auth/me", toChecks],
+  ];
+  for (const [at, rows] of groups) {
+    for (const [sentence, row] of Object.entries(rows)) {
+      it(`${places[at]}: ${sentence}; a revocation behind it is met`, async (t) => {
+        const visitor = await arrive(t);
+        await visitor.signIn(row.options ?? UNHURRIED);
+        await assertHarmless(visitor, { at, ...row });
+        await assertOppositeIsMet(visitor, { at, ...row });
+      });
+    }
+  }
+
+  for (const [at, rows] of Object.entries(inSeries)) {
+    const sentences = Object.keys(rows).join(", ");
+    it(`${places[at]}: ${sentences}; a revocation behind the last is met`, async (t) => {
+      const visitor = await arrive(t);
+      const series = Object.values(rows).map((row) => ({ at, ...row }));
+      await visitor.signIn(series.at(-1).options ?? UNHURRIED);
+      for (const row of series) await assertHarmless(visitor, row);
+      await assertOppositeIsMet(visitor, series.at(-1));
     });
   }
+
+  it("that come late are waited for, not asked for again", async (t) => {
+    const visitor = await arrive(t);
+    const { platform } = visitor;
+    const rarely = { everyMs: 60_000, timeoutMs: 500, wakeTimeoutMs: 30_000 };
+    await visitor.signIn({ ...HURRIED, health: rarely });
+    const since = (await visitor.events()).length;
+    const late = { status: 200, headers: json, body: '{"username":"late"}' };
+    await platform.forgetRequests();
+    await platform.fault("/auth/me", { ...late, headersAfterMs: 1_500 }, 1);
+    const { session, user } = await visitor.page.evaluate(() => window.keeper.verify());
+
+    assert.deepEqual([session, user.username], ["signed-in", "late"]);
+    assert.equal((await visitor.history("held")).at(-1)?.probe, "verify");
+    assert.ok((await serverStates(visitor, since)).includes(waking));
+    const asked = await platform.requests({ path: "/auth/me" });
+    assert.equal(asked.length, 1, "the held check was sent again");
+
+    await visitor.assertNeverSignedOut();
+  });
 
   it("to the app's own requests start a check and decide nothing", async (t) => {
     const visitor = await arrive(t);
@@ -115,3 +259,111 @@ describe("odd answers", { concurrency: AT_ONCE }, () => {
     await visitor.assertNeverSignedOut();
   });
 });
+
+/** The answer is met and told, nobody is signed out by it, and then the session is proven good. */
+async function assertHarmless(visitor, row) {
+  const { platform } = visitor;
+  await visitor.serverIs("awake");
+  const since = { events: (await visitor.events()).length, entries: await told(visitor) };
+  await meet(visitor, row);
+  if (row.tells) {
+    const entry = await visitor.until(`told as ${JSON.stringify(row.tells)}`, entryLike, {
+      args: [row.tells, since.entries],
+      within: 15_000,
+    });
+    assert.equal(entry.level, row.tells.level ?? entry.level, `"${entry.text}" is too quiet`);
+    if (row.text) assert.match(entry.text, row.text);
+  }
+  if (row.pausesMs) await assertPause(visitor, row);
+  const states = await serverStates(visitor, since.events);
+  for (const state of row.server ?? []) assert.ok(states.includes(state), `${states}`);
+  if (!row.server) assert.deepEqual(states, [], "the server's state changed");
+  if (row.event) assert.equal((await visitor.events(row.event)).length, 1);
+
+  await platform.control("clear");
+  await assertVerifiedAnew(visitor);
+  await visitor.assertNeverSignedOut();
+  assert.deepEqual(await visitor.history("suspect"), []);
+}
+
+/** The session is revoked behind the same answer. When it goes away the session is over. */
+async function assertOppositeIsMet(visitor, row) {
+  await visitor.platform.control("revoke");
+  await meet(visitor, row);
+  assert.equal((await visitor.snapshot()).session, "signed-in", "refused by what proves nothing");
+  await visitor.platform.control("clear");
+  await visitor.page.evaluate(() => void window.keeper.verify());
+  await assertEndsByRefusals(visitor);
+}
+
+/** Brings the answer about until it was given: to a check or, for the health path, to a ping. */
+async function meet(visitor, { at, answer }) {
+  const { page, platform } = visitor;
+  const path = at === "*" ? "/auth/me" : at;
+  await platform.forgetRequests();
+  await platform.fault(at, answer);
+  if (path === "/api/health") {
+    await until("a ping met it", async () => {
+      return (await platform.requests({ path, status: answer.status })).length > 0;
+    });
+    const seen = (status) =>
+      window.keeper.history().findLast(({ code }) => code === "answered")?.status === status;
+    return visitor.until("the keeper saw it", seen, { args: [answer.status] });
+  }
+  const began = Date.now();
+  const { signedIn } = await page.evaluate(() => window.keeper.verify());
+  assert.equal(signedIn, true);
+  const took = Date.now() - began;
+  assert.ok(took < 20_000, `verify() took ${took} ms`);
+  assert.notEqual((await platform.requests({ path })).length, 0, "no check met it");
+}
+
+async function assertVerifiedAnew(visitor) {
+  const since = Date.now();
+  await visitor.page.evaluate(() => void window.keeper.verify());
+  const fact = (since) => {
+    const { lastVerifiedAt, server, session } = window.keeper.snapshot;
+    return lastVerifiedAt >= since && server === "awake" && session === "signed-in";
+  };
+  await visitor.until("verified anew", fact, { args: [since], within: 15_000 });
+}
+
+async function assertEndsByRefusals(visitor) {
+  const { reason, at, suspectAt, evidence } = await visitor.signedOut();
+  assert.equal(reason, "rejected");
+  assert.ok(evidence.refusals.length >= 2, "no evidence");
+  for (const { status, grade } of evidence.refusals) {
+    assert.deepEqual([status, grade], [401, "strong"]);
+  }
+  assert.ok(at - suspectAt <= OVER_WITHIN_MS.justStarted, await visitor.story());
+}
+
+/** `Retry-After` is a floor for the next check, which is wanted at once. */
+async function assertPause(visitor, { pausesMs }) {
+  const asked = () => visitor.platform.requests({ path: "/auth/me" });
+  await until("asked again", async () => (await asked()).length > 1, { within: 5 * pausesMs });
+  const [first, next] = await asked();
+  assert.ok(next.at - first.at >= pausesMs, `asked again after ${next.at - first.at} ms`);
+}
+
+async function serverStates(visitor, since) {
+  const events = (await visitor.events()).slice(since);
+  return events.filter(({ type }) => type === "server").map(({ state }) => state);
+}
+
+async function told(visitor) {
+  return (await visitor.history()).at(-1).at;
+}
+
+/** In the page: the first entry after `since` with these details, the level left aside. */
+function entryLike({ level: _, ...wanted }, since) {
+  const fits = (entry) => Object.entries(wanted).every(([key, is]) => entry[key] === is);
+  return window.keeper.history().find((entry) => entry.at >= since && fits(entry));
+}
+
+/** In the page: the last refusal came this long after the suspicion. */
+function refusedForLongerThan(ms) {
+  const entries = window.keeper.history();
+  const since = entries.find(({ code }) => code === "suspect").at;
+  return entries.findLast(({ code }) => code === "refused").at - since > ms;
+}

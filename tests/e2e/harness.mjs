@@ -40,8 +40,8 @@ const READY_AFTER_MS = 10_000;
 const USUALLY_MS = 10_000;
 const POLL_MS = 50;
 
-/** One browser for the tests of a `describe`. Returns what opens a visitor in it. */
-export function useBrowser() {
+/** One browser for the tests of a `describe`. Returns what opens a visitor in it. `launch`: of puppeteer. */
+export function useBrowser(launch = {}) {
   let browser;
   let profile;
   before(async () => {
@@ -52,6 +52,7 @@ export function useBrowser() {
       protocolTimeout: 30_000,
       args: ARGUMENTS,
       userDataDir: profile,
+      ...launch,
     });
   });
   after(async () => {

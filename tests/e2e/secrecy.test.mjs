@@ -32,26 +32,6 @@ describe("the token", { concurrency: AT_ONCE }, () => {
     assert.ok(asked.every(({ method }) => method !== "OPTIONS"));
   });
 
-  it("is in no log, no event, no history and no debug view", async (t) => {
-    const visitor = await arrive(t);
-    const { token } = await visitor.signIn({ log: "debug", name: "e2e" });
-    await visitor.platform.control("restart");
-    await visitor.platform.fault("/auth/me", { status: 403 }, 1);
-    await visitor.until("forbidden", () => window.events.some(({ type }) => type === "forbidden"));
-    await visitor.platform.control("revoke");
-    await visitor.signedOut();
-
-    const told = await visitor.page.evaluate(() => {
-      const { keeper, events } = window;
-      return JSON.stringify([events, keeper.history(), keeper.debug(), keeper.snapshot]);
-    });
-    const all = [told, ...visitor.consoleLines].join("\n");
-    assert.ok(all.includes("[session-keeper]"), "the console was not read");
-    assert.ok(all.includes("signed-out"));
-    assert.ok(!all.includes(token), "the whole token was told");
-    assert.ok(!all.includes(token.slice(0, 8)), "the token's beginning was told");
-  });
-
   it("goes to the API's origin, and to no origin that was not named", async (t) => {
     const visitor = await arrive(t);
     const { token } = await visitor.signIn();
@@ -71,20 +51,22 @@ describe("the token", { concurrency: AT_ONCE }, () => {
     assert.equal(request.credential, false);
   });
 
-  it("follows no redirect", async (t) => {
+  it("does not outlive a sign-out in storage that took no more", async (t) => {
     const visitor = await arrive(t);
-    await visitor.signIn();
-    const away = { status: 302, headers: { location: `${visitor.platform.api}/api/tags` } };
-    await visitor.platform.fault("/api/tags", away, 1);
-    await visitor.platform.forgetRequests();
-    const error = await visitor.page.evaluate(() =>
-      window.keeper.fetch("/api/tags").then(
-        () => "followed",
-        ({ name, code }) => ({ name, code }),
-      ),
-    );
+    const { token } = await visitor.signIn();
+    const isStored = (token) => JSON.stringify({ ...localStorage }).includes(token);
+    assert.equal(await visitor.page.evaluate(isStored, token), true);
+    await visitor.page.evaluate(() => {
+      Storage.prototype.setItem = () => {
+        throw new DOMException("full", "QuotaExceededError");
+      };
+      return window.keeper.verify();
+    });
+    await visitor.assertNeverSignedOut();
 
-    assert.deepEqual(error, { name: "KeeperError", code: "redirected" });
-    assert.equal((await visitor.platform.requests({ path: "/api/tags" })).length, 1);
+    await visitor.page.evaluate(() => window.keeper.signOut());
+    assert.equal(await visitor.page.evaluate(isStored, token), false, "the token is still there");
+    await visitor.reload();
+    assert.equal((await visitor.keep()).session, "signed-out");
   });
 });

@@ -1,100 +1,41 @@
 // The server sleeps and wakes up, with every answer that a platform gives meanwhile: nobody is
-// signed out, and a revoked session still ends.
+// signed out, and a session that was revoked meanwhile ends when the server is back.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { AT_ONCE, until, useBrowser } from "./harness.mjs";
+import { AT_ONCE, OVER_WITHIN_MS, until, useBrowser } from "./harness.mjs";
 
 /** A request on loopback, on a busy machine. */
 const ROUND_TRIP_MS = 750;
 /** Of the design: between tries while the server wakes up there are at most 6 s. */
 const NOTICED_MS = 8_000;
+/** A wake-up of 3 s, at most 6 s until it is noticed, and a busy machine. */
+const BACK_WITHIN_MS = 20_000;
+
+/**
+ * What requests meet meanwhile. `met` is the status that a check of the session must have got
+ * (null: none at all); `by` names its preflight, where that is all that comes. `weighs` what could
+ * be a refusal, if the server itself were awake.
+ */
+const meanwhile = {
+  "requests that are held until it is up": { mode: "hold" },
+  "connections that are refused": { mode: "refuse", met: null },
+  // The kernel refuses, so that nobody can count them.
+  "connections that are refused, of another origin": { mode: "refuse", cross: true, by: null },
+  "502 with a page": { mode: "bad-gateway", met: 502 },
+  "502 without CORS, of another origin": {
+    mode: "bad-gateway",
+    cross: true,
+    met: 502,
+    by: { method: "OPTIONS" },
+  },
+  "503 with Retry-After": { mode: "unavailable", met: 503 },
+  "a splash page with 200": { mode: "splash", met: 200 },
+  "a page with 401": { mode: "unauthorized-page", met: 401, weighs: true },
+};
 
 describe("while the server wakes up", { concurrency: AT_ONCE }, () => {
   const arrive = useBrowser();
-
-  it("a held ping tells within one round trip that the server is back", async (t) => {
-    const visitor = await arrive(t);
-    const { boot } = await visitor.signIn();
-    await visitor.platform.control("sleep");
-    await visitor.platform.forgetRequests();
-    await visitor.serverIs("waking");
-    await visitor.verified({ after: boot });
-
-    const late = await lateness(visitor);
-    assert.ok(late <= ROUND_TRIP_MS, `awake ${late} ms after the server listened`);
-    const { sinceMs } = await visitor.platform.state();
-    const pings = await visitor.platform.requests({ path: "/api/health" });
-    assert.equal(pings.filter(({ at }) => at < sinceMs).length, 1, "a held ping was sent again");
-    await visitor.assertNeverSignedOut();
-    await visitor.assertRevocationIsMet();
-  });
-
-  const meanwhile = [
-    { mode: "refuse", origin: "same", met: null },
-    { mode: "refuse", origin: "cross" },
-    { mode: "bad-gateway", origin: "same", met: 502 },
-    { mode: "bad-gateway", origin: "cross", met: 502, by: { method: "OPTIONS" } },
-    { mode: "unavailable", origin: "same", met: 503 },
-    { mode: "splash", origin: "same", met: 200 },
-    { mode: "unauthorized-page", origin: "same", met: 401 },
-  ];
-  for (const { mode, origin, met, by = { credential: true } } of meanwhile) {
-    it(`nobody is signed out by ${mode} (${origin} origin), but by a revocation`, async (t) => {
-      const visitor = await arrive(t);
-      const { platform } = visitor;
-      await platform.control("configure", { whileWaking: mode, retryAfterSeconds: 1 });
-      const baseUrl = origin === "cross" ? platform.api : undefined;
-      const { boot } = await visitor.signIn({ baseUrl });
-
-      await platform.control("sleep");
-      await platform.forgetRequests();
-      await visitor.page.evaluate(() => void window.keeper.verify());
-      await visitor.serverIs("waking");
-      await visitor.verified({ after: boot, within: 20_000 });
-
-      if (met !== undefined) await assertCheckMet(visitor, { status: met, ...by });
-      const late = await lateness(visitor);
-      assert.ok(late <= NOTICED_MS, `awake ${late} ms after the server listened`);
-      await visitor.assertNeverSignedOut();
-      await visitor.assertRevocationIsMet();
-    });
-  }
-
-  it("requests of the app wait it out, and those that may be repeated are", async (t) => {
-    const visitor = await arrive(t);
-    await visitor.platform.control("configure", { whileWaking: "refuse" });
-    await visitor.signIn();
-    await visitor.page.evaluate(() => window.addTag("before"));
-    await visitor.platform.control("sleep");
-
-    const answers = await visitor.page.evaluate(async () => {
-      const read = window.keeper.fetch("/api/tags").then((response) => response.json());
-      const added = window.addTag("after", { repeat: true });
-      return Promise.all([read, added]);
-    });
-
-    assert.ok(answers[0].tags.includes("before"));
-    assert.deepEqual(answers[1], { status: 201, tags: ["before", "after"] });
-    assert.ok((await visitor.events("server")).some(({ state }) => state === "waking"));
-    await visitor.assertNeverSignedOut();
-  });
-
-  it("a page that is opened meanwhile keeps its session and checks it then", async (t) => {
-    const visitor = await arrive(t);
-    const { boot } = await visitor.signIn();
-    await visitor.platform.control("configure", { whileWaking: "splash" });
-    await visitor.platform.control("sleep");
-
-    await visitor.reload();
-    const first = await visitor.keep();
-
-    assert.equal(first.session, "unverified");
-    assert.equal(first.signedIn, true);
-    await visitor.serverIs("waking");
-    await visitor.verified({ after: boot, within: 20_000 });
-    await visitor.assertNeverSignedOut();
-  });
 
   it("a server that is stopped is waited for, however it refuses, and found again", async (t) => {
     const visitor = await arrive(t);
@@ -108,10 +49,91 @@ describe("while the server wakes up", { concurrency: AT_ONCE }, () => {
     });
 
     await visitor.platform.control("wake");
-    await visitor.verified({ after: boot, within: 20_000 });
+    await visitor.verified({ after: boot, within: BACK_WITHIN_MS });
     await visitor.assertNeverSignedOut();
   });
+
+  for (const [sentence, row] of Object.entries(meanwhile)) {
+    it(`${sentence} sign nobody out, but a revocation meanwhile does`, async (t) => {
+      const visitor = await arrive(t);
+      const { platform } = visitor;
+      await platform.control("configure", { whileWaking: row.mode, retryAfterSeconds: 1 });
+      const { boot } = await visitor.signIn({ baseUrl: row.cross ? platform.api : undefined });
+
+      await fallAsleep(visitor);
+      const next = await visitor.verified({ after: boot, within: BACK_WITHIN_MS });
+
+      await assertCheckMet(visitor, row);
+      const late = await lateness(visitor);
+      const most = row.mode === "hold" ? ROUND_TRIP_MS : NOTICED_MS;
+      assert.ok(late <= most, `awake ${late} ms after the server listened`);
+      if (row.mode === "hold") await assertHeldPingsAreNotRepeated(visitor);
+      await visitor.assertNeverSignedOut();
+      const voided = await visitor.history("refusal-void");
+      assert.ok(voided.every(({ why }) => why === "server-not-awake"));
+      assert.equal(voided.length > 0, !!row.weighs);
+
+      await fallAsleep(visitor);
+      await assertRevokedMeanwhile(visitor, next);
+    });
+  }
+
+  it("a page that is opened meanwhile keeps its session and checks it then", async (t) => {
+    const visitor = await arrive(t);
+    const { boot } = await visitor.signIn();
+    await visitor.platform.control("configure", { whileWaking: "splash" });
+    const openMeanwhile = async () => {
+      await visitor.platform.control("sleep");
+      await visitor.reload();
+      const { session, signedIn } = await visitor.keep();
+      assert.deepEqual([session, signedIn], ["unverified", true]);
+      await visitor.serverIs("waking");
+    };
+
+    await openMeanwhile();
+    const next = await visitor.verified({ after: boot, within: BACK_WITHIN_MS });
+    await visitor.assertNeverSignedOut();
+
+    await openMeanwhile();
+    await assertRevokedMeanwhile(visitor, next);
+  });
 });
+
+/** A held request is waited for: another one would only wait beside it. */
+async function assertHeldPingsAreNotRepeated(visitor) {
+  const { sinceMs } = await visitor.platform.state();
+  const pings = await visitor.platform.requests({ path: "/api/health" });
+  assert.equal(pings.filter(({ at }) => at < sinceMs).length, 1, "a held ping was sent again");
+}
+
+/** The server sleeps, is asked, and the keeper says so while it wakes up. */
+async function fallAsleep(visitor) {
+  await visitor.platform.control("sleep");
+  await visitor.platform.forgetRequests();
+  await visitor.page.evaluate(() => void window.keeper.verify());
+  await visitor.serverIs("waking");
+  assert.equal((await visitor.snapshot()).signedIn, true);
+}
+
+/** Revokes the session before the server is back: signed out then, and by its own word alone. */
+async function assertRevokedMeanwhile(visitor, boot) {
+  await visitor.platform.control("revoke");
+  assert.equal((await visitor.platform.state()).state, "waking", "it was back too early");
+  assert.equal((await visitor.snapshot()).signedIn, true);
+  await assertEnds(visitor, boot);
+}
+
+/** `boot` is the one before: what refuses is the server that came back. */
+async function assertEnds(visitor, boot) {
+  const { reason, at, suspectAt, evidence } = await visitor.signedOut(40_000);
+  assert.equal(reason, "rejected");
+  assert.ok(evidence.refusals.length >= 2, "no evidence");
+  for (const refusal of evidence.refusals) {
+    assert.deepEqual([refusal.status, refusal.grade], [401, "strong"]);
+    assert.ok(refusal.boot && refusal.boot !== boot, "refused by another server");
+  }
+  assert.ok(at - suspectAt <= OVER_WITHIN_MS.justStarted, await visitor.story());
+}
 
 /** How long after the process listened the keeper called the server awake. */
 async function lateness(visitor) {
@@ -129,9 +151,13 @@ async function lateness(visitor) {
 }
 
 /** A check of the session, or its preflight, really met what the platform answers meanwhile. */
-async function assertCheckMet(visitor, wanted) {
+async function assertCheckMet(visitor, { met, by = { credential: true } }) {
+  if (!by) return;
   const { sinceMs } = await visitor.platform.state();
-  const checks = await visitor.platform.requests({ path: "/auth/me", ...wanted });
-  const meanwhile = checks.filter(({ at }) => at < sinceMs);
-  assert.notEqual(meanwhile.length, 0, "no check of the session met it while it woke up");
+  const checks = await visitor.platform.requests({ path: "/auth/me", ...by });
+  const before = checks.filter(({ at }) => at < sinceMs);
+  assert.notEqual(before.length, 0, "no check of the session came while it woke up");
+  if (met === undefined) return;
+  const found = before.filter(({ status }) => status === met);
+  assert.notEqual(found.length, 0, `no check met ${met}: ${JSON.stringify(before)}`);
 }

@@ -18,20 +18,24 @@ use crate::time::{Duration, Instant, UnixMillis};
 /// Answers this far apart count each: longer than the usual keep-alive (gunicorn keeps a
 /// connection for 2 s, uvicorn and Node for 5 s).
 pub(crate) const APART: Duration = Duration::from_secs(6);
-/// Accepted answers after which two refused bursts are enough: the chance that they would mislead
-/// is then below one in a thousand.
-const LESSONS: u32 = 4;
+/// Accepted answers after which two refused bursts are enough with the usual bound.
+const LESSONS: u32 = 7;
 /// Counts are in thousandths of a draw, so that they can fade.
 const DRAW: u32 = 1_000;
 /// Each new draw takes this part of the older ones: what a backend did 256 draws ago, nearly a
 /// day of regular verifications, says little of what it is after a deploy that nobody announced.
 const FADES_BY: u32 = 256;
+/// Regular verifications in a day of eight hours.
+const A_DAY: u64 = 96;
 /// A day without an answer halves both counts.
 const HALVED_IN: u64 = 86_400_000;
 /// Workers that keep their own tokens, with the share of backends that are such.
-const WORKERS: [(f64, f64); 5] = [(2.0, 0.02), (3.0, 0.02), (4.0, 0.02), (8.0, 0.01), (16.0, 0.01)];
+const WORKERS: [(f64, f64); 5] =
+    [(2.0, 0.02), (3.0, 0.02), (4.0, 0.02), (8.0, 0.02), (16.0, 0.015)];
 const ONE_MIND: f64 = 0.9;
-const PASSING: f64 = 0.02;
+/// One in so many is not.
+const NOT_OF_ONE_MIND: u64 = 10;
+const PASSING: f64 = 0.005;
 /// How often a backend of passing refusals refuses, and what is left of a refusal after a second:
 /// half after two, an eighth after six.
 const PASSING_RATE: f64 = 1.0 / 16.0;
@@ -144,6 +148,14 @@ impl Backend {
     /// Whether it was caught refusing a token that was good.
     pub(crate) const fn contradicts_itself(&self) -> bool {
         self.record.refused >= DRAW / 2
+    }
+
+    /// Below which chance a refusal is believed, where the app wants one of `most` at the most.
+    /// That must hold for the one backend in ten that is not of one mind, and not only for all of
+    /// them on average. One that is known to refuse good tokens does so at each verification, so
+    /// there the bound is one for a whole day.
+    pub(crate) const fn bound(&self, most: Chance) -> Chance {
+        most.divided(if self.contradicts_itself() { A_DAY } else { NOT_OF_ONE_MIND })
     }
 
     /// How many lessons it still needs before a refusal can be believed soon.

@@ -14,6 +14,10 @@ impl Chance {
         Self((number * STEPS) as u64).min(Self(STEPS as u64))
     }
 
+    pub(crate) const fn divided(self, by: u64) -> Self {
+        Self(self.0 / by)
+    }
+
     /// As a number from 0 to 1.
     #[must_use]
     pub fn as_f64(self) -> f64 {

@@ -19,12 +19,13 @@ use crate::time::{Duration, Instant};
 /// After a wake-up or a restart a store or a key may not be ready: the last refusal must come at
 /// least this long after the server was proven awake.
 pub(crate) const WARM: Duration = Duration::from_secs(10);
-/// At this age a suspicion ends the session whatever is still open: one burst earlier than the
-/// 60 s of G2, which must have room for the burst that is refused.
-const LIMIT: Duration = Duration::from_secs(54);
+/// At this age a suspicion ends the session whatever is still open: the burst that is refused then
+/// must fit into the 60 s of G2, also where each before it was a little late. Bursts that are on
+/// time end it after 54 s.
+const LIMIT: Duration = Duration::from_secs(50);
 /// The same for a backend that was caught contradicting itself, 120 s, and for weak refusals that
 /// no health path can back: a platform that answers 401 while it wakes does so for 90 s at most.
-const LONG_LIMIT: Duration = Duration::from_secs(114);
+const LONG_LIMIT: Duration = Duration::from_secs(110);
 /// How long checks that lead to nothing go on every 6 s; then one each 30 s is enough.
 const BRISK_FOR: Duration = Duration::from_secs(120);
 /// The pace after that.
@@ -58,10 +59,15 @@ pub(crate) struct Heard {
     pub(crate) refusal: Refusal,
 }
 
-/// Whether the token is known to have run out, by the server's clock.
+/// What is known of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
+    /// It was accepted before, or may have been.
     Current,
+    /// It was handed over in this page and never accepted: what others say of the backend is no
+    /// reason to doubt a token that it has just issued.
+    New,
+    /// It has run out, by the server's clock.
     RunOut,
 }
 
@@ -189,8 +195,7 @@ impl Suspicion {
             return;
         }
         if proof < self.proof {
-            (self.counted, self.bursts, self.span) = (0, 0, None);
-            self.by_instance.clear();
+            self.count_anew();
         }
         self.proof = proof;
         if self.counted == 0 || asked.since(self.burst_asked) >= APART {
@@ -212,6 +217,12 @@ impl Suspicion {
         self.refusals.push(refusal);
     }
 
+    /// What counted so far is told, and counts no more.
+    fn count_anew(&mut self) {
+        (self.counted, self.bursts, self.span) = (0, 0, None);
+        self.by_instance.clear();
+    }
+
     /// Why the refusals are to be believed now, if they are.
     pub(crate) fn verdict(&self, setting: Setting<'_>) -> Option<Finding> {
         let span = self.span?;
@@ -222,7 +233,7 @@ impl Suspicion {
         // One refusal without a name among others must not stand in for an instance that was
         // never asked.
         let named = !self.by_instance.is_empty() && self.proof == Proof::Own;
-        let chance = (!named).then(|| self.chance(setting.backend, span));
+        let chance = (!named).then(|| self.chance(setting, span));
         let warm = setting.woken.is_none_or(|woken| span.last >= woken.plus(WARM));
         if warm && span.is_apart() {
             if setting.token == Token::RunOut {
@@ -232,7 +243,7 @@ impl Suspicion {
                 return by(Rule::Instances);
             }
             if let (Some(chance), Confirm::Below(most)) = (chance, setting.confirm)
-                && chance < most
+                && chance < setting.backend.bound(most)
                 && self.bursts >= 2
                 && self.proof != Proof::None
             {
@@ -246,9 +257,12 @@ impl Suspicion {
     }
 
     /// How likely a good token would have been refused so often.
-    fn chance(&self, backend: &Backend, span: Span) -> Chance {
-        let mind = if self.proof == Proof::Own { Mind::Known } else { Mind::Unknown };
-        backend.chance(mind, Refused { bursts: self.bursts, span: span.last.since(span.first) })
+    fn chance(&self, setting: Setting<'_>, span: Span) -> Chance {
+        let known = self.proof == Proof::Own && setting.token != Token::New;
+        let mind = if known { Mind::Known } else { Mind::Unknown };
+        setting
+            .backend
+            .chance(mind, Refused { bursts: self.bursts, span: span.last.since(span.first) })
     }
 
     fn all_instances(&self, setting: Setting<'_>) -> bool {
@@ -288,10 +302,13 @@ impl Suspicion {
         self.not_before = self.not_before.max(at);
     }
 
-    /// The page could not run: nothing is asked before `at`, and the limit counts from there.
+    /// The page could not run: what was refused before is about another time (gate 1), nothing is
+    /// asked before `at`, and the limit counts from there.
     pub(crate) fn interrupted(&mut self, at: Instant) {
         self.rests_until = at;
         self.answering_since = at;
+        self.waiting.clear();
+        self.count_anew();
     }
 
     /// The server is back after a bad spell: the bursts before it are long past.

@@ -25,14 +25,14 @@ fn suspicion(refusals: &[(u64, Option<&str>)]) -> Suspicion {
     suspicion
 }
 
-/// A backend that was of one mind four times, or also refused as often.
+/// A backend that was of one mind seven times, or also refused so often.
 fn backend(contradictions: u32) -> Backend {
     let mut backend = Backend::default();
-    for n in 0..4 {
+    for n in 0..7 {
         backend.accepted(at(n * 10), UnixMillis(0));
     }
     if contradictions > 0 {
-        backend.refuted(at(60), UnixMillis(0), contradictions);
+        backend.refuted(at(90), UnixMillis(0), contradictions);
     }
     backend
 }
@@ -90,7 +90,7 @@ fn the_apps_bound_is_the_one_that_counts() {
     let two = suspicion(&[(100, None), (106, None)]);
     let strict = Confirm::Below(Chance::of(0.000_01));
     assert_eq!(rule(&two, Setting { confirm: strict, ..setting(&none, &known) }), None);
-    let lax = Confirm::Below(Chance::of(0.1));
+    let lax = Confirm::Below(Chance::of(0.9));
     let unknown = Backend::default();
     let finding = rule(&two, Setting { confirm: lax, ..setting(&none, &unknown) });
     assert_eq!(finding, Some(Rule::Chance));
@@ -181,7 +181,7 @@ fn weak_refusals_are_judged_as_if_nothing_were_known_of_the_backend() {
 fn weak_refusals_that_nothing_can_prove_take_longer_than_any_wake_up() {
     let (one, known) = (seen(&["a"]), backend(0));
     let setting = setting(&one, &known);
-    assert_eq!(rule(&weak(&[100, 154, 208], Proof::None), setting), None);
+    assert_eq!(rule(&weak(&[100, 154, 206], Proof::None), setting), None);
     assert_eq!(rule(&weak(&[100, 154, 214], Proof::None), setting), Some(Rule::Limit));
 }
 
@@ -196,6 +196,24 @@ fn what_the_server_itself_says_counts_by_itself() {
     mixed.refused(heard(118, Grade::Strong, Some("a")));
     assert_eq!(rule(&mixed, setting(&one, &known)), Some(Rule::Instances));
     assert_eq!(mixed.into_refusals().len(), 4, "all that counted once is told");
+}
+
+#[test]
+fn refusals_on_either_side_of_a_pause_in_which_the_page_could_not_run_are_not_two() {
+    let (one, known) = (seen(&["a"]), backend(0));
+    let mut paused = suspicion(&[(100, Some("a"))]);
+    paused.interrupted(at(150));
+    paused.refused(heard(151, Grade::Strong, Some("a")));
+    assert_eq!(rule(&paused, setting(&one, &known)), None);
+    assert!(!paused.is_groundless());
+    paused.refused(heard(157, Grade::Strong, Some("a")));
+    assert_eq!(rule(&paused, setting(&one, &known)), Some(Rule::Instances));
+
+    let mut weak = Suspicion::new(at(100));
+    weak.refused(heard(100, Grade::Weak, None));
+    weak.interrupted(at(150));
+    weak.proven(at(151), Proof::ByHealth);
+    assert_eq!(weak.counted(), 0, "a refusal from before the pause was proven after it");
 }
 
 #[test]

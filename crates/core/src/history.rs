@@ -92,6 +92,7 @@ pub enum Why {
     Forbidden,
     WrongPath,
     NoVerdict,
+    Busy,
     AskedBefore,
     NewerSession,
     ServerNotAwake,
@@ -193,6 +194,10 @@ impl Event {
         // What people look for must stand there without asking for more.
         if matches!(self, Self::SignedOut { rule: Some(_), .. }) {
             return Level::Warn;
+        }
+        // An answer that nobody expects of a verify path is somebody's bug.
+        if matches!(self, Self::Kept { why: Why::NoVerdict, .. }) {
+            return Level::Error;
         }
         SHAPES[self.place() as usize].1
     }

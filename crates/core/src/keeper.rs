@@ -82,7 +82,17 @@ struct Live {
     expires_at: Option<UnixMillis>,
     verified_at: Option<UnixMillis>,
     kind: TokenKind,
+    acceptance: Acceptance,
     standing: Standing,
+}
+
+/// Whether the server has ever accepted the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acceptance {
+    /// It was handed over in this page, and not yet.
+    Never,
+    /// It was, or it is from before this page.
+    Perhaps,
 }
 
 #[derive(Debug)]

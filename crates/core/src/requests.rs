@@ -143,6 +143,11 @@ impl Requests {
         self.under_way.iter().any(|request| request.probe == probe)
     }
 
+    /// Whether one of the kind that was sent later is under way.
+    pub(crate) fn any_since(&self, probe: Probe, since: Instant) -> bool {
+        self.under_way.iter().any(|request| request.probe == probe && request.sent > since)
+    }
+
     /// Takes out one request of the kind, while there is one.
     pub(crate) fn close_any(&mut self, probe: Probe) -> Option<RequestId> {
         let id = self.under_way.iter().find(|open| open.probe == probe)?.id;

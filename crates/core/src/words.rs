@@ -6,7 +6,7 @@ use crate::input::PageEvent;
 
 impl Why {
     /// Every one, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Hint,
         Self::Network,
         Self::NoAnswer,
@@ -14,6 +14,7 @@ impl Why {
         Self::Forbidden,
         Self::WrongPath,
         Self::NoVerdict,
+        Self::Busy,
         Self::AskedBefore,
         Self::NewerSession,
         Self::ServerNotAwake,
@@ -31,6 +32,7 @@ impl Why {
             Self::Forbidden => "forbidden",
             Self::WrongPath => "wrong-path",
             Self::NoVerdict => "no-verdict",
+            Self::Busy => "busy",
             Self::AskedBefore => "asked-before",
             Self::NewerSession => "newer-session",
             Self::ServerNotAwake => "server-not-awake",

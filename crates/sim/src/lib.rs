@@ -19,6 +19,7 @@
     reason = "the world reacts to what it models; everything else is everything else"
 )]
 
+pub mod bench;
 mod dice;
 mod happening;
 mod mix;

@@ -28,6 +28,8 @@ const WAKES_BEFORE: Duration = Duration::from_secs(5);
 /// The first bad answer of a wake-up comes this soon after the first request.
 const HELD_BEFORE: Duration = Duration::from_secs(15);
 
+/// A request this young was not sent to a server that was away.
+const JUST_SENT: Duration = Duration::from_secs(1);
 /// Answers of one burst come together; a hanging one must not hold the others up.
 const REST_OF_A_BURST: Duration = Duration::from_secs(2);
 
@@ -145,7 +147,10 @@ impl Keeper {
             Probe::SignOut => self.handle_delivery(&request, reading.verdict, retry_after, out),
         }
         if probe == Probe::Health && (recovered || boot == Boot::Changed) {
-            self.sign_of_life(out);
+            // A check that went out this moment meets the server that is back.
+            let just = self.now().minus(JUST_SENT);
+            let is_asked = recovered && self.requests.any_since(Probe::Verify, just);
+            self.sign_of_life(is_asked, out);
         }
         if recovered {
             self.hurry_delivery();
@@ -339,11 +344,11 @@ impl Keeper {
     }
 
     /// The server is there again, or another one is.
-    fn sign_of_life(&mut self, out: &mut Vec<Effect>) {
+    fn sign_of_life(&mut self, is_asked: bool, out: &mut Vec<Effect>) {
         if let Some(suspicion) = self.suspicion() {
             suspicion.hurry();
         }
-        if !matches!(self.session, Session::SignedOut) {
+        if !is_asked && !matches!(self.session, Session::SignedOut) {
             self.verify_at_sign_of_life(out);
         }
     }

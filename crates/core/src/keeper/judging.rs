@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::verifying::settle;
-use super::{Keeper, Live, Session, Standing};
+use super::{Acceptance, Keeper, Live, Session, Standing};
 use crate::answer::{Grade, Probe, Response};
 use crate::backend::APART;
 use crate::confirm::{Heard, Mood, Proof, Setting, Suspicion, Token};
@@ -73,14 +73,12 @@ impl Keeper {
         if self.suspicion().is_none() {
             self.log(out, Event::Suspect { status });
             self.enter_suspect(heard.came);
-            if let Some(suspicion) = self.suspicion()
-                && grade == Grade::Strong
-                && heard.refusal.instance.is_none()
-            {
-                // Perhaps another worker knows better: asked now, that is known in no time.
-                suspicion.hurry();
-            }
             out.push(Effect::ReadBackend);
+            if grade == Grade::Strong && heard.refusal.instance.is_none() {
+                // Perhaps another worker knows better: asked now, that is known in no time.
+                let spare = self.requests.spare(self.now(), APART);
+                self.ask(spare, out);
+            }
         }
         let has_health = self.options.health.is_some();
         let now = self.now();
@@ -109,7 +107,7 @@ impl Keeper {
             instances: &self.instances,
             woken: self.server.woken(),
             backend: &self.backend,
-            token: if self.has_run_out() { Token::RunOut } else { Token::Current },
+            token: self.token(),
             confirm: self.options.confirm,
         };
         let Session::Live(Live { standing, .. }) = &mut self.session else { return };
@@ -117,7 +115,7 @@ impl Keeper {
         if let Some(finding) = suspicion.verdict(setting) {
             let reason = match setting.token {
                 Token::RunOut => SignOutReason::Expired,
-                Token::Current => SignOutReason::Rejected,
+                Token::Current | Token::New => SignOutReason::Rejected,
             };
             let refusals = core::mem::replace(suspicion, Suspicion::new(setting.now));
             self.explain(reason, out);
@@ -126,6 +124,14 @@ impl Keeper {
             let why = suspicion.why_groundless();
             *standing = Standing::Unverified;
             self.log(out, Event::RefusalVoid { why });
+        }
+    }
+
+    fn token(&self) -> Token {
+        match self.live() {
+            _ if self.has_run_out() => Token::RunOut,
+            Some(Live { acceptance: Acceptance::Never, .. }) => Token::New,
+            _ => Token::Current,
         }
     }
 
@@ -201,13 +207,18 @@ impl Keeper {
     }
 
     pub(super) fn send_burst(&mut self, out: &mut Vec<Effect>) {
-        let (now, generation, mood) = (self.now(), self.generation(), self.mood());
+        let (now, mood) = (self.now(), self.mood());
         let one_instance = self.instances.are_known() && self.instances.lately(now).count() == 1;
         let spare = self.requests.spare(now, APART);
         let Some(suspicion) = self.suspicion() else { return };
         suspicion.burst_sent(now);
         let size = if one_instance { 1 } else { suspicion.burst_size(spare, mood) };
-        for _ in 0..size {
+        self.ask(size, out);
+    }
+
+    fn ask(&mut self, times: usize, out: &mut Vec<Effect>) {
+        let generation = self.generation();
+        for _ in 0..times {
             self.send(Probe::Verify, generation, out);
         }
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::verifying::settle;
-use super::{Keeper, Life, Live, Session, Standing};
+use super::{Acceptance, Keeper, Life, Live, Session, Standing};
 use crate::answer::{Probe, Verdict};
 use crate::confirm::Finding;
 use crate::effect::{Effect, Notice};
@@ -199,6 +199,9 @@ impl Keeper {
     ) {
         let generation = self.next_generation();
         self.enter_live(generation, expires_at, None, kind);
+        if let Some(live) = self.live_mut() {
+            live.acceptance = Acceptance::Never;
+        }
         self.log(out, Event::SignedIn);
         out.push(Effect::Store { generation, expires_at, verified_at: None });
         out.push(Effect::Tell(Message::Written { generation }));
@@ -213,7 +216,9 @@ impl Keeper {
         kind: TokenKind,
     ) {
         let standing = Standing::Unverified;
-        self.session = Session::Live(Live { generation, expires_at, verified_at, kind, standing });
+        let acceptance = Acceptance::Perhaps;
+        let live = Live { generation, expires_at, verified_at, kind, acceptance, standing };
+        self.session = Session::Live(live);
         self.sign_out = None;
     }
 

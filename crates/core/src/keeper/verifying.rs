@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::answering::{HINT_EVERY, origin, retry_after};
-use super::{Keeper, Life, Session, Standing};
+use super::{Acceptance, Keeper, Life, Session, Standing};
 use crate::answer::{Outcome, Probe, Verdict};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::{Effect, Notice};
@@ -20,9 +20,9 @@ const FRUITLESS: u8 = 3;
 /// Doubling the pause this often leaves it near the usual interval.
 const DOUBLINGS: u8 = 7;
 
-/// The pauses before the lessons: further apart than the usual keep-alive, and over in a minute.
-const LESSONS_AFTER: [Duration; 3] =
-    [Duration::from_secs(8), Duration::from_secs(12), Duration::from_secs(30)];
+/// The pauses before the lessons, in seconds: longer than the usual keep-alive, and over in two
+/// minutes.
+const LESSONS_AFTER: [u64; 6] = [8, 10, 12, 15, 20, 30];
 
 /// One verification with its repeats, and when the next one is due.
 #[derive(Debug, Default)]
@@ -37,6 +37,8 @@ pub(super) struct Round {
     /// Signs of life since the verify path last answered as an app does.
     fruitless: u8,
     hinted: Option<Instant>,
+    /// A request of the app was refused while a check was under way that may not know of it.
+    again: bool,
     /// What the verify path has shown of itself since the page was loaded.
     path: Path,
 }
@@ -102,16 +104,19 @@ impl Keeper {
             Session::Restoring => self.asks_the_server() && self.reading.is_none(),
             Session::Live(live) => !matches!(live.standing, Standing::Suspect(_)),
         };
-        if !wanted || self.life != Life::Running || self.requests.any(Probe::Verify) {
+        // A refusal that waits for the record is the answer to whatever would be asked.
+        let waits = self.requests.any(Probe::Verify) || !self.accused.is_empty();
+        if !wanted || self.life != Life::Running || waits {
             return None;
         }
         let due = self.round.due?.max(self.round.not_before);
-        match self.round.kind {
-            Kind::Wanted => return Some(due),
-            Kind::Retry => {
-                return Some(due.max(self.requests.free_at(Requests::MOST, self.window())));
-            }
-            Kind::Periodic => {}
+        let due = if self.server.is_bad() || self.round.kind == Kind::Retry {
+            due.max(self.requests.free_at(Requests::MOST, self.window()))
+        } else {
+            due
+        };
+        if self.round.kind != Kind::Periodic {
+            return Some(due);
         }
         let due = self.page.allows(due, self.options.health.as_ref())?;
         self.page.in_use(due, self.options.verify.when_idle)
@@ -140,6 +145,7 @@ impl Keeper {
         let rested = self.round.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY);
         if status == 401 && rested && self.live().is_some() {
             self.round.hinted = Some(now);
+            self.round.again = self.requests.any(Probe::Verify);
             self.round.now(now);
             self.log(out, Event::Kept { why: Why::Hint, status: Some(status) });
         }
@@ -211,7 +217,8 @@ impl Keeper {
                 self.inconclusive(Why::WrongPath, status, out);
             }
             Verdict::Inconclusive | Verdict::Refused(_) => {
-                self.inconclusive(Why::NoVerdict, status, out);
+                let why = if status == Some(429) { Why::Busy } else { Why::NoVerdict };
+                self.inconclusive(why, status, out);
             }
         }
         self.be_patient(retry_after(outcome));
@@ -230,8 +237,7 @@ impl Keeper {
         if let Some(lesson) = self.next_lesson() {
             self.round.no_later_than(lesson);
         }
-        if self.round.hinted.is_some_and(|at| at > request.sent) {
-            // The request of the app that was refused came after this question.
+        if core::mem::take(&mut self.round.again) {
             self.round.now(self.now());
         }
         self.log(out, Event::Verified { facts });
@@ -242,6 +248,7 @@ impl Keeper {
         let at = self.clock.wall();
         if let Some(live) = self.live_mut() {
             live.verified_at = Some(at);
+            live.acceptance = Acceptance::Perhaps;
             live.standing = Standing::Verified;
             let generation = live.generation;
             out.push(Effect::Tell(Message::Verified { generation, at }));
@@ -315,7 +322,7 @@ impl Keeper {
             return None;
         }
         let after = LESSONS_AFTER[LESSONS_AFTER.len().saturating_sub(left as usize)];
-        Some(self.now().plus(self.rng.spread(after)))
+        Some(self.now().plus(self.rng.spread(Duration::from_secs(after))))
     }
 
     /// An answer that neither proves nor refuses anything: the session is kept as it is.

@@ -45,7 +45,7 @@ fn a_genuine_401_of_the_one_known_instance_is_suspect_at_once_and_over_within_ei
 #[test]
 fn a_backend_without_names_that_is_of_one_mind_is_confirmed_by_a_second_burst() {
     let mut world = World::nameless();
-    world.pass(60_000);
+    world.pass(150_000);
     world.verify = answers(status(401));
     let (_, over) = verdict(&mut world);
     assert!(over.is_some_and(|ms| (6_000..=8_000).contains(&ms)), "{over:?}");

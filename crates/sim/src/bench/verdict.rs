@@ -1,0 +1,219 @@
+//! How often a good token is signed out, and how soon a dead one, on a backend whose workers each
+//! know their own tokens and that names nothing.
+
+use session_keeper_core::{
+    Body, Effect, Input, Notice, Options, Outcome, Probe, RequestId, Response, SessionState,
+    TokenKind,
+};
+
+use super::lab::{Lab, Server};
+use crate::dice::Dice;
+
+/// How requests find their worker.
+#[derive(Clone, Copy, Debug)]
+pub enum Dispatch {
+    /// Each request by itself: a proxy that takes turns, or the kernel.
+    Uniform,
+    /// Each connection; one serves all requests that are less than 5 s apart.
+    Connection,
+    /// Each connection, some workers more often than others: shares in a thousand.
+    Biased(&'static [u64]),
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many workers.
+    pub workers: usize,
+    /// How requests find them.
+    pub dispatch: Dispatch,
+    /// What is known of the backend when a day begins.
+    pub history: History,
+    /// How many verifications to make.
+    pub verifications: u64,
+    /// How many sessions to end for real.
+    pub revocations: u64,
+}
+
+/// What is known of the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Each day is a browser's first.
+    None,
+    /// A day has gone before.
+    ADay,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Questions asked of a session that nobody suspected.
+    pub verifications: u64,
+    /// Of these, answered by a refusal: what the usual rule signs out.
+    pub refused: u64,
+    /// Good tokens signed out.
+    pub false_sign_outs: u64,
+    /// Requests in suspicions, by how many suspicions.
+    pub checks: u64,
+    /// Suspicions of good tokens.
+    pub suspicions: u64,
+    /// Milliseconds from the question that met a real end to the sign-out.
+    pub ends: Vec<u64>,
+    /// The chance that each of those sign-outs named, where it named one.
+    pub named: Vec<f64>,
+}
+
+/// Verifications of a user in a day of eight hours.
+pub const A_DAY: u64 = 96;
+const KEEP_ALIVE: u64 = 5_000;
+/// Longer than any suspicion.
+const TWO_HOURS: u64 = 7_200_000;
+
+struct Workers {
+    plan: Plan,
+    dice: Dice,
+    /// Which worker knows the token.
+    home: usize,
+    revoked: bool,
+    /// The worker of the open connection, and when it was last used.
+    connection: (usize, u64),
+}
+
+impl Workers {
+    fn draw(&mut self) -> usize {
+        if let Dispatch::Biased(shares) = self.plan.dispatch {
+            let mut left = self.dice.between(0, shares.iter().sum::<u64>().saturating_sub(1));
+            for (worker, share) in shares.iter().enumerate() {
+                if left < *share {
+                    return worker;
+                }
+                left -= share;
+            }
+        }
+        self.dice.between(0, self.plan.workers as u64 - 1) as usize
+    }
+
+    fn meet(&mut self, now: u64) -> usize {
+        let (worker, used) = self.connection;
+        let is_open = used > 0 && now < used + KEEP_ALIVE;
+        let stays = !matches!(self.plan.dispatch, Dispatch::Uniform) && is_open;
+        let worker = if stays { worker } else { self.draw() };
+        self.connection = (worker, now.max(1));
+        worker
+    }
+}
+
+impl Server for Workers {
+    fn answer(&mut self, now: u64, probe: Probe, _: Option<u32>) -> Outcome {
+        let worker = self.meet(now);
+        let refuses = probe == Probe::Verify && (self.revoked || worker != self.home);
+        let status = if refuses { 401 } else { 200 };
+        Outcome::Response(Response { status, body: Body::Object, ..Response::default() })
+    }
+}
+
+/// Runs the plan from one seed.
+#[must_use]
+pub fn measure(plan: Plan, seed: u64) -> Figures {
+    let mut figures = Figures::default();
+    let mut dice = Dice::new(seed);
+    while figures.verifications < plan.verifications {
+        let mut user = User::new(plan, &mut dice);
+        if plan.history == History::ADay {
+            user.day(&mut Figures::default(), A_DAY);
+            user.next_day(&mut dice);
+        }
+        user.day(&mut figures, A_DAY);
+    }
+    for _ in 0..plan.revocations {
+        let mut user = User::new(plan, &mut dice);
+        let lessons = if plan.history == History::ADay { A_DAY } else { 6 };
+        user.day(&mut Figures::default(), lessons);
+        user.ends(&mut figures);
+    }
+    figures
+}
+
+struct User {
+    lab: Lab<Workers>,
+    /// Questions to a session that nobody suspected, still unanswered.
+    asked: Vec<RequestId>,
+}
+
+impl User {
+    fn new(plan: Plan, dice: &mut Dice) -> Self {
+        let own = Dice::new(dice.draw());
+        let server = Workers { plan, dice: own, home: 0, revoked: false, connection: (0, 0) };
+        let mut lab = Lab::new(Options::default(), dice.draw(), server);
+        let _ = lab.tell(Input::Start);
+        let mut user = Self { lab, asked: Vec::new() };
+        let _ = user.lab.step(1);
+        user.sign_in();
+        user
+    }
+
+    fn next_day(&mut self, dice: &mut Dice) {
+        self.lab.reload(Options::default(), dice.draw());
+        self.asked.clear();
+        let _ = self.lab.tell(Input::Start);
+    }
+
+    /// The login makes the token on the worker that it meets.
+    fn sign_in(&mut self) {
+        let now = self.lab.now;
+        self.lab.server.home = self.lab.server.meet(now);
+        let _ = self.lab.tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
+    }
+
+    /// So many verifications with tokens that are always good.
+    fn day(&mut self, figures: &mut Figures, verifications: u64) {
+        let before = figures.verifications;
+        while figures.verifications < before + verifications || self.is_suspect() {
+            let was_suspect = self.is_suspect();
+            let Some(orders) = self.lab.step(self.lab.now + TWO_HOURS) else { return };
+            self.note(&orders, was_suspect, figures);
+            if self.lab.keeper.snapshot().session == SessionState::SignedOut {
+                figures.false_sign_outs += 1;
+                self.sign_in();
+            }
+        }
+    }
+
+    fn note(&self, orders: &[Effect], was_suspect: bool, figures: &mut Figures) {
+        if !was_suspect && self.is_suspect() {
+            figures.suspicions += 1;
+            figures.refused += 1;
+        }
+        for order in orders {
+            if let Effect::Send { probe: Probe::Verify, .. } = order {
+                if self.is_suspect() {
+                    figures.checks += 1;
+                } else {
+                    figures.verifications += 1;
+                }
+            }
+        }
+    }
+
+    /// The session really ends, and a request of the app meets it.
+    fn ends(&mut self, figures: &mut Figures) {
+        self.lab.server.revoked = true;
+        let start = self.lab.now;
+        let mut orders = self.lab.tell(Input::Report { status: 401 });
+        loop {
+            for order in &orders {
+                if let Effect::Notify(Notice::SignedOut(end)) = order {
+                    figures.ends.push(self.lab.now - start);
+                    figures.named.extend(end.chance.map(|chance| chance.as_f64()));
+                    return;
+                }
+            }
+            let Some(next) = self.lab.step(start + TWO_HOURS) else { return };
+            orders = next;
+        }
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.lab.keeper.snapshot().session == SessionState::Suspect
+    }
+}
