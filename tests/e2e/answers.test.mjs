@@ -94,6 +94,10 @@ const toAll = {
     server: [waking],
     options: HURRIED,
   },
+  "a body that is cut off with its connection": {
+    answer: { ...half, breakAfterBytes: 12 },
+    server: [waking],
+  },
   "headers that never come": {
     answer: { status: 200, headers: json, headersAfterMs: 600_000 },
     server: [waking],

@@ -56,6 +56,8 @@ pub(crate) enum Ending {
     Whole,
     /// Sends this much of the body, has announced more, and goes silent.
     StallAfter(usize),
+    /// The same, and then the connection is dropped.
+    BreakAfter(usize),
     /// Small chunks without end.
     Endless,
     /// The connection is dropped without an answer.
@@ -123,11 +125,12 @@ impl FaultAnswer {
             Ending::Drop => return Err(Broken::OnPurpose),
             Ending::Whole => full(self.body),
             Ending::Endless => unending::endless(self.body),
-            Ending::StallAfter(bytes) => {
+            Ending::StallAfter(bytes) | Ending::BreakAfter(bytes) => {
                 let sent = self.body.slice(..bytes.min(self.body.len()));
                 let length = self.body.len().max(sent.len() + 1);
                 headers.insert(CONTENT_LENGTH, announced(length));
-                unending::stalled(sent)
+                let breaks = matches!(self.ending, Ending::BreakAfter(_));
+                if breaks { unending::broken(sent) } else { unending::stalled(sent) }
             }
         };
         let mut answer = Response::new(body);

@@ -132,14 +132,18 @@ fn headers(fields: &mut Fields) -> Result<HeaderMap, Mistake> {
 }
 
 fn ending(fields: &mut Fields) -> Result<Ending, Mistake> {
-    let stall = fields.number("stallAfterBytes")?;
+    let stall = fields.number("stallAfterBytes")?.map(|bytes| Ending::StallAfter(bytes as usize));
+    let cut = fields.number("breakAfterBytes")?.map(|bytes| Ending::BreakAfter(bytes as usize));
     let (endless, drop) = (fields.flag("endless")?, fields.flag("drop")?);
-    match (stall, endless, drop) {
-        (None, false, false) => Ok(Ending::Whole),
-        (Some(bytes), false, false) => Ok(Ending::StallAfter(bytes as usize)),
-        (None, true, false) => Ok(Ending::Endless),
-        (None, false, true) => Ok(Ending::Drop),
-        _ => Err("answer: only one of stallAfterBytes, endless and drop can be used".into()),
+    let endings = [stall, cut, endless.then_some(Ending::Endless), drop.then_some(Ending::Drop)];
+    let mut asked = endings.into_iter().flatten();
+    match (asked.next(), asked.next()) {
+        (ending, None) => Ok(ending.unwrap_or(Ending::Whole)),
+        (_, Some(_)) => {
+            Err("answer: only one of stallAfterBytes, breakAfterBytes, endless and drop \
+                            can be used"
+                .into())
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use hyper::header::{ALLOW, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
 use crate::body::{Answer, answer, full, text};
@@ -48,8 +48,11 @@ impl Pages {
         let bytes = if file == self.www.join(START_PAGE) { self.fill_in(bytes) } else { bytes };
         let mut page = answer(StatusCode::OK, content_type(&file), String::new());
         *page.body_mut() = full(bytes.into());
-        let nosniff = HeaderValue::from_static("nosniff");
-        page.headers_mut().insert("x-content-type-options", nosniff);
+        let headers = page.headers_mut();
+        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        // Asked for anew each time, but not `no-store`, which would keep a page that fetches with
+        // it out of the back/forward cache.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         page
     }
 

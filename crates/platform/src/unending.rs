@@ -1,4 +1,4 @@
-//! Bodies that never end, as broken servers send them.
+//! Bodies that do not end as they should, as broken servers send them.
 //!
 //! Rule: each ends with its connection, and costs next to nothing until then.
 
@@ -29,6 +29,12 @@ pub(crate) fn endless(start: Bytes) -> AnswerBody {
     Endless { start: Some(start), ticks }.boxed_unsync()
 }
 
+/// Sends `start` and then drops the connection. Its length must be announced by the caller.
+pub(crate) fn broken(start: Bytes) -> AnswerBody {
+    // What was not flushed when it breaks would never be seen.
+    Breaking { start: Some(start), ticks: interval(CHUNK_EVERY) }.boxed_unsync()
+}
+
 struct Stalled {
     start: Option<Bytes>,
 }
@@ -36,6 +42,27 @@ struct Stalled {
 struct Endless {
     start: Option<Bytes>,
     ticks: Interval,
+}
+
+struct Breaking {
+    start: Option<Bytes>,
+    ticks: Interval,
+}
+
+impl Body for Breaking {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        ready!(self.ticks.poll_tick(context));
+        Poll::Ready(Some(match self.start.take() {
+            Some(start) => Ok(Frame::data(start)),
+            None => Err(Broken::OnPurpose),
+        }))
+    }
 }
 
 impl Body for Stalled {

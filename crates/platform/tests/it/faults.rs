@@ -97,6 +97,20 @@ fn a_dropped_request_gets_no_byte() {
 }
 
 #[test]
+fn a_body_that_breaks_off_is_announced_longer_than_it_comes_and_the_connection_is_dropped() {
+    let platform = Platform::start(&[]);
+    let answer = json!({ "status": 200, "body": "0123456789", "breakAfterBytes": 4 });
+    platform.fault("/auth/me", 1, answer);
+    let mut browser = Connection::open(platform.port);
+
+    browser.send("/auth/me");
+
+    assert!(browser.read_head().to_lowercase().contains("content-length: 10\r\n"));
+    assert_eq!(browser.read_bytes(4), b"0123");
+    assert!(browser.is_ended());
+}
+
+#[test]
 fn a_stalled_body_is_announced_longer_than_it_comes_and_stays_open() {
     let platform = Platform::start(&[]);
     let answer = json!({ "status": 200, "body": "0123456789", "stallAfterBytes": 4 });

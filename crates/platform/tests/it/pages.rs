@@ -13,7 +13,7 @@ fn the_start_page_alone_learns_the_secret_and_the_apis_origin() {
         let page = platform.fetch(path).expect("an answer");
         assert_eq!(page.text(), expected);
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-        assert_eq!(page.header("cache-control"), Some("no-store"));
+        assert_eq!(page.header("cache-control"), Some("no-cache"));
     }
     let package = platform.fetch("/session-keeper/index.js").expect("an answer");
     assert_eq!(package.text(), "// {{platform-secret}}");
