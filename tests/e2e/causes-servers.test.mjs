@@ -36,15 +36,13 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
         workers: 2,
         tokens: "worker",
       });
-      await refuted(visitor, 1);
+      await refuted(visitor);
       await assertNamed(visitor, lines, {
         cause: "workers-disagree",
         says: () => disagreeing,
         evidence: { count: [1, 8] },
       });
-      await refuted(visitor, 2);
       await visitor.assertNeverSignedOut();
-      assert.equal((await visitor.events("diagnosis")).length, 1, "told again");
     });
 
     if (backend.named) continue;
@@ -204,12 +202,10 @@ async function accepted(visitor, times = 1, within = undefined) {
   await visitor.until(`accepted ${times} times`, fact, { args: [before + times], within });
 }
 
-/** Waits until refusals were refuted so often. */
-async function refuted(visitor, times) {
-  const fact = (times) => {
-    return window.keeper.history().filter(({ code }) => code === "refuted").length >= times;
-  };
-  await visitor.until(`refuted ${times} times`, fact, { args: [times], within: 20_000 });
+/** Waits until refusals were refuted. */
+async function refuted(visitor) {
+  const fact = () => window.keeper.history().some(({ code }) => code === "refuted");
+  await visitor.until("refuted", fact, { within: 20_000 });
 }
 
 /** The session ends by the refusals of the server, in time. */

@@ -12,6 +12,7 @@
 //! answers that are far apart count as draws of their own, and a burst counts as one.
 
 use crate::chance::Chance;
+use crate::instances::Boot;
 use crate::label::Label;
 use crate::time::{Duration, Instant, UnixMillis};
 
@@ -59,8 +60,6 @@ pub struct BackendRecord {
 pub(crate) struct Backend {
     record: BackendRecord,
     last_draw: Option<Instant>,
-    /// The newest start of the server that its `uptime` told of.
-    started: Option<Instant>,
     standing: Standing,
 }
 
@@ -100,24 +99,29 @@ impl Backend {
         self.record.refused >>= days;
     }
 
-    /// An answer of the server's own came from a process with this boot id, up for so long.
-    /// Returns whether it started anew, by its uptime, since the one that was known.
-    pub(crate) fn see(&mut self, now: Instant, boot: Option<Label>, up: Option<Duration>) -> bool {
-        if boot.is_some() && boot != self.record.boot {
-            if self.record.boot.is_some() {
-                self.standing = Standing::Anew;
-                self.record = BackendRecord::default();
-            }
-            self.record.boot = boot;
-        }
-        let Some(started) = up.map(|up| now.minus(up)) else { return false };
-        let before = self.started.replace(self.started.map_or(started, |it| it.max(started)));
-        // Workers that started one after the other are no restarts, nor is a coarse clock.
-        let anew = before.is_some_and(|before| started.since(before) >= APART);
-        if anew && boot.is_none() {
+    /// An answer of the server's own came: `boot` says what its id and its uptime tell.
+    pub(crate) fn see(
+        &mut self,
+        boot: Boot,
+        id: Option<Label>,
+        up: Option<Duration>,
+        wall: UnixMillis,
+    ) {
+        let began = up.map(|up| wall.0.saturating_sub(up.as_millis()));
+        // The page was loaded since: what was kept may be of a worker that is still there.
+        let is_older = began.is_some_and(|began| began <= self.record.at.0);
+        let is_anew = match boot {
+            Boot::Changed => true,
+            Boot::First => self.record.boot.is_some() && id != self.record.boot && !is_older,
+            Boot::Known => false,
+        };
+        if is_anew {
             self.standing = Standing::Anew;
+            self.record = BackendRecord::default();
         }
-        anew
+        if boot != Boot::Known {
+            self.record.boot = id;
+        }
     }
 
     /// A token was accepted. Returns whether that told anything new.

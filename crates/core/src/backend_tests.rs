@@ -92,12 +92,12 @@ fn answers_that_come_close_together_are_one_draw() {
 fn a_new_boot_id_starts_the_history_again_and_an_old_one_does_not() {
     let mut known = backend(10, 3);
     assert!(known.record.boot.is_none());
-    known.see(at(9_000), Label::new("b1"), None);
+    known.see(Boot::First, Label::new("b1"), None, wall(0));
     assert!(known.contradicts_itself(), "a name that is learned is no restart");
     assert!(!known.is_anew());
-    known.see(at(9_000), Label::new("b1"), None);
-    assert!(known.contradicts_itself());
-    known.see(at(9_001), Label::new("b2"), None);
+    known.see(Boot::Known, Label::new("b0"), None, wall(0));
+    assert!(known.contradicts_itself(), "a worker with an id of its own is no restart");
+    known.see(Boot::Changed, Label::new("b2"), None, wall(0));
     assert!(!known.contradicts_itself());
     assert!(known.is_anew());
     known.accepted(at(9_002), wall(0));
@@ -105,15 +105,15 @@ fn a_new_boot_id_starts_the_history_again_and_an_old_one_does_not() {
 }
 
 #[test]
-fn an_uptime_that_fell_back_is_a_new_start_and_workers_of_one_start_are_not() {
-    let mut backend = Backend::default();
-    let up = |secs| Some(Duration::from_secs(secs));
-    assert!(!backend.see(at(1_000), None, up(900)));
-    assert!(!backend.see(at(1_001), None, up(897)), "a worker that started 4 s after the other");
-    assert!(!backend.see(at(1_002), None, up(902)));
-    assert!(backend.see(at(2_000), None, up(3)));
-    assert!(backend.is_anew());
-    assert!(!backend.see(at(2_030), None, up(33)));
+fn what_was_kept_is_of_another_start_unless_the_process_is_older_than_it() {
+    for (up, anew) in [(None, true), (Some(60), true), (Some(3 * 86_400), false)] {
+        let mut loaded = Backend::default();
+        let kept = BackendRecord { boot: Label::new("b1"), ..backend(10, 3).record() };
+        loaded.restore(kept, wall(1));
+        loaded.see(Boot::First, Label::new("b2"), up.map(Duration::from_secs), wall(1));
+        assert_eq!(loaded.is_anew(), anew, "{up:?}");
+        assert_eq!(loaded.record.accepted > 0, !anew, "{up:?}");
+    }
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_was_kept_is_taken_unless_more_or_another_start_is_known() {
     assert!(!later.contradicts_itself(), "an older record was taken");
 
     let mut moved = Backend::default();
-    moved.see(at(0), Label::new("b2"), None);
+    moved.see(Boot::First, Label::new("b2"), None, wall(0));
     moved.restore(kept, wall(0));
     assert_eq!(moved.record().accepted, 0);
     assert!(moved.is_anew(), "the tokens may be those of the start before");

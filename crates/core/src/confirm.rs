@@ -19,13 +19,14 @@ use crate::time::{Duration, Instant};
 /// After a wake-up or a restart a store or a key may not be ready: the last refusal must come at
 /// least this long after the server was proven awake.
 pub(crate) const WARM: Duration = Duration::from_secs(10);
-/// At this age a suspicion ends the session whatever is still open: the burst that is refused then
-/// must fit into the 60 s of G2, also where each before it was a little late. Bursts that are on
-/// time end it after 54 s.
-const LIMIT: Duration = Duration::from_secs(50);
+/// When the next burst would come later than this a suspicion ends the session, whatever is still
+/// open: G2 promises 60 s.
+const LIMIT: Duration = Duration::from_millis(59_500);
 /// The same for a backend that was caught contradicting itself, 120 s, and for weak refusals that
 /// no health path can back: a platform that answers 401 while it wakes does so for 90 s at most.
-const LONG_LIMIT: Duration = Duration::from_secs(110);
+const LONG_LIMIT: Duration = Duration::from_millis(119_500);
+/// Bursts further apart have lost some between them, which says nothing of the next.
+const SLOWEST: Duration = Duration::from_secs(9);
 /// How long checks that lead to nothing go on every 6 s; then one each 30 s is enough.
 const BRISK_FOR: Duration = Duration::from_secs(120);
 /// The pace after that.
@@ -95,6 +96,8 @@ pub(crate) struct Suspicion {
     /// Refused bursts, and when the last of them was asked.
     bursts: u32,
     burst_asked: Instant,
+    /// How far apart the last two were.
+    cycle: Duration,
     span: Option<Span>,
     by_instance: Vec<(Label, Span)>,
     /// Weak refusals that wait for the health path's proof.
@@ -145,6 +148,7 @@ impl Suspicion {
             counted: 0,
             bursts: 0,
             burst_asked: now,
+            cycle: APART,
             span: None,
             by_instance: Vec::new(),
             waiting: Vec::new(),
@@ -199,6 +203,9 @@ impl Suspicion {
         }
         self.proof = proof;
         if self.counted == 0 || asked.since(self.burst_asked) >= APART {
+            if self.counted > 0 {
+                self.cycle = asked.since(self.burst_asked).min(SLOWEST);
+            }
             self.bursts += 1;
             self.burst_asked = asked;
         }
@@ -252,7 +259,8 @@ impl Suspicion {
         }
         let long = setting.backend.contradicts_itself() || self.proof == Proof::None;
         let limit = if long { LONG_LIMIT } else { LIMIT };
-        let over = span.last.since(self.answering_since) >= limit;
+        let next = span.last.plus(self.cycle);
+        let over = next.since(self.answering_since) > limit;
         over.then_some(Finding { rule: Rule::Limit, chance })
     }
 
@@ -272,9 +280,15 @@ impl Suspicion {
         })
     }
 
-    /// When to ask again.
-    pub(crate) fn next_burst(&self, woken: Option<Instant>, server: Mood) -> Instant {
+    /// When to ask again; not before `closed`, when the connections of the burst before are closed.
+    pub(crate) fn next_burst(
+        &self,
+        woken: Option<Instant>,
+        server: Mood,
+        closed: Instant,
+    ) -> Instant {
         let next = self.last_burst.plus(if self.is_brisk(server) { APART } else { CALM });
+        let next = if self.last_burst == Instant::default() { next } else { next.max(closed) };
         // A second burst before the server is warm could not settle anything.
         let warm = woken.filter(|_| self.counted == 1).map_or(next, |woken| woken.plus(WARM));
         next.max(warm).max(self.not_before).max(self.rests_until)

@@ -237,12 +237,13 @@ fn only_what_was_asked_after_the_first_refusal_can_refute_also_after_a_restart()
 fn bursts_come_every_six_seconds_for_two_minutes_and_then_every_thirty() {
     let mut asked = suspicion(&[(100, None), (101, None)]);
     for burst in 1..=20 {
-        let next = asked.next_burst(None, Mood::Well);
+        let next = asked.next_burst(None, Mood::Well, at(0));
         assert_eq!(next, at(100 + burst * 6));
         asked.burst_sent(next);
     }
-    assert_eq!(asked.next_burst(None, Mood::Well), at(250));
-    assert_eq!(asked.next_burst(None, Mood::Bad), at(250));
+    assert_eq!(asked.next_burst(None, Mood::Well, at(0)), at(250));
+    assert_eq!(asked.next_burst(None, Mood::Bad, at(0)), at(250));
+    assert_eq!(asked.next_burst(None, Mood::Bad, at(251)), at(251), "a connection is still open");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::answer::ServerFacts;
+use crate::backend::APART;
 use crate::label::Label;
 use crate::time::{Duration, Instant};
 
@@ -29,7 +30,19 @@ pub(crate) enum Boot {
     Known,
     /// The first that was ever seen.
     First,
+    /// Another id, or an `uptime` that fell back.
     Changed,
+}
+
+/// What an `uptime` says of the process that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// It has not said, or nothing was known before.
+    Untold,
+    /// It started with those that were known.
+    Same,
+    /// It started after them.
+    Later,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +51,11 @@ pub(crate) struct Instances {
     boots: Vec<Label>,
     latest_boot: Option<Label>,
     answers: u8,
+    /// The newest start of the server that an `uptime` told of.
+    started: Option<Instant>,
+    /// Answers in a row with the latest boot id, and with the one before it.
+    streak: u32,
+    streak_before: u32,
 }
 
 /// With fewer answers an instance that has not been met yet is too likely: of two workers that
@@ -48,7 +66,8 @@ const TELLING: u8 = 4;
 impl Instances {
     pub(crate) fn see(&mut self, now: Instant, server: &ServerFacts) -> Boot {
         self.seen.retain(|seen| now.since(seen.at) < LATELY);
-        let boot = self.see_boot(server.boot.as_ref());
+        let start = self.see_start(now, server.uptime);
+        let boot = self.see_boot(start, server.boot.as_ref());
         if let Some(instance) = &server.instance {
             self.answers = self.answers.saturating_add(1);
             self.seen.retain(|seen| seen.instance != *instance || seen.boot != server.boot);
@@ -60,8 +79,27 @@ impl Instances {
         boot
     }
 
-    fn see_boot(&mut self, boot: Option<&Label>) -> Boot {
-        let Some(boot) = boot else { return Boot::Known };
+    /// Workers that start one after the other are no restarts, nor is a coarse clock.
+    fn see_start(&mut self, now: Instant, uptime: Option<Duration>) -> Start {
+        let Some(uptime) = uptime else { return Start::Untold };
+        let start = now.minus(uptime);
+        let Some(before) = self.started else {
+            self.started = Some(start);
+            return Start::Untold;
+        };
+        self.started = Some(before.max(start));
+        if start.since(before) >= APART { Start::Later } else { Start::Same }
+    }
+
+    fn see_boot(&mut self, start: Start, boot: Option<&Label>) -> Boot {
+        let Some(boot) = boot else {
+            return if start == Start::Later { Boot::Changed } else { Boot::Known };
+        };
+        let is_latest = self.latest_boot.as_ref() == Some(boot);
+        if !is_latest {
+            (self.streak_before, self.streak) = (self.streak, 0);
+        }
+        self.streak += 1;
         self.latest_boot = Some(*boot);
         if self.boots.contains(boot) {
             return Boot::Known;
@@ -71,6 +109,10 @@ impl Instances {
             self.boots.remove(0);
         }
         self.boots.push(*boot);
+        if start == Start::Same && !first {
+            // A worker of the same start that makes an id of its own.
+            return Boot::Known;
+        }
         self.seen.retain(|seen| seen.boot.as_ref() == Some(boot));
         self.answers = 0;
         if first { Boot::First } else { Boot::Changed }
@@ -78,6 +120,12 @@ impl Instances {
 
     pub(crate) fn lately(&self, now: Instant) -> impl Iterator<Item = &Seen> {
         self.seen.iter().filter(move |seen| now.since(seen.at) < LATELY)
+    }
+
+    /// Whether the boot id before the latest was the only one for a while: workers that each make
+    /// their own take turns.
+    pub(crate) const fn is_restart(&self) -> bool {
+        self.started.is_some() || self.streak_before >= 2
     }
 
     /// Whether enough answers came to believe that those seen are all there are.
@@ -149,6 +197,37 @@ mod tests {
         assert_eq!(instances.see(at(2), &facts("a", "1")), Boot::Known);
         assert_eq!(instances.see(at(3), &facts("b", "2")), Boot::Known);
         assert_eq!(names(&instances, at(3)), ["a", "b"]);
+    }
+
+    #[test]
+    fn an_uptime_that_fell_back_is_a_new_start_and_workers_of_one_start_are_not() {
+        let mut instances = Instances::default();
+        let mut see = |at, boot: Option<&str>, up| {
+            let boot = boot.and_then(Label::new);
+            let uptime = Some(Duration::from_secs(up));
+            instances.see(at, &ServerFacts { boot, uptime, ..ServerFacts::default() })
+        };
+        assert_eq!(see(at(1_000), None, 900), Boot::Known);
+        assert_eq!(see(at(1_001), None, 897), Boot::Known, "a worker that started 4 s later");
+        assert_eq!(see(at(1_002), None, 902), Boot::Known);
+        assert_eq!(see(at(2_000), None, 3), Boot::Changed);
+        assert_eq!(see(at(2_030), None, 33), Boot::Known);
+        assert_eq!(see(at(2_040), Some("a"), 43), Boot::First);
+        assert_eq!(see(at(2_041), Some("b"), 43), Boot::Known, "each worker makes its own id");
+        assert_eq!(see(at(2_042), Some("a"), 45), Boot::Known);
+        assert_eq!(see(at(2_100), Some("c"), 2), Boot::Changed);
+    }
+
+    #[test]
+    fn ids_that_take_turns_are_no_restarts() {
+        let mut instances = Instances::default();
+        for boot in ["1", "2", "3"] {
+            instances.see(at(0), &facts("a", boot));
+            assert!(!instances.is_restart());
+        }
+        instances.see(at(1), &facts("a", "3"));
+        instances.see(at(2), &facts("a", "4"));
+        assert!(instances.is_restart());
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Keeper {
     page: Page,
     server: Server,
     ping: Ping,
+    /// When any request was last answered: its connection may be open since then.
+    answered: Instant,
     instances: Instances,
     backend: Backend,
     symptoms: Symptoms,
@@ -132,6 +134,7 @@ impl Keeper {
             page: Page::new(Instant::default()),
             server: Server::new(),
             ping: Ping::default(),
+            answered: Instant::default(),
             instances: Instances::default(),
             backend: Backend::default(),
             symptoms: Symptoms::default(),

@@ -40,6 +40,7 @@ pub(super) struct Ping {
     /// What `Retry-After` forbids, whatever else hurries the ping.
     not_before: Instant,
     hinted: Option<Instant>,
+    pub(super) answered: Option<Instant>,
 }
 
 impl Keeper {
@@ -110,6 +111,10 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         let Some(request) = self.requests.close(id) else { return };
+        self.answered = self.now();
+        if request.probe == Probe::Health {
+            self.ping.answered = Some(self.now());
+        }
         let reading = answer::read(request.probe, outcome);
         let took = self.now().since(request.sent);
         let (probe, request_id) = (request.probe, request.id);
@@ -167,9 +172,10 @@ impl Keeper {
             }
         }
         let boot = self.instances.see(now, &response.server);
-        let (name, uptime) = (response.server.boot, response.server.uptime);
-        let anew = self.backend.see(now, name, uptime);
-        if (boot == Boot::Changed || anew && name.is_none())
+        let (id, uptime) = (response.server.boot, response.server.uptime);
+        self.backend.see(boot, id, uptime, self.clock.wall());
+        if boot == Boot::Changed
+            && self.instances.is_restart()
             && let Some(found) = self.symptoms.restarted(now)
         {
             self.diagnose(out, found);

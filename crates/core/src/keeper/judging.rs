@@ -14,7 +14,11 @@ use crate::history::{Event, Why};
 use crate::label::Label;
 use crate::requests::{Request, Requests};
 use crate::session::{Refusal, SignOutReason, TokenKind};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// A connection that was quiet this long is closed, and the next one may meet another worker:
+/// Node closes an idle one after 6.1 s, uvicorn after 5 s, gunicorn after 2 s.
+const CLOSED: Duration = Duration::from_millis(6_250);
 
 /// A refusal that waits for the record: another tab may have signed in or out meanwhile.
 #[derive(Debug)]
@@ -76,6 +80,7 @@ impl Keeper {
             out.push(Effect::ReadBackend);
             if grade == Grade::Strong && heard.refusal.instance.is_none() {
                 // Perhaps another worker knows better: asked now, that is known in no time.
+                self.ask_about_boot(out);
                 let spare = self.requests.spare(self.now(), APART);
                 self.ask(spare, out);
             }
@@ -202,7 +207,8 @@ impl Keeper {
         if waits || self.requests.any(Probe::Verify) {
             return None;
         }
-        let due = suspicion.next_burst(self.server.woken(), self.mood());
+        let closed = self.answered.plus(CLOSED);
+        let due = suspicion.next_burst(self.server.woken(), self.mood(), closed);
         Some(due.max(self.requests.free_at(Requests::MOST, APART)))
     }
 
@@ -214,6 +220,16 @@ impl Keeper {
         suspicion.burst_sent(now);
         let size = if one_instance { 1 } else { suspicion.burst_size(spare, mood) };
         self.ask(size, out);
+    }
+
+    /// A refusal that names no boot may come from a server that has just started anew.
+    fn ask_about_boot(&mut self, out: &mut Vec<Effect>) {
+        let now = self.now();
+        let is_known = self.ping.answered.is_some_and(|at| now.since(at) < APART);
+        let may = self.options.health.is_some() && !self.requests.any(Probe::Health);
+        if may && !is_known && self.requests.spare(now, APART) > 0 {
+            self.send_ping(out);
+        }
     }
 
     fn ask(&mut self, times: usize, out: &mut Vec<Effect>) {

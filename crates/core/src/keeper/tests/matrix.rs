@@ -99,7 +99,7 @@ fn suspect() -> World {
     // A ping that is under way when the suspicion begins.
     let _ = world.tell(Input::Unanswered);
     let _ = world.tell(Input::Verify);
-    world.pass(6_100);
+    world.pass(6_400);
     world
 }
 

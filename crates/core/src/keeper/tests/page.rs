@@ -147,7 +147,7 @@ fn an_answer_that_was_held_is_a_wake_up_even_where_no_timer_came_to_see_it() {
     let _ = world.tell(Input::Verify);
     world.pass(1_000);
     world.server_says(&Reply::Silence);
-    world.pass(5_100);
+    world.pass(5_400);
     let Some(request) = world.open_request(Probe::Verify) else { panic!("nothing was asked") };
     world.stall(40_000);
     let outcome = crate::Outcome::Response(refused("a", "1"));

@@ -27,7 +27,7 @@ fn weak_401s_with_health_proofs_end_the_session_within_a_minute() {
     world.verify = answers(weakly_refused());
     let _ = world.tell(Input::Verify);
     let over = world.until(90_000, |world| world.session() == SessionState::SignedOut);
-    assert!(over.is_some_and(|ms| (54_000..=60_000).contains(&ms)), "{over:?}");
+    assert!(over.is_some_and(|ms| (51_000..=60_000).contains(&ms)), "{over:?}");
     let end = world.sign_outs().remove(0);
     assert_eq!((end.reason, end.rule), (SignOutReason::Rejected, Some(Rule::Limit)));
     assert!(end.refusals.iter().all(|refusal| refusal.grade == Grade::Weak));
