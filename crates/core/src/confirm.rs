@@ -20,11 +20,11 @@ use crate::time::{Duration, Instant};
 /// least this long after the server was proven awake.
 pub(crate) const WARM: Duration = Duration::from_secs(10);
 /// When the next burst would come later than this a suspicion ends the session, whatever is still
-/// open: G2 promises 60 s.
-const LIMIT: Duration = Duration::from_millis(59_500);
+/// open: G2 promises 60 s, and its answer and a health probe take their time.
+const LIMIT: Duration = Duration::from_secs(58);
 /// The same for a backend that was caught contradicting itself, 120 s, and for weak refusals that
 /// no health path can back: a platform that answers 401 while it wakes does so for 90 s at most.
-const LONG_LIMIT: Duration = Duration::from_millis(119_500);
+const LONG_LIMIT: Duration = Duration::from_secs(118);
 /// Bursts further apart have lost some between them, which says nothing of the next.
 const SLOWEST: Duration = Duration::from_secs(9);
 /// How long checks that lead to nothing go on every 6 s; then one each 30 s is enough.
