@@ -55,11 +55,15 @@ function showReason(signOut) {
   const { reason, at, elsewhere, evidence } = signOut;
   const where = elsewhere ? ", in another tab" : "";
   const rule = rules[evidence.rule] ?? "";
+  const { chance } = evidence;
+  const odds = chance ? ` That happens to a good session once in ${inverse(chance)}.` : "";
   document.querySelector("#why-sentence").textContent =
-    `${timeOfDay(at)}${where}: ${reasons[reason]} (reason: ${reason}). ${rule}`;
+    `${timeOfDay(at)}${where}: ${reasons[reason]} (reason: ${reason}). ${rule}${odds}`;
   document.querySelector("#evidence").hidden = evidence.refusals.length === 0;
   document.querySelector("#refusals").replaceChildren(...evidence.refusals.map(row));
 }
+
+const inverse = (chance) => Math.round(1 / chance).toLocaleString();
 
 function row({ at, status, grade, instance = "–", boot = "–" }) {
   const line = document.createElement("tr");

@@ -3,6 +3,7 @@
 //! Everything that CI does is a command here, so that both are the same. The commands do their own
 //! set-up; they know how the parts are built, never what is in them.
 
+mod bench;
 mod browser;
 mod build;
 mod demo;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND [--verbose]
   build               the npm package, into dist/
   demo                build everything and serve the demo on PORT (8080)
   test [--only A,B]   what CI runs, or some of its steps
+  bench-verdict       false and true sign-outs, counted on the core and on real servers
   tidy                the rules of the house that no compiler holds
   size                the bytes that a page pays, and their budget
   --verbose           show what the tools print";
@@ -64,6 +66,7 @@ enum Command {
     Build,
     Demo,
     Test(Selection),
+    BenchVerdict,
     Tidy,
     Size,
 }
@@ -77,6 +80,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Build => build::run(&workspace, &runner).map(drop),
         Command::Demo => demo::run(&workspace, &runner),
         Command::Test(selection) => test::run(&workspace, &runner, selection),
+        Command::BenchVerdict => bench::verdict(&workspace, &runner),
         Command::Tidy => tidy::run(&workspace),
         Command::Size => size::run(&workspace, &runner),
     }
@@ -102,6 +106,7 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Option<Invocation>, Failu
         ["demo"] => Command::Demo,
         ["test"] => Command::Test(Selection::all()),
         ["test", "--only", steps] => Command::Test(Selection::only(steps)?),
+        ["bench-verdict"] => Command::BenchVerdict,
         ["tidy"] => Command::Tidy,
         ["size"] => Command::Size,
         _ => return Err(Failure::Usage(format!("`{}` is no command\n{USAGE}", words.join(" ")))),

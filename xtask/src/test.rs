@@ -38,9 +38,10 @@ enum Step {
     Shell,
     Package,
     E2e,
+    Others,
 }
 
-const STEPS: [(Step, &str); 15] = [
+const STEPS: [(Step, &str); 16] = [
     (Step::Fmt, "fmt"),
     (Step::Prettier, "prettier"),
     (Step::Tidy, "tidy"),
@@ -56,6 +57,7 @@ const STEPS: [(Step, &str); 15] = [
     (Step::Shell, "shell"),
     (Step::Package, "package"),
     (Step::E2e, "e2e"),
+    (Step::Others, "others"),
 ];
 
 /// The steps to run, in their order, with those that they need.
@@ -148,6 +150,7 @@ impl Step {
         match self {
             Self::Types | Self::Face | Self::Package => &[Self::Build],
             Self::E2e => &[Self::Build, Self::Servers],
+            Self::Others => &[Self::Build],
             Self::Fmt
             | Self::Prettier
             | Self::Tidy
@@ -180,7 +183,10 @@ impl Step {
             Self::Servers => demo::build_servers(runner)?,
             Self::Shell => shell(workspace, runner)?,
             Self::Package => package(workspace, runner)?,
-            Self::E2e => end_to_end(workspace, runner)?,
+            Self::E2e => in_browser(workspace, runner, "end to end", "tests/e2e")?,
+            Self::Others => {
+                in_browser(workspace, runner, "servers that others wrote", "tests/servers")?
+            }
         }
         Ok(Outcome::Passed)
     }
@@ -273,14 +279,19 @@ fn package(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     runner.run("import and require", &mut check)
 }
 
-/// The built package in Chromium, against the real backend.
-fn end_to_end(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
+/// The built package in Chromium, against real servers.
+fn in_browser(
+    workspace: &Workspace,
+    runner: &Runner,
+    what: &str,
+    folder: &str,
+) -> Result<(), Failure> {
     let browser = Browser::find_or_install(runner)?;
-    let mut node = node_tests("tests")?;
+    let mut node = node_tests(folder)?;
     node.env("CHROME", &browser.chrome)
         .env("CHROMEDRIVER", &browser.driver)
         .env("CARGO_TARGET_DIR", &workspace.target);
-    runner.run("end to end (node --test)", &mut node)
+    runner.run(&format!("{what} (node --test)"), &mut node)
 }
 
 /// `node --test` of every `*.test.mjs` in the folder.
