@@ -21,18 +21,13 @@ export type SessionState = "restoring" | "signed-out" | "unverified" | "signed-i
 /** Why a session ended. */
 export type SignOutReason = "rejected" | "expired" | "user" | "idle" | "age";
 
-/**
- * One refusal that counted, as it stands in the evidence of a sign-out. Holds no secret and no URL.
- */
+/** One refusal that counted, as it stands in the evidence of a sign-out. No secret, no URL. */
 export interface Refusal {
   /** When the answer came. */
   readonly at: number;
   /** The answer's HTTP status. */
   readonly status: number;
-  /**
-   * `strong`: JSON or `error="invalid_token"`; `weak`: empty, text, HTML or a bare Bearer
-   * challenge.
-   */
+  /** `strong`: JSON or `error="invalid_token"`; `weak`: empty, text, HTML, a bare challenge. */
   readonly grade: "strong" | "weak";
   /** The instance that refused, where the backend names itself. */
   readonly instance?: string;
@@ -169,18 +164,12 @@ export interface VerifyOptions {
    */
   retryDelayMs?: number;
   classify?: Classify;
-  /**
-   * No periodic verification when nobody has touched the page this long. @default undefined: never
-   * stops
-   */
+  /** No periodic verification when nobody has touched the page this long. @default never stops */
   whenIdleMs?: number;
 }
 
 export interface KeeperOptions {
-  /**
-   * An absolute http(s) URL, or a path on the page's origin; paths are appended to it. @default the
-   * page's origin
-   */
+  /** An http(s) URL, or a path on the page's origin, to which paths are appended. @default "/" */
   baseUrl?: string | URL;
   /** @default "bearer" */
   auth?: "bearer" | "cookie" | Authorize;
@@ -189,12 +178,12 @@ export interface KeeperOptions {
   /** `false`: no pings; verification is the only probe. */
   health?: HealthOptions | false;
   verify?: VerifyOptions;
-  /** `"immediate"`: the first genuine-looking 401 ends the session, without confirmation. */
-  confirm?: { maxFalseLogout?: number } | "immediate";
   /**
-   * POSTed with the credential at `signOut()`, so that the server forgets the token too. @default
-   * undefined: nothing is sent
+   * How likely a good token may be signed out where the backend names no instances, 0 to 1 (for a
+   * whole day, once it was caught contradicting itself); or the first 401 is believed. @default 0.001
    */
+  confirm?: { maxFalseLogout?: number } | "immediate";
+  /** POSTed with the credential at `signOut()`, so that the server forgets. @default none */
   signOut?: { path?: string };
   fetch?: {
     /** Origins besides the API's own that may receive the credential. @default [] */
@@ -204,10 +193,7 @@ export interface KeeperOptions {
     /** How many may wait at once. @default 100 */
     maxWaiting?: number;
   };
-  /**
-   * Cookie mode: the cookie whose value goes into the header of unsafe requests to the API's own
-   * origin.
-   */
+  /** Cookie mode: the cookie whose value goes into this header of unsafe requests to the API. */
   csrf?: { cookie: string; header: string };
   /** @default "local" */
   persist?: "local" | "session" | "memory" | StorageAdapter;
@@ -243,9 +229,7 @@ export interface CookieSignIn<User = unknown> {
   user?: User;
 }
 
-/**
- * The debug view. Seconds and spelling as the backend's `/api/debug/token`; never shows the token.
- */
+/** The debug view: seconds and spelling as the backend's `/api/debug/token`, never the token. */
 export interface DebugView {
   readonly status: SessionState;
   readonly token_available: boolean;
@@ -306,14 +290,8 @@ export interface ServerEvent extends Event {
 }
 /** What is wrong on the server, or between. */
 export type Cause =
-  | "workers-disagree"
-  | "server-sleeps"
-  | "tokens-lost"
-  | "signing-key-changed"
-  | "restart-loop"
-  | "clock-skew"
-  | "wrong-path"
-  | "blocked-by-cors";
+  | ("workers-disagree" | "server-sleeps" | "tokens-lost" | "signing-key-changed")
+  | ("restart-loop" | "clock-skew" | "wrong-path" | "blocked-by-cors");
 
 /** The evidence for a cause; what does not apply is left out. */
 export interface DiagnosisEvidence {
@@ -325,10 +303,7 @@ export interface DiagnosisEvidence {
   readonly probe?: "health" | "verify";
 }
 
-/**
- * A cause was found. Each is told once for a page, but for `tokens-lost` and `signing-key-changed`,
- * which explain a sign-out and come right before it.
- */
+/** A cause was found: told once for a page, or each time right before a sign-out it explains. */
 export interface DiagnosisEvent extends Event {
   readonly cause: Cause;
   readonly evidence: DiagnosisEvidence;
@@ -381,21 +356,20 @@ export interface SessionKeeper<User = unknown> extends EventTarget {
 
   addEventListener<K extends keyof KeeperEventMap>(
     type: K,
-    listener:
-      | ((this: SessionKeeper<User>, event: KeeperEventMap<User>[K]) => unknown)
-      | { handleEvent(event: KeeperEventMap<User>[K]): unknown }
-      | null,
+    listener: Listener<User, K>,
     options?: boolean | AddEventListenerOptions,
   ): void;
   removeEventListener<K extends keyof KeeperEventMap>(
     type: K,
-    listener:
-      | ((this: SessionKeeper<User>, event: KeeperEventMap<User>[K]) => unknown)
-      | { handleEvent(event: KeeperEventMap<User>[K]): unknown }
-      | null,
+    listener: Listener<User, K>,
     options?: boolean | EventListenerOptions,
   ): void;
 }
+
+type Listener<User, K extends keyof KeeperEventMap> =
+  | ((this: SessionKeeper<User>, event: KeeperEventMap<User>[K]) => unknown)
+  | { handleEvent(event: KeeperEventMap<User>[K]): unknown }
+  | null;
 
 export type KeeperErrorCode =
   /** An option of `createKeeper` is wrong; `option` names it. */

@@ -1,9 +1,9 @@
 /**
  * `keeper.fetch`: adds the credential, waits out a wake-up, hints at a 401.
  *
- * Rule: the credential goes to named origins only and no redirect carries it to another. A request is
- * repeated only where that is harmless and only after the server has proven itself awake since it
- * failed; every wait has an end. Knows nothing of sessions.
+ * Rule: the credential goes to named origins only and no redirect carries it to another. A request
+ * is repeated only where that is harmless and only after the server has proven itself awake since
+ * it failed; every wait has an end. Knows nothing of sessions.
  */
 
 import type { Snapshot } from "../types.js";

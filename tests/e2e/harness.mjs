@@ -40,7 +40,7 @@ const READY_AFTER_MS = 10_000;
 const USUALLY_MS = 10_000;
 const POLL_MS = 50;
 
-/** One browser for the tests of a `describe`. Returns what opens a visitor in it. `launch`: of puppeteer. */
+/** One browser for the tests of a `describe`. Returns what opens a visitor in it. */
 export function useBrowser(launch = {}) {
   let browser;
   let profile;

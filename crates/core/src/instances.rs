@@ -122,8 +122,7 @@ impl Instances {
         self.seen.iter().filter(move |seen| now.since(seen.at) < LATELY)
     }
 
-    /// Whether the boot id before the latest was the only one for a while: workers that each make
-    /// their own take turns.
+    /// Whether the boot id before the latest was the only one for a while, or an uptime tells.
     pub(crate) const fn is_restart(&self) -> bool {
         self.started.is_some() || self.streak_before >= 2
     }

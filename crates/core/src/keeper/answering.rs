@@ -174,8 +174,10 @@ impl Keeper {
         let boot = self.instances.see(now, &response.server);
         let (id, uptime) = (response.server.boot, response.server.uptime);
         self.backend.see(boot, id, uptime, self.clock.wall());
+        // Workers that each make an id of their own take turns, and nothing fails between them.
+        let is_restart = self.server.is_bad() || self.instances.is_restart();
         if boot == Boot::Changed
-            && self.instances.is_restart()
+            && is_restart
             && let Some(found) = self.symptoms.restarted(now)
         {
             self.diagnose(out, found);

@@ -80,7 +80,7 @@ impl Keeper {
             out.push(Effect::ReadBackend);
             if grade == Grade::Strong && heard.refusal.instance.is_none() {
                 // Perhaps another worker knows better: asked now, that is known in no time.
-                self.ask_about_boot(out);
+                self.ask_about_boot(heard.asked, out);
                 let spare = self.requests.spare(self.now(), APART);
                 self.ask(spare, out);
             }
@@ -223,9 +223,9 @@ impl Keeper {
     }
 
     /// A refusal that names no boot may come from a server that has just started anew.
-    fn ask_about_boot(&mut self, out: &mut Vec<Effect>) {
+    fn ask_about_boot(&mut self, asked: Instant, out: &mut Vec<Effect>) {
         let now = self.now();
-        let is_known = self.ping.answered.is_some_and(|at| now.since(at) < APART);
+        let is_known = self.ping.answered.is_some_and(|at| at >= asked);
         let may = self.options.health.is_some() && !self.requests.any(Probe::Health);
         if may && !is_known && self.requests.spare(now, APART) > 0 {
             self.send_ping(out);

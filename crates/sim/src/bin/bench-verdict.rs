@@ -85,9 +85,9 @@ fn print_row(plan: Plan, figures: &Figures) {
         Dispatch::Biased(_) => "biased",
     };
     let day = if plan.history == History::None { "first" } else { "later" };
+    print!("{dispatch:<11} {:>7} {day:<6} ", plan.workers);
     println!(
-        "{dispatch:<11} {:>7} {day:<6} {:>10.4} {:>10.6} {:>11.1} {named:>9.6} {:>9} {:>8} {:>9.2} {:>9.4}",
-        plan.workers,
+        "{:>10.4} {:>10.6} {:>11.1} {named:>9.6} {:>9} {:>8} {:>9.2} {:>9.4}",
         per(refused),
         per(false_sign_outs),
         per(false_sign_outs) * A_DAY as f64 * 1_000.0,
