@@ -180,7 +180,8 @@ export interface KeeperOptions {
   verify?: VerifyOptions;
   /**
    * How likely a good token may be signed out where the backend names no instances, 0 to 1 (for a
-   * whole day, once it was caught contradicting itself); or the first 401 is believed. @default 0.001
+   * whole day, once it was caught contradicting itself); or the first 401 is believed. @default
+   * 0.001
    */
   confirm?: { maxFalseLogout?: number } | "immediate";
   /** POSTed with the credential at `signOut()`, so that the server forgets. @default none */

@@ -9,9 +9,8 @@ use alloc::vec::Vec;
 use crate::answer::Grade;
 use crate::backend::{APART, Backend, Mind, Refused};
 use crate::chance::Chance;
-use crate::history::Why;
+use crate::history::{Origin, Why};
 use crate::instances::Instances;
-use crate::label::Label;
 use crate::options::Confirm;
 use crate::session::{Refusal, Rule};
 use crate::time::{Duration, Instant};
@@ -99,7 +98,7 @@ pub(crate) struct Suspicion {
     /// How far apart the last two were.
     cycle: Duration,
     span: Option<Span>,
-    by_instance: Vec<(Label, Span)>,
+    by_instance: Vec<(Origin, Span)>,
     /// Weak refusals that wait for the health path's proof.
     waiting: Vec<Heard>,
     /// How much those that count prove: only the strongest do.
@@ -211,11 +210,12 @@ impl Suspicion {
         }
         self.counted += 1;
         self.span = Some(Span::stretch(self.span, came));
-        if let Some(instance) = &refusal.instance {
-            let known = self.by_instance.iter_mut().find(|(name, _)| name == instance);
+        if refusal.instance.is_some() {
+            let origin = refusal.origin();
+            let known = self.by_instance.iter_mut().find(|(known, _)| *known == origin);
             match known {
                 Some((_, span)) => span.last = came,
-                None => self.by_instance.push((*instance, Span::stretch(None, came))),
+                None => self.by_instance.push((origin, Span::stretch(None, came))),
             }
         }
         if self.refusals.len() == KEPT {
@@ -275,7 +275,7 @@ impl Suspicion {
 
     fn all_instances(&self, setting: Setting<'_>) -> bool {
         setting.instances.lately(setting.now).all(|seen| {
-            let refused = self.by_instance.iter().find(|(name, _)| *name == seen.instance);
+            let refused = self.by_instance.iter().find(|(origin, _)| *origin == seen.origin());
             refused.is_some_and(|(_, span)| span.is_apart())
         })
     }
@@ -364,8 +364,8 @@ impl Suspicion {
     }
 
     /// Whether that instance alone refused.
-    pub(crate) fn is_of_one_instance(&self, instance: Option<Label>) -> bool {
-        matches!(self.by_instance.as_slice(), [(name, _)] if Some(*name) == instance)
+    pub(crate) fn is_of_one_instance(&self, accepting: Origin) -> bool {
+        matches!(self.by_instance.as_slice(), [(origin, _)] if *origin == accepting)
     }
 
     pub(crate) fn into_refusals(self) -> Vec<Refusal> {

@@ -1,7 +1,8 @@
 //! Gate 4 by itself: which refusals are enough, and when the next ones are asked for.
 
 use super::*;
-use crate::answer::ServerFacts;
+use crate::answer::{Probe, ServerFacts};
+use crate::label::Label;
 use crate::time::UnixMillis;
 
 fn at(secs: u64) -> Instant {
@@ -55,8 +56,11 @@ fn rule(suspicion: &Suspicion, setting: Setting<'_>) -> Option<Rule> {
 fn seen(names: &[&str]) -> Instances {
     let mut instances = Instances::default();
     for name in names.iter().cycle().take(4 * names.len()) {
-        instances
-            .see(at(100), &ServerFacts { instance: Label::new(name), ..ServerFacts::default() });
+        instances.see(
+            at(100),
+            Probe::Health,
+            &ServerFacts { instance: Label::new(name), ..ServerFacts::default() },
+        );
     }
     instances
 }
@@ -108,15 +112,34 @@ fn every_instance_must_refuse_twice_over_and_not_only_one_of_them() {
 }
 
 #[test]
+fn two_replicas_of_one_name_are_two_instances() {
+    let mut replicas = Instances::default();
+    for boot in ["1", "2"].iter().cycle().take(8) {
+        let (instance, boot) = (Label::new("a"), Label::new(boot));
+        let facts = ServerFacts { instance, boot, ..ServerFacts::default() };
+        replicas.see(at(100), Probe::Health, &facts);
+    }
+    let known = backend(0);
+    let mut one = Suspicion::new(at(100));
+    for secs in [100, 106, 112] {
+        let refusal = Refusal { boot: Label::new("2"), ..refusal(Grade::Strong, Some("a")) };
+        one.refused(Heard { asked: at(secs), came: at(secs), refusal });
+    }
+    assert_eq!(rule(&one, setting(&replicas, &known)), None);
+    let accepting = Origin { instance: Label::new("a"), boot: Label::new("1") };
+    assert!(!one.is_of_one_instance(accepting));
+}
+
+#[test]
 fn an_instance_of_a_backend_that_is_hardly_known_does_not_speak_for_all() {
     let (mut instances, known) = (Instances::default(), backend(0));
     let facts = ServerFacts { instance: Label::new("a"), ..ServerFacts::default() };
     for _ in 0..3 {
-        instances.see(at(100), &facts);
+        instances.see(at(100), Probe::Health, &facts);
     }
     let twice = suspicion(&[(100, Some("a")), (106, Some("a"))]);
     assert_eq!(rule(&twice, setting(&instances, &known)), None);
-    instances.see(at(101), &facts);
+    instances.see(at(101), Probe::Health, &facts);
     assert_eq!(rule(&twice, setting(&instances, &known)), Some(Rule::Instances));
 }
 

@@ -131,10 +131,15 @@ impl Symptoms {
         (skew >= SKEW).then_some(Diagnosis { length: skew, ..Diagnosis::of(Cause::ClockSkew) })
     }
 
-    /// The health path answered with this status; `verified`: the verify path proves the server
-    /// awake meanwhile.
-    pub(crate) fn health_answered(&mut self, status: u16, verified: bool) -> Option<Diagnosis> {
-        self.health_not_found = if status == 404 { self.health_not_found + 1 } else { 0 };
+    /// The health path answered with this status; `is_missing`: 404, or the app's page; `verified`:
+    /// the verify path proves the server awake meanwhile.
+    pub(crate) fn health_answered(
+        &mut self,
+        status: u16,
+        is_missing: bool,
+        verified: bool,
+    ) -> Option<Diagnosis> {
+        self.health_not_found = if is_missing { self.health_not_found + 1 } else { 0 };
         let (count, probe) = (self.health_not_found, Some(Probe::Health));
         let is_wrong = count >= NOT_FOUND && verified;
         let found = Diagnosis { count, status, probe, ..Diagnosis::of(Cause::WrongPath) };
@@ -171,11 +176,11 @@ mod tests {
     fn a_health_path_that_is_missing_thrice_while_verify_answers_is_wrong() {
         let mut symptoms = Symptoms::default();
         for verified in [true, true, false] {
-            assert_eq!(symptoms.health_answered(404, verified), None);
+            assert_eq!(symptoms.health_answered(404, true, verified), None);
         }
-        assert!(symptoms.health_answered(404, true).is_some());
-        symptoms.health_answered(200, true);
-        assert_eq!(symptoms.health_answered(404, true), None);
+        assert!(symptoms.health_answered(404, true, true).is_some());
+        symptoms.health_answered(200, false, true);
+        assert_eq!(symptoms.health_answered(404, true, true), None);
     }
 
     #[test]

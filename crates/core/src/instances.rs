@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 
-use crate::answer::ServerFacts;
-use crate::backend::APART;
+use crate::answer::{Probe, ServerFacts};
+use crate::history::Origin;
 use crate::label::Label;
 use crate::time::{Duration, Instant};
 
@@ -24,6 +24,12 @@ pub(crate) struct Seen {
     at: Instant,
 }
 
+impl Seen {
+    pub(crate) const fn origin(&self) -> Origin {
+        Origin { instance: Some(self.instance), boot: self.boot }
+    }
+}
+
 /// Whether an answer came from a start of the server that was not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Boot {
@@ -35,9 +41,10 @@ pub(crate) enum Boot {
 }
 
 /// What an `uptime` says of the process that answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Start {
     /// It has not said, or nothing was known before.
+    #[default]
     Untold,
     /// It started with those that were known.
     Same,
@@ -51,9 +58,11 @@ pub(crate) struct Instances {
     boots: Vec<Label>,
     latest_boot: Option<Label>,
     answers: u8,
-    /// The newest start of the server that an `uptime` told of.
-    started: Option<Instant>,
-    /// Answers in a row with the latest boot id, and with the one before it.
+    /// The last answer of any process.
+    last: Option<Instant>,
+    /// What the last change was told by.
+    told: Start,
+    /// Answers of the health path in a row with the latest boot id, and with the one before it.
     streak: u32,
     streak_before: u32,
 }
@@ -64,10 +73,10 @@ pub(crate) struct Instances {
 const TELLING: u8 = 4;
 
 impl Instances {
-    pub(crate) fn see(&mut self, now: Instant, server: &ServerFacts) -> Boot {
+    pub(crate) fn see(&mut self, now: Instant, by: Probe, server: &ServerFacts) -> Boot {
         self.seen.retain(|seen| now.since(seen.at) < LATELY);
         let start = self.see_start(now, server.uptime);
-        let boot = self.see_boot(start, server.boot.as_ref());
+        let boot = self.see_boot(start, by, server.boot.as_ref());
         if let Some(instance) = &server.instance {
             self.answers = self.answers.saturating_add(1);
             self.seen.retain(|seen| seen.instance != *instance || seen.boot != server.boot);
@@ -79,31 +88,39 @@ impl Instances {
         boot
     }
 
-    /// Workers that start one after the other are no restarts, nor is a coarse clock.
+    /// A process that started after the last answer of another is no worker beside it.
     fn see_start(&mut self, now: Instant, uptime: Option<Duration>) -> Start {
-        let Some(uptime) = uptime else { return Start::Untold };
-        let start = now.minus(uptime);
-        let Some(before) = self.started else {
-            self.started = Some(start);
-            return Start::Untold;
-        };
-        self.started = Some(before.max(start));
-        if start.since(before) >= APART { Start::Later } else { Start::Same }
+        let last = self.last.replace(now);
+        match (uptime, last) {
+            (Some(uptime), Some(last)) if uptime < now.since(last) => Start::Later,
+            (Some(_), Some(_)) => Start::Same,
+            _ => Start::Untold,
+        }
     }
 
-    fn see_boot(&mut self, start: Start, boot: Option<&Label>) -> Boot {
+    fn see_boot(&mut self, start: Start, by: Probe, boot: Option<&Label>) -> Boot {
         let Some(boot) = boot else {
-            return if start == Start::Later { Boot::Changed } else { Boot::Known };
+            if start == Start::Later {
+                self.told = start;
+                return Boot::Changed;
+            }
+            return Boot::Known;
         };
         let is_latest = self.latest_boot.as_ref() == Some(boot);
         if !is_latest {
             (self.streak_before, self.streak) = (self.streak, 0);
         }
-        self.streak += 1;
+        // A check that follows a change meets the same worker by the same connection.
+        self.streak += u32::from(by == Probe::Health);
         self.latest_boot = Some(*boot);
         if self.boots.contains(boot) {
+            if !is_latest {
+                // The one before is still there: the two take turns.
+                self.streak = 0;
+            }
             return Boot::Known;
         }
+        self.told = start;
         let first = self.boots.is_empty();
         if self.boots.len() == MOST {
             self.boots.remove(0);
@@ -123,8 +140,8 @@ impl Instances {
     }
 
     /// Whether the boot id before the latest was the only one for a while, or an uptime tells.
-    pub(crate) const fn is_restart(&self) -> bool {
-        self.started.is_some() || self.streak_before >= 2
+    pub(crate) fn is_restart(&self) -> bool {
+        self.told == Start::Later || self.streak_before >= 2
     }
 
     /// Whether enough answers came to believe that those seen are all there are.
@@ -160,8 +177,8 @@ mod tests {
     #[test]
     fn an_instance_that_is_silent_for_ten_minutes_is_no_longer_waited_for() {
         let mut instances = Instances::default();
-        instances.see(at(0), &facts("a", "1"));
-        instances.see(at(300), &facts("b", "1"));
+        instances.see(at(0), Probe::Health, &facts("a", "1"));
+        instances.see(at(300), Probe::Health, &facts("b", "1"));
         assert_eq!(names(&instances, at(599)), ["a", "b"]);
         assert_eq!(names(&instances, at(600)), ["b"]);
     }
@@ -169,9 +186,9 @@ mod tests {
     #[test]
     fn a_restart_makes_the_instances_before_it_forgotten() {
         let mut instances = Instances::default();
-        assert_eq!(instances.see(at(0), &facts("a", "1")), Boot::First);
-        instances.see(at(1), &facts("b", "1"));
-        assert_eq!(instances.see(at(2), &facts("c", "2")), Boot::Changed);
+        assert_eq!(instances.see(at(0), Probe::Health, &facts("a", "1")), Boot::First);
+        instances.see(at(1), Probe::Health, &facts("b", "1"));
+        assert_eq!(instances.see(at(2), Probe::Health, &facts("c", "2")), Boot::Changed);
         assert_eq!(names(&instances, at(2)), ["c"]);
     }
 
@@ -179,53 +196,55 @@ mod tests {
     fn a_backend_is_known_after_four_answers_of_one_boot() {
         let mut instances = Instances::default();
         for _ in 0..3 {
-            instances.see(at(0), &facts("a", "1"));
+            instances.see(at(0), Probe::Health, &facts("a", "1"));
         }
         assert!(!instances.are_known());
-        instances.see(at(1), &facts("a", "1"));
+        instances.see(at(1), Probe::Health, &facts("a", "1"));
         assert!(instances.are_known());
-        instances.see(at(2), &facts("a", "2"));
+        instances.see(at(2), Probe::Health, &facts("a", "2"));
         assert!(!instances.are_known());
     }
 
     #[test]
     fn in_a_rolling_deploy_the_old_instance_that_answers_again_is_seen_again() {
         let mut instances = Instances::default();
-        instances.see(at(0), &facts("a", "1"));
-        instances.see(at(1), &facts("b", "2"));
-        assert_eq!(instances.see(at(2), &facts("a", "1")), Boot::Known);
-        assert_eq!(instances.see(at(3), &facts("b", "2")), Boot::Known);
+        instances.see(at(0), Probe::Health, &facts("a", "1"));
+        instances.see(at(1), Probe::Health, &facts("b", "2"));
+        assert_eq!(instances.see(at(2), Probe::Health, &facts("a", "1")), Boot::Known);
+        assert_eq!(instances.see(at(3), Probe::Health, &facts("b", "2")), Boot::Known);
         assert_eq!(names(&instances, at(3)), ["a", "b"]);
     }
 
     #[test]
-    fn an_uptime_that_fell_back_is_a_new_start_and_workers_of_one_start_are_not() {
+    fn a_process_that_started_after_the_last_answer_is_a_new_start_and_an_older_one_is_not() {
         let mut instances = Instances::default();
-        let mut see = |at, boot: Option<&str>, up| {
+        let mut see = |secs, boot: Option<&str>, up| {
             let boot = boot.and_then(Label::new);
-            let uptime = Some(Duration::from_secs(up));
-            instances.see(at, &ServerFacts { boot, uptime, ..ServerFacts::default() })
+            let uptime = Some(Duration::from_millis(up));
+            let facts = ServerFacts { boot, uptime, ..ServerFacts::default() };
+            instances.see(at(secs), Probe::Health, &facts)
         };
-        assert_eq!(see(at(1_000), None, 900), Boot::Known);
-        assert_eq!(see(at(1_001), None, 897), Boot::Known, "a worker that started 4 s later");
-        assert_eq!(see(at(1_002), None, 902), Boot::Known);
-        assert_eq!(see(at(2_000), None, 3), Boot::Changed);
-        assert_eq!(see(at(2_030), None, 33), Boot::Known);
-        assert_eq!(see(at(2_040), Some("a"), 43), Boot::First);
-        assert_eq!(see(at(2_041), Some("b"), 43), Boot::Known, "each worker makes its own id");
-        assert_eq!(see(at(2_042), Some("a"), 45), Boot::Known);
-        assert_eq!(see(at(2_100), Some("c"), 2), Boot::Changed);
+        // As a page is loaded the server is older than the page's line of time.
+        assert_eq!(see(1, None, 900_000), Boot::Known);
+        assert_eq!(see(2, None, 897_000), Boot::Known, "a worker that started 4 s later");
+        assert_eq!(see(3, None, 500), Boot::Changed, "up for less than nobody was heard");
+        assert_eq!(see(4, None, 1_500), Boot::Known);
+        assert_eq!(see(40, Some("a"), 37_500), Boot::First);
+        assert_eq!(see(41, Some("b"), 37_500), Boot::Known, "each worker makes its own id");
+        assert_eq!(see(42, Some("a"), 39_500), Boot::Known);
+        assert_eq!(see(44, Some("c"), 1_000), Boot::Changed);
+        assert_eq!(see(46, Some("d"), 1_000), Boot::Changed, "and again at once");
     }
 
     #[test]
     fn ids_that_take_turns_are_no_restarts() {
         let mut instances = Instances::default();
         for boot in ["1", "2", "3"] {
-            instances.see(at(0), &facts("a", boot));
+            instances.see(at(0), Probe::Health, &facts("a", boot));
             assert!(!instances.is_restart());
         }
-        instances.see(at(1), &facts("a", "3"));
-        instances.see(at(2), &facts("a", "4"));
+        instances.see(at(1), Probe::Health, &facts("a", "3"));
+        instances.see(at(2), Probe::Health, &facts("a", "4"));
         assert!(instances.is_restart());
     }
 
@@ -234,7 +253,7 @@ mod tests {
         let mut instances = Instances::default();
         for n in 0..10_000 {
             let name = alloc::format!("i{n}");
-            instances.see(at(0), &facts(&name, &name));
+            instances.see(at(0), Probe::Health, &facts(&name, &name));
         }
         assert!(instances.seen.len() <= MOST && instances.boots.len() <= MOST);
     }

@@ -20,6 +20,8 @@ pub(crate) struct Request {
     pub(crate) generation: Option<Generation>,
     pub(crate) sent: Instant,
     stage: Stage,
+    /// It was marked as held, whatever came then.
+    held: bool,
     limits: Limits,
 }
 
@@ -55,8 +57,8 @@ impl Request {
     }
 
     /// Whether it was marked as held.
-    pub(crate) fn is_held(&self) -> bool {
-        self.stage == Stage::Held
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held
     }
 
     fn deadline(&self) -> Instant {
@@ -92,7 +94,8 @@ impl Requests {
         self.last_id += 1;
         let id = RequestId(self.last_id);
         let stage = Stage::Fresh;
-        self.under_way.push(Request { id, probe, generation, sent, stage, limits });
+        let held = false;
+        self.under_way.push(Request { id, probe, generation, sent, stage, held, limits });
         if self.sent[0].is_none_or(|last| sent.since(last) >= SILENCE) {
             self.began = sent;
         }
@@ -162,6 +165,7 @@ impl Requests {
         let waits_on = request.sent.plus(request.limits.hold) > now;
         if request.stage == Stage::Fresh && waits_on {
             request.stage = Stage::Held;
+            request.held = true;
             return Some((*request, Overdue::Held));
         }
         Some((self.under_way.swap_remove(at), Overdue::GivenUp))

@@ -65,6 +65,7 @@ pub(crate) struct Server {
     spell: Option<Spell>,
     woken: Option<Instant>,
     last_awake: Option<UnixMillis>,
+    proven_at: Option<Instant>,
 }
 
 /// A time of bad answers, from the first of them to the first good one.
@@ -74,6 +75,19 @@ struct Spell {
     delay: Duration,
     /// Something answered for the server, or held a request: a platform that wakes it up.
     platform: bool,
+    /// Something answered with a page, which may be the app's own.
+    page: bool,
+}
+
+/// Who a bad answer may be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// A platform that wakes the server up.
+    Platform,
+    /// The same, or the app's own page on a path that is wrong.
+    Page,
+    /// Anybody: a path may be wrong, or odd by itself.
+    Anybody,
 }
 
 /// A bad spell that is over.
@@ -82,11 +96,19 @@ pub(crate) struct Recovery {
     pub(crate) since: Instant,
     /// A platform answered or held requests meanwhile.
     pub(crate) by_platform: bool,
+    /// When the server last proved itself before it.
+    pub(crate) proven_before: Option<Instant>,
 }
 
 impl Server {
     pub(crate) const fn new() -> Self {
-        Self { state: ServerState::Unknown, spell: None, woken: None, last_awake: None }
+        Self {
+            state: ServerState::Unknown,
+            spell: None,
+            woken: None,
+            last_awake: None,
+            proven_at: None,
+        }
     }
 
     pub(crate) const fn state(&self) -> ServerState {
@@ -112,22 +134,29 @@ impl Server {
     }
 
     /// Takes a proof. Returns the bad spell that ends with it.
-    pub(crate) fn proven(&mut self, now: Instant, wall: UnixMillis) -> Option<Recovery> {
+    pub(crate) fn proven(&mut self, now: Instant, by: Probe, wall: UnixMillis) -> Option<Recovery> {
         let ended = self.spell.take();
         if ended.is_some() {
             self.woken = Some(now);
         }
         self.state = ServerState::Awake;
         self.last_awake = Some(wall);
-        ended.map(|spell| Recovery { since: spell.since, by_platform: spell.platform })
+        let proven_before = self.proven_at.replace(now);
+        let recovery = |Spell { since, platform, page, .. }| Recovery {
+            since,
+            // A path that is wrong does not become right.
+            by_platform: platform || page && by == Probe::Health,
+            proven_before,
+        };
+        ended.map(recovery)
     }
 
     /// Takes a sign that is no proof.
-    pub(crate) fn failed(&mut self, now: Instant, by: Probe, sign: Sign, network: Network) {
-        let begun = Spell { since: now, delay: EAGER.low, platform: false };
+    pub(crate) fn failed(&mut self, now: Instant, by: Voice, sign: Sign, network: Network) {
+        let begun = Spell { since: now, delay: EAGER.low, platform: false, page: false };
         let spell = self.spell.get_or_insert(begun);
-        // A verify path may be odd by itself.
-        spell.platform |= sign == Sign::Waking && by == Probe::Health;
+        spell.platform |= sign == Sign::Waking && by == Voice::Platform;
+        spell.page |= sign == Sign::Waking && by == Voice::Page;
         self.state = match sign {
             Sign::Waking => ServerState::Waking,
             Sign::Unreachable => ServerState::Unreachable,
@@ -170,37 +199,37 @@ mod tests {
     #[test]
     fn silence_is_a_wake_up_for_two_minutes_and_then_an_unreachable_server() {
         let mut server = Server::new();
-        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
+        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
-        server.failed(at(119), Probe::Health, Sign::Silent, Network::Up);
+        server.failed(at(119), Voice::Anybody, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
-        server.failed(at(120), Probe::Health, Sign::Silent, Network::Up);
+        server.failed(at(120), Voice::Anybody, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Unreachable);
     }
 
     #[test]
     fn a_good_answer_ends_the_spell_and_the_next_one_starts_anew() {
         let mut server = Server::new();
-        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
-        assert!(server.proven(at(200), UnixMillis(1)).is_some());
-        assert!(server.proven(at(230), UnixMillis(2)).is_none());
-        server.failed(at(260), Probe::Health, Sign::Silent, Network::Up);
+        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
+        assert!(server.proven(at(200), Probe::Health, UnixMillis(1)).is_some());
+        assert!(server.proven(at(230), Probe::Health, UnixMillis(2)).is_none());
+        server.failed(at(260), Voice::Anybody, Sign::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
     }
 
     #[test]
     fn offline_takes_both_the_browsers_word_and_a_network_error() {
         let mut server = Server::new();
-        server.failed(at(0), Probe::Health, Sign::Silent, Network::Down);
+        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Down);
         assert_eq!(server.state(), ServerState::Offline);
-        server.failed(at(1), Probe::Health, Sign::Waking, Network::Down);
+        server.failed(at(1), Voice::Anybody, Sign::Waking, Network::Down);
         assert_eq!(server.state(), ServerState::Waking);
     }
 
     #[test]
     fn a_server_that_wakes_is_asked_every_two_to_six_seconds_for_ninety() {
         let mut server = Server::new();
-        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
+        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
         for secs in 0..90 {
             assert!((2_000..=6_000).contains(&delay(&mut server, at(secs), false)));
         }
@@ -213,10 +242,10 @@ mod tests {
     #[test]
     fn nobody_who_looks_away_asks_often_and_nobody_asks_often_where_the_owner_must_act() {
         let mut server = Server::new();
-        server.failed(at(0), Probe::Health, Sign::Silent, Network::Up);
+        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
         assert!((30_000..=120_000).contains(&delay(&mut server, at(1), true)));
         let mut paused = Server::new();
-        paused.failed(at(0), Probe::Health, Sign::Unreachable, Network::Up);
+        paused.failed(at(0), Voice::Anybody, Sign::Unreachable, Network::Up);
         assert!((30_000..=120_000).contains(&delay(&mut paused, at(1), false)));
     }
 }

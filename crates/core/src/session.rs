@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::answer::Grade;
 use crate::chance::Chance;
+use crate::history::Origin;
 use crate::label::Label;
 use crate::server::ServerState;
 use crate::time::UnixMillis;
@@ -126,6 +127,13 @@ pub struct Refusal {
     pub instance: Option<Label>,
     /// Under which boot id.
     pub boot: Option<Label>,
+}
+
+impl Refusal {
+    /// Two replicas may have the same name under boot ids of their own.
+    pub(crate) const fn origin(&self) -> Origin {
+        Origin { instance: self.instance, boot: self.boot }
+    }
 }
 
 /// The end of a session, with the evidence for it.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Keeper, Life, Session};
-use crate::answer::{self, Outcome, Probe, Response, Sign};
+use crate::answer::{self, Body, Outcome, Probe, Response, Sign};
 use crate::backend::APART;
 use crate::confirm::{Proof, WARM};
 use crate::diagnosis::Symptoms;
@@ -13,7 +13,7 @@ use crate::history::{Event, Origin};
 use crate::instances::Boot;
 use crate::options::HealthOptions;
 use crate::requests::{Limits, Overdue, Request, RequestId, Requests};
-use crate::server::Recovery;
+use crate::server::{Recovery, Voice};
 use crate::time::{Duration, Instant};
 
 /// `Retry-After` is a floor; a server with a wrong clock must not silence us for hours.
@@ -119,6 +119,8 @@ impl Keeper {
         let took = self.now().since(request.sent);
         let (probe, request_id) = (request.probe, request.id);
         let mut boot = Boot::Known;
+        let boot_before = self.backend.record().boot;
+        let voice = voice(probe, outcome);
         match outcome {
             Outcome::NoAnswer => {
                 self.log(out, Event::Unanswered { probe, request: request_id, took });
@@ -128,20 +130,25 @@ impl Keeper {
                 let event = Event::Answered { probe, request: request_id, status, took, facts };
                 self.log(out, event);
                 if reading.sign == Sign::Awake {
-                    boot = self.learn(response, out);
+                    boot = self.learn(probe, response, out);
                 }
             }
         }
         let was_held = request.is_held() || request.was_held_unseen(self.now());
         if request.was_held_unseen(self.now()) {
             self.log(out, Event::Held { probe, request: request_id });
-            self.take_sign(&request, Sign::Waking, Duration::ZERO);
+            self.take_sign(&request, Sign::Waking, Voice::Platform, Duration::ZERO);
         }
         let retry_after = retry_after(outcome);
-        let recovery = self.take_sign(&request, reading.sign, retry_after);
+        let recovery = self.take_sign(&request, reading.sign, voice, retry_after);
         let recovered = recovery.is_some();
         if let (Some(recovery), Outcome::Response(response)) = (recovery, outcome) {
-            self.note_wake_up(recovery, was_held.then_some(request.sent), response, out);
+            let held_since = was_held.then_some(request.sent);
+            // The same start before and after: it did not sleep.
+            let is_same = boot_before.is_some() && boot_before == response.server.boot;
+            if !is_same {
+                self.note_wake_up(recovery, held_since, response, out);
+            }
         }
         match probe {
             Probe::Health => {
@@ -163,7 +170,7 @@ impl Keeper {
     }
 
     /// What the server says of itself, in an answer that proves it awake.
-    fn learn(&mut self, response: &Response, out: &mut Vec<Effect>) -> Boot {
+    fn learn(&mut self, probe: Probe, response: &Response, out: &mut Vec<Effect>) -> Boot {
         let now = self.now();
         if let Some(server_now) = response.server.now {
             self.clock.learn(server_now);
@@ -171,7 +178,7 @@ impl Keeper {
                 self.diagnose(out, found);
             }
         }
-        let boot = self.instances.see(now, &response.server);
+        let boot = self.instances.see(now, probe, &response.server);
         let (id, uptime) = (response.server.boot, response.server.uptime);
         self.backend.see(boot, id, uptime, self.clock.wall());
         // Workers that each make an id of their own take turns, and nothing fails between them.
@@ -206,6 +213,7 @@ impl Keeper {
         &mut self,
         request: &Request,
         sign: Sign,
+        voice: Voice,
         retry_after: Duration,
     ) -> Option<Recovery> {
         let now = self.now();
@@ -227,7 +235,7 @@ impl Keeper {
         match sign {
             Sign::Nothing => {}
             Sign::Awake => {
-                recovery = self.server.proven(now, self.clock.wall());
+                recovery = self.server.proven(now, request.probe, self.clock.wall());
                 let recovered = recovery.is_some();
                 if let Some(suspicion) = self.suspicion().filter(|_| recovered) {
                     suspicion.answered_again(now);
@@ -240,7 +248,7 @@ impl Keeper {
                 }
             }
             Sign::Waking | Sign::Unreachable | Sign::Silent => {
-                self.server.failed(now, request.probe, sign, self.page.network);
+                self.server.failed(now, voice, sign, self.page.network);
                 let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
                 let at = now.plus(delay.max(retry_after));
                 let due = self.ping.due.filter(|due| !by_health && *due < at);
@@ -254,7 +262,7 @@ impl Keeper {
     /// when the keeper asks again after a pause. `held_since`: when the held request was sent.
     fn note_wake_up(
         &mut self,
-        Recovery { since, by_platform }: Recovery,
+        Recovery { since, by_platform, proven_before }: Recovery,
         held_since: Option<Instant>,
         response: &Response,
         out: &mut Vec<Effect>,
@@ -262,7 +270,8 @@ impl Keeper {
         let began = self.requests.began();
         let since = held_since.map_or(since, |sent| sent.min(since));
         let took = self.now().since(since);
-        let after_silence = since.since(began) < HELD_BEFORE;
+        let was_well = proven_before.is_some_and(|at| at >= began);
+        let after_silence = since.since(began) < HELD_BEFORE && !was_well;
         let was_up = response.server.uptime.is_some_and(|up| up > took.plus(WAKES_BEFORE));
         let is_wake_up = held_since.is_some() || by_platform && after_silence;
         if is_wake_up && !was_up && took >= WAKES_IN.0 && took <= WAKES_IN.1 {
@@ -274,7 +283,10 @@ impl Keeper {
     fn note_health(&mut self, outcome: &Outcome, out: &mut Vec<Effect>) {
         let Outcome::Response(response) = outcome else { return };
         let verified = matches!(self.live(), Some(live) if live.verified_at.is_some());
-        if let Some(found) = self.symptoms.health_answered(response.status, verified) {
+        let is_page = response.status < 300 && response.body == Body::Html;
+        let is_missing = response.status == 404 || is_page;
+        let found = self.symptoms.health_answered(response.status, is_missing, verified);
+        if let Some(found) = found {
             self.diagnose(out, found);
         }
     }
@@ -305,12 +317,12 @@ impl Keeper {
             match overdue {
                 Overdue::Held => {
                     self.log(out, Event::Held { probe, request: id });
-                    self.take_sign(&request, Sign::Waking, Duration::ZERO);
+                    self.take_sign(&request, Sign::Waking, Voice::Platform, Duration::ZERO);
                 }
                 Overdue::GivenUp => {
                     self.log(out, Event::GivenUp { probe, request: id });
                     out.push(Effect::Abort { request: id });
-                    self.take_sign(&request, Sign::Waking, Duration::ZERO);
+                    self.take_sign(&request, Sign::Waking, Voice::Platform, Duration::ZERO);
                     self.give_up(&request, out);
                 }
             }
@@ -359,6 +371,20 @@ impl Keeper {
         if !is_asked && !matches!(self.session, Session::SignedOut) {
             self.verify_at_sign_of_life(out);
         }
+    }
+}
+
+/// What platforms answer for a server that wakes; a path may be wrong or odd by itself.
+fn voice(probe: Probe, outcome: &Outcome) -> Voice {
+    match outcome {
+        Outcome::Response(response) if probe == Probe::Health && response.status != 404 => {
+            if response.status < 300 {
+                Voice::Page
+            } else {
+                Voice::Platform
+            }
+        }
+        Outcome::Response(_) | Outcome::NoAnswer => Voice::Anybody,
     }
 }
 

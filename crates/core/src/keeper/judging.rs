@@ -10,8 +10,7 @@ use crate::confirm::{Heard, Mood, Proof, Setting, Suspicion, Token};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
 use crate::generation::Generation;
-use crate::history::{Event, Why};
-use crate::label::Label;
+use crate::history::{Event, Origin, Why};
 use crate::requests::{Request, Requests};
 use crate::session::{Refusal, SignOutReason, TokenKind};
 use crate::time::{Duration, Instant};
@@ -157,7 +156,7 @@ impl Keeper {
     pub(super) fn refute(
         &mut self,
         asked: Instant,
-        instance: Option<Label>,
+        accepting: Origin,
         out: &mut Vec<Effect>,
     ) -> bool {
         let (now, wall, woken) = (self.now(), self.clock.wall(), self.server.woken());
@@ -172,7 +171,7 @@ impl Keeper {
         }
         let (refusals, bursts) = (suspicion.counted(), suspicion.bursts_of_the_server());
         let is_cold = suspicion.is_of_a_cold_server(woken);
-        let is_of_one = instance.is_some() && suspicion.is_of_one_instance(instance);
+        let is_of_one = suspicion.is_of_one_instance(accepting);
         // A store that is not ready yet says nothing of the backend's mind.
         self.backend.refuted(now, wall, if is_cold { 0 } else { bursts });
         out.push(Effect::StoreBackend(self.backend.record()));

@@ -230,7 +230,7 @@ impl Keeper {
             Outcome::NoAnswer => return,
         };
         self.round.path = Path::Right;
-        if !self.refute(request.sent, facts.instance, out) {
+        if !self.refute(request.sent, facts, out) {
             return self.inconclusive(Why::AskedBefore, Some(200), out);
         }
         self.next_periodic();

@@ -85,7 +85,7 @@ fn a_platforms_errors_after_a_pause_are_a_wake_up_and_in_the_middle_of_pings_the
             world.page(PageEvent::Back);
         }
         world.pass(45_000);
-        world.server_says(&answers(well("a", "1")));
+        world.server_says(&answers(well("b", "2")));
         world.pass(60_000);
         assert_eq!(found(&world).len(), expected, "{:?}", found(&world));
     }
