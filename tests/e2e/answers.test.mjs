@@ -25,8 +25,8 @@ const WATCHED = {
   health: { everyMs: 2_000, timeoutMs: 10_000 },
   verify: { timeoutMs: 10_000 },
 };
-/** G2 of the design, for answers that prove little, and one burst of 6 s before it. */
-const WEAK_OVER_MS = { least: 54_000, most: 60_000 };
+/** G2 of the design, for answers that prove little, and one burst before it. */
+const WEAK_OVER_MS = { least: 50_000, most: 60_000 };
 /** Of a gate, a proxy, or a framework's page of errors: nobody can tell. */
 const gate = { ...page, status: 401 };
 
@@ -53,7 +53,7 @@ const toChecks = {
   },
   "429 slows the checks down": {
     answer: { status: 429, headers: { "retry-after": "2" } },
-    tells: kept("no-verdict", 429),
+    tells: kept("busy", 429),
     pausesMs: 2_000,
     options: { ...UNHURRIED, verify: { ...UNHURRIED.verify, everyMs: 500 } },
   },

@@ -17,6 +17,9 @@ const LATELY: Duration = Duration::from_secs(600);
 /// More than a small backend has; a server that invents a name for each answer fills no memory.
 const MOST: usize = 32;
 
+/// An answer travels, and a process that starts at once was not beside the one that it replaced.
+const SLACK: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) instance: Label,
@@ -92,7 +95,7 @@ impl Instances {
     fn see_start(&mut self, now: Instant, uptime: Option<Duration>) -> Start {
         let last = self.last.replace(now);
         match (uptime, last) {
-            (Some(uptime), Some(last)) if uptime < now.since(last) => Start::Later,
+            (Some(uptime), Some(last)) if uptime < now.since(last).plus(SLACK) => Start::Later,
             (Some(_), Some(_)) => Start::Same,
             _ => Start::Untold,
         }
