@@ -78,7 +78,9 @@ const TELLING: u8 = 4;
 impl Instances {
     pub(crate) fn see(&mut self, now: Instant, by: Probe, server: &ServerFacts) -> Boot {
         self.seen.retain(|seen| now.since(seen.at) < LATELY);
-        let start = self.see_start(now, server.uptime);
+        let is_unknown = server.boot.is_some_and(|boot| !self.boots.contains(&boot));
+        let slack = if is_unknown { SLACK } else { Duration::ZERO };
+        let start = self.see_start(now, server.uptime, slack);
         let boot = self.see_boot(start, by, server.boot.as_ref());
         if let Some(instance) = &server.instance {
             self.answers = self.answers.saturating_add(1);
@@ -92,10 +94,10 @@ impl Instances {
     }
 
     /// A process that started after the last answer of another is no worker beside it.
-    fn see_start(&mut self, now: Instant, uptime: Option<Duration>) -> Start {
+    fn see_start(&mut self, now: Instant, uptime: Option<Duration>, slack: Duration) -> Start {
         let last = self.last.replace(now);
         match (uptime, last) {
-            (Some(uptime), Some(last)) if uptime < now.since(last).plus(SLACK) => Start::Later,
+            (Some(uptime), Some(last)) if uptime < now.since(last).plus(slack) => Start::Later,
             (Some(_), Some(_)) => Start::Same,
             _ => Start::Untold,
         }
