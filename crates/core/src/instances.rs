@@ -61,7 +61,7 @@ pub(crate) struct Instances {
     boots: Vec<Label>,
     latest_boot: Option<Label>,
     answers: u8,
-    /// The last answer of any process.
+    /// The last answer of a process that told of itself.
     last: Option<Instant>,
     /// What the last change was told by.
     told: Start,
@@ -81,6 +81,10 @@ impl Instances {
         let is_unknown = server.boot.is_some_and(|boot| !self.boots.contains(&boot));
         let slack = if is_unknown { SLACK } else { Duration::ZERO };
         let start = self.see_start(now, server.uptime, slack);
+        // An answer that tells nothing may be the new process's own.
+        if server.boot.is_some() || server.uptime.is_some() {
+            self.last = Some(now);
+        }
         let boot = self.see_boot(start, by, server.boot.as_ref());
         if let Some(instance) = &server.instance {
             self.answers = self.answers.saturating_add(1);
@@ -94,9 +98,8 @@ impl Instances {
     }
 
     /// A process that started after the last answer of another is no worker beside it.
-    fn see_start(&mut self, now: Instant, uptime: Option<Duration>, slack: Duration) -> Start {
-        let last = self.last.replace(now);
-        match (uptime, last) {
+    fn see_start(&self, now: Instant, uptime: Option<Duration>, slack: Duration) -> Start {
+        match (uptime, self.last) {
             (Some(uptime), Some(last)) if uptime < now.since(last).plus(slack) => Start::Later,
             (Some(_), Some(_)) => Start::Same,
             _ => Start::Untold,

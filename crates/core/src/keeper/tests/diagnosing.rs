@@ -258,3 +258,24 @@ fn a_verify_path_that_answered_once_is_not_blocked_and_nor_is_one_of_a_server_th
         assert_eq!(found(&world), []);
     }
 }
+
+#[test]
+fn a_restart_that_only_the_health_path_tells_of_is_seen_where_the_refusal_comes_first() {
+    for up in [None, Some(1)] {
+        let mut world = World::nameless();
+        let told = |boot: &str, secs: Option<u64>| {
+            let mut health = nameless();
+            health.server.boot = Label::new(boot).filter(|_| up.is_none());
+            health.server.uptime = secs.map(Duration::from_secs);
+            answers(health)
+        };
+        world.health = told("1", up.map(|_| 500));
+        world.pass(40_000);
+        world.health = told("2", up.map(|_| 1));
+        world.verify = answers(status(401));
+        let _ = world.tell(Input::Verify);
+        world.pass(90_000);
+        assert_eq!(world.session(), SessionState::SignedOut);
+        assert_eq!(found(&world), [Cause::TokensLost], "{up:?}");
+    }
+}
