@@ -348,6 +348,15 @@ impl Suspicion {
         asked >= self.since
     }
 
+    /// Whether refusals name the instance that they are of.
+    pub(crate) fn is_named(&self) -> bool {
+        self.refusals.iter().any(|refusal| refusal.instance.is_some())
+    }
+
+    pub(crate) fn began_after(&self, at: Instant) -> bool {
+        self.since > at
+    }
+
     pub(crate) const fn counted(&self) -> u32 {
         self.counted
     }

@@ -64,7 +64,8 @@ impl Keeper {
             due.max(self.requests.free_at(Requests::MOST - 1, self.window()))
         } else if self.is_confirming() {
             // The bursts keep the server awake, and it has to bear them as well.
-            return None;
+            let at = self.requests.free_at(Requests::MOST, APART);
+            return self.wonders_who_refuses().then_some(at.max(self.page.rests_until));
         } else {
             due
         };

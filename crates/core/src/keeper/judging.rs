@@ -73,18 +73,18 @@ impl Keeper {
 
     fn suspect(&mut self, heard: Heard, out: &mut Vec<Effect>) {
         let Refusal { status, grade, .. } = heard.refusal;
+        let has_health = self.options.health.is_some();
         if self.suspicion().is_none() {
             self.log(out, Event::Suspect { status });
             self.enter_suspect(heard.came);
             out.push(Effect::ReadBackend);
             if grade == Grade::Strong && heard.refusal.instance.is_none() {
                 // Perhaps another worker knows better: asked now, that is known in no time.
-                self.ask_about_boot(heard.asked, out);
+                let asks_health = has_health && self.wonders_who_refuses();
                 let spare = self.requests.spare(self.now(), APART);
-                self.ask(spare, out);
+                self.ask(spare.saturating_sub(usize::from(asks_health)), out);
             }
         }
-        let has_health = self.options.health.is_some();
         let now = self.now();
         let Some(suspicion) = self.suspicion() else { return };
         suspicion.refused(heard);
@@ -221,14 +221,13 @@ impl Keeper {
         self.ask(size, out);
     }
 
-    /// A refusal that names no boot may come from a server that has just started anew.
-    fn ask_about_boot(&mut self, asked: Instant, out: &mut Vec<Effect>) {
-        let now = self.now();
-        let is_known = self.ping.answered.is_some_and(|at| at >= asked);
-        let may = self.options.health.is_some() && !self.requests.any(Probe::Health);
-        if may && !is_known && self.requests.spare(now, APART) > 0 {
-            self.send_ping(out);
-        }
+    /// Whether a suspicion still wants to hear from the health path: a refusal that names no boot
+    /// may come from a server that has just started anew.
+    pub(super) fn wonders_who_refuses(&self) -> bool {
+        let Some(Live { standing: Standing::Suspect(suspicion), .. }) = self.live() else {
+            return false;
+        };
+        !suspicion.is_named() && self.ping.answered.is_none_or(|at| suspicion.began_after(at))
     }
 
     fn ask(&mut self, times: usize, out: &mut Vec<Effect>) {
