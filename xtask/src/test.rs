@@ -236,7 +236,7 @@ fn types(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
 
 /// The face and the unpacking of the wasm, in Node.
 fn face(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
-    let mut node = node_tests("js/test")?;
+    let mut node = node_tests("js/test", &[])?;
     node.env("CARGO_TARGET_DIR", &workspace.target);
     runner.run("face (node --test)", &mut node)
 }
@@ -287,7 +287,8 @@ fn in_browser(
     folder: &str,
 ) -> Result<(), Failure> {
     let browser = Browser::find_or_install(runner)?;
-    let mut node = node_tests(folder)?;
+    // They mostly wait; left to itself, Node runs one file at a time on two cores.
+    let mut node = node_tests(folder, &["--test-concurrency=2"])?;
     node.env("CHROME", &browser.chrome)
         .env("CHROMEDRIVER", &browser.driver)
         .env("CARGO_TARGET_DIR", &workspace.target);
@@ -295,7 +296,7 @@ fn in_browser(
 }
 
 /// `node --test` of every `*.test.mjs` in the folder.
-fn node_tests(folder: &str) -> Result<Command, Failure> {
+fn node_tests(folder: &str, options: &[&str]) -> Result<Command, Failure> {
     let mut files = Vec::new();
     collect_tests(Path::new(folder), &mut files)?;
     files.sort();
@@ -303,7 +304,7 @@ fn node_tests(folder: &str) -> Result<Command, Failure> {
         return Err(Failure::Broken(format!("there is no *.test.mjs in {folder}/")));
     }
     let mut node = Command::new("node");
-    node.arg("--test").args(&files);
+    node.arg("--test").args(options).args(&files);
     Ok(node)
 }
 
