@@ -101,8 +101,8 @@ fn what_is_no_record_of_this_backend_tells_nothing_of_it() {
     for (right, wrong) in [
         ("\"v\": 1", "\"v\": 2"),
         ("api.example.com", "other.example"),
-        ("12500", "-1"),
-        ("3000", "\"many\""),
+        ("\"accepted\": 12500", "\"accepted\": -1"),
+        ("\"refused\": 3000", "\"refused\": \"many\""),
         ("\"at\"", "\"to\""),
     ] {
         assert!(BACKEND.contains(right), "the fixture has no {right}");
