@@ -325,6 +325,8 @@ async function meetRefusals(visitor, boot) {
   await platform.fault("/auth/me", { status: 403 }, 1);
   await verify();
   await visitor.until("forbidden", () => window.events.some(({ type }) => type === "forbidden"));
+  // A server that has just started may not be ready, which is no quarrel of workers.
+  await visitor.serverIsReady();
   await platform.fault("/auth/me", refusal, 1);
   await verify();
   const refuted = () => window.keeper.history().some(({ code }) => code === "refuted");

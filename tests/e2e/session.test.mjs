@@ -49,9 +49,9 @@ describe("a session", { concurrency: AT_ONCE }, () => {
     await visitor.signIn();
     await visitor.platform.fault("/auth/me", refusal, 1);
 
-    await visitor.until("refuted", () =>
-      window.keeper.history().some(({ code }) => code === "refuted"),
-    );
+    // The next burst waits until the server, which has just started, is ready.
+    const refuted = () => window.keeper.history().some(({ code }) => code === "refuted");
+    await visitor.until("refuted", refuted, { within: 20_000 });
 
     const changes = await visitor.events("change");
     assert.ok(changes.some(({ session }) => session === "suspect"));

@@ -183,9 +183,11 @@ impl Step {
             Self::Servers => demo::build_servers(runner)?,
             Self::Shell => shell(workspace, runner)?,
             Self::Package => package(workspace, runner)?,
-            Self::E2e => in_browser(workspace, runner, "end to end", "tests/e2e")?,
+            Self::E2e => in_browser(workspace, runner, "end to end", "tests/e2e", &[])?,
             Self::Others => {
-                in_browser(workspace, runner, "servers that others wrote", "tests/servers")?
+                // They wait for minutes and do next to nothing meanwhile.
+                let options = ["--test-concurrency=2"];
+                in_browser(workspace, runner, "servers of others", "tests/servers", &options)?;
             }
         }
         Ok(Outcome::Passed)
@@ -285,10 +287,10 @@ fn in_browser(
     runner: &Runner,
     what: &str,
     folder: &str,
+    options: &[&str],
 ) -> Result<(), Failure> {
     let browser = Browser::find_or_install(runner)?;
-    // They mostly wait; left to itself, Node runs one file at a time on two cores.
-    let mut node = node_tests(folder, &["--test-concurrency=2"])?;
+    let mut node = node_tests(folder, options)?;
     node.env("CHROME", &browser.chrome)
         .env("CHROMEDRIVER", &browser.driver)
         .env("CARGO_TARGET_DIR", &workspace.target);

@@ -72,6 +72,8 @@ describe("a hidden tab", { concurrency: AT_ONCE }, () => {
 /** Hides the tab, and sees that its timers were quick before and are slow now. */
 async function hideThrottled(visitor) {
   const { page } = visitor;
+  const some = async () => (await gaps(page)).length >= 5;
+  await until("the visible tab's timer ticks", some);
   const visible = (await gaps(page)).slice(-5);
   await hide(visitor);
   const since = (await lastSeen(page, "visibilitychange")).ticks;
