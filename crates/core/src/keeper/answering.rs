@@ -64,8 +64,7 @@ impl Keeper {
             due.max(self.requests.free_at(Requests::MOST - 1, self.window()))
         } else if self.is_confirming() {
             // The bursts keep the server awake, and it has to bear them as well.
-            let at = self.requests.free_at(Requests::MOST, APART);
-            return self.wonders_who_refuses().then_some(at.max(self.page.rests_until));
+            return self.asks_who_refuses();
         } else {
             due
         };

@@ -80,7 +80,7 @@ impl Keeper {
             out.push(Effect::ReadBackend);
             if grade == Grade::Strong && heard.refusal.instance.is_none() {
                 // Perhaps another worker knows better: asked now, that is known in no time.
-                let asks_health = has_health && self.wonders_who_refuses();
+                let asks_health = has_health && self.asks_who_refuses().is_some();
                 let spare = self.requests.spare(self.now(), APART);
                 self.ask(spare.saturating_sub(usize::from(asks_health)), out);
             }
@@ -221,13 +221,19 @@ impl Keeper {
         self.ask(size, out);
     }
 
-    /// Whether a suspicion still wants to hear from the health path: a refusal that names no boot
-    /// may come from a server that has just started anew.
-    pub(super) fn wonders_who_refuses(&self) -> bool {
-        let Some(Live { standing: Standing::Suspect(suspicion), .. }) = self.live() else {
-            return false;
-        };
-        !suspicion.is_named() && self.ping.answered.is_none_or(|at| suspicion.began_after(at))
+    /// When a suspicion wants to hear from the health path: a refusal that names no boot may come
+    /// from a server that has just started anew. At once, or together with the next burst, which
+    /// would otherwise have to wait until the ping's connection is closed.
+    pub(super) fn asks_who_refuses(&self) -> Option<Instant> {
+        let Standing::Suspect(suspicion) = &self.live()?.standing else { return None };
+        let is_known = self.ping.answered.is_some_and(|at| !suspicion.began_after(at));
+        if is_known || suspicion.is_named() {
+            return None;
+        }
+        let free = self.requests.free_at(Requests::MOST, APART);
+        let is_free = suspicion.began_after(free);
+        let at = if is_free { free } else { self.next_burst()?.max(free) };
+        Some(at.max(self.page.rests_until))
     }
 
     fn ask(&mut self, times: usize, out: &mut Vec<Effect>) {
