@@ -194,14 +194,13 @@ impl Keeper {
         if !matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
             self.round.fruitless = 0;
         }
-        if let (Verdict::Refused(grade), Outcome::Response(response)) = (verdict, outcome) {
+        if status.is_some() {
             self.round.path = self.round.path.max(Path::Answers);
+        }
+        if let (Verdict::Refused(grade), Outcome::Response(response)) = (verdict, outcome) {
             self.next_periodic();
             self.accuse(request, grade, response, out);
             return;
-        }
-        if status.is_some() {
-            self.round.path = self.round.path.max(Path::Answers);
         }
         match verdict {
             Verdict::Valid => self.handle_valid(request, outcome, out),

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 
 use session_keeper_core::{
-    BackendRecord, Effect, Generation, Input, Keeper, Now, Options, Outcome, Probe, Record,
-    TokenKind,
+    BackendRecord, Effect, Input, Keeper, Now, Options, Outcome, Probe, Record, TokenKind,
 };
 
-/// Answers requests. `token` is the number of the generation that the request carries.
+/// Answers requests. A lab has one token at a time, so that none needs to be told apart.
 pub(crate) trait Server {
-    fn answer(&mut self, now: u64, probe: Probe, token: Option<u32>) -> Outcome;
+    fn answer(&mut self, now: u64, probe: Probe) -> Outcome;
 }
 
 /// There and back.
@@ -27,7 +26,7 @@ pub(crate) struct Lab<S> {
     coming: VecDeque<(u64, Input)>,
 }
 
-/// What a step ordered, with the moment.
+/// What a step ordered.
 pub(crate) type Orders = Vec<Effect>;
 
 impl<S: Server> Lab<S> {
@@ -81,9 +80,8 @@ impl<S: Server> Lab<S> {
 
     fn carry_out(&mut self, order: &Effect) {
         match order {
-            Effect::Send { request, probe, generation } => {
-                let token = generation.map(|Generation { number, .. }| number);
-                let outcome = self.server.answer(self.now, *probe, token);
+            Effect::Send { request, probe, .. } => {
+                let outcome = self.server.answer(self.now, *probe);
                 let answer = Input::Answer { request: *request, outcome };
                 self.coming.push_back((self.now + TRIP, answer));
             }

@@ -33,8 +33,7 @@ pub struct Figures {
     pub over: u64,
     /// Requests of all users in the busiest second, as a multiple of the usual rate.
     pub peak: f64,
-    /// Milliseconds from the server's return until half of all users and all but one in a hundred
-    /// were signed out.
+    /// Milliseconds from the server's return until half of all users were signed out.
     pub half: u64,
     /// The same for all but one in a hundred.
     pub nearly_all: u64,
@@ -47,7 +46,7 @@ struct Restarting {
 }
 
 impl Server for Restarting {
-    fn answer(&mut self, now: u64, probe: Probe, _: Option<u32>) -> Outcome {
+    fn answer(&mut self, now: u64, probe: Probe) -> Outcome {
         if (RESTART..RESTART + self.plan.outage_ms).contains(&now) {
             return Outcome::NoAnswer;
         }

@@ -104,7 +104,7 @@ impl Workers {
 }
 
 impl Server for Workers {
-    fn answer(&mut self, now: u64, probe: Probe, _: Option<u32>) -> Outcome {
+    fn answer(&mut self, now: u64, probe: Probe) -> Outcome {
         let worker = self.meet(now);
         let refuses = probe == Probe::Verify && (self.revoked || worker != self.home);
         let status = if refuses { 401 } else { 200 };
