@@ -1,150 +1,135 @@
 //! The routes, and what all answers have in common.
 //!
 //! Rule: the order of the layers is the contract. From outside: the access line sees everything;
-//! `no-store` and CORS mark everything; errors are written; panics become errors; then the routes.
+//! headers that hold for all answers, and CORS; the client is known; errors are written; panics and
+//! what takes too long become errors; then the routes.
 //!
 //! It deliberately does not know sockets: tests call [`app`] without one.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::HeaderValue;
-use axum::http::header::CACHE_CONTROL;
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use session_keeper_tokens::{Lifetime, UnixMillis};
+use axum::routing::{MethodRouter, delete, get, post};
+use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::info;
 
-use crate::clock::Clock;
-use crate::commands::CommandError;
-use crate::config::{Origin, ServeOptions, StoreChoice};
+pub use crate::backend::Backend;
+use crate::client::{Client, introduce};
+use crate::config::Origin;
 use crate::error::{ApiError, render};
-use crate::identity::Identity;
-use crate::store::{FileStore, MemoryStore, Store};
-use crate::tags::Tags;
-use crate::users::Users;
-use crate::{auth, body, cors, health, log, tags};
+use crate::{auth, body, cors, health, tags};
 
 /// A path is the client's text: this much of it is enough to find the line.
 const MAX_LOGGED_PATH: usize = 200;
 
+/// Longer than a body may take and a queue of sign-ins lasts. What is not answered by then hangs.
+const MAX_TIME: Duration = Duration::from_secs(45);
+
+/// What each answer says to browsers beside its content. This is an API: none of its answers is a
+/// page, a script or an image of anybody.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    (HeaderName::from_static("x-frame-options"), "DENY"),
+    (HeaderName::from_static("referrer-policy"), "no-referrer"),
+    (
+        HeaderName::from_static("content-security-policy"),
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
+/// Two years, as browsers' preload lists want it (RFC 6797 section 6.1.1).
+const HSTS: (HeaderName, &str) =
+    (HeaderName::from_static("strict-transport-security"), "max-age=63072000; includeSubDomains");
+
+/// The description of the API (OpenAPI 3.1).
+pub const OPENAPI: &str = include_str!("../openapi.json");
+
+/// Each path, with the methods it takes and what serves it. `openapi.json` lists the same, and a
+/// test holds the two against each other.
+fn routes() -> [(&'static str, &'static [&'static str], MethodRouter<Arc<Backend>>); 11] {
+    const GET: &[&str] = &["get"];
+    const POST: &[&str] = &["post"];
+    [
+        ("/api/health", GET, get(health::health)),
+        ("/auth/login", POST, post(auth::login)),
+        ("/auth/me", GET, get(auth::me)),
+        ("/auth/refresh", POST, post(auth::refresh)),
+        ("/auth/logout", POST, post(auth::logout)),
+        ("/auth/logout-everywhere", POST, post(auth::logout_everywhere)),
+        ("/auth/sessions", GET, get(auth::list_sessions)),
+        ("/auth/sessions/{id}", &["delete"], delete(auth::end_session)),
+        ("/api/tags", &["get", "post"], get(tags::list).post(tags::add)),
+        ("/api/debug/token", GET, get(auth::debug_token)),
+        ("/api/openapi.json", GET, get(openapi)),
+    ]
+}
+
+/// Path and method of everything that is served.
+pub fn served() -> Vec<(&'static str, &'static str)> {
+    let paths = routes().into_iter();
+    paths.flat_map(|(path, methods, _)| methods.iter().map(move |method| (path, *method))).collect()
+}
+
 /// The whole API for pages of `origins`.
 pub fn app(backend: Arc<Backend>, origins: &[Origin]) -> Router {
-    Router::new()
-        .route("/api/health", get(health::health))
-        .route("/auth/login", post(auth::login))
-        .route("/auth/me", get(auth::me))
-        .route("/auth/logout", post(auth::logout))
-        .route("/api/tags", get(tags::list).post(tags::add))
+    let routes = routes().into_iter();
+    routes
+        .fold(Router::new(), |router, (path, _, service)| router.route(path, service))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(Arc::clone(&backend))
         .layer(DefaultBodyLimit::max(body::MAX_BYTES))
+        .layer(from_fn(bound_time))
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn_with_state(backend, render))
+        .layer(from_fn_with_state(Arc::clone(&backend), render))
+        .layer(from_fn(mark))
+        .layer(from_fn_with_state(Arc::clone(&backend), introduce))
         .layer(cors::layer(origins))
-        .layer(map_response(forbid_caching))
-        .layer(from_fn(log_access))
+        .layer(from_fn_with_state(backend, note_access))
 }
 
-/// What the routes share.
-pub struct Backend {
-    identity: Identity,
-    started: Instant,
-    clock: Clock,
-    lifetime: Lifetime,
-    store: Store,
-    users: Users,
-    tags: Tags,
+async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], OPENAPI)
 }
 
-impl Backend {
-    /// Opens the files that `options` name. Fails where one cannot be used.
-    pub fn open(options: &ServeOptions, clock: Clock) -> Result<Self, CommandError> {
-        let users = Users::open(&options.users)?;
-        if users.is_empty()? {
-            let path = options.users.display();
-            log::line(format_args!(
-                "nobody can sign in yet: session-keeper-backend user add NAME --users {path}"
-            ));
-        }
-        Ok(Self {
-            identity: Identity::new(options.instance.clone())?,
-            started: Instant::now(),
-            clock,
-            lifetime: options.token_lifetime.unwrap_or_default(),
-            store: open_store(&options.store)?,
-            users,
-            tags: Tags::open(&options.tags)?,
-        })
-    }
-
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    pub(crate) fn uptime(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    pub(crate) fn now(&self) -> UnixMillis {
-        self.clock.now()
-    }
-
-    pub(crate) fn lifetime(&self) -> Lifetime {
-        self.lifetime
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
-    }
-
-    pub(crate) fn users(&self) -> &Users {
-        &self.users
-    }
-
-    pub(crate) fn tags(&self) -> &Tags {
-        &self.tags
-    }
-}
-
-impl fmt::Debug for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("identity", &self.identity).finish_non_exhaustive()
-    }
-}
-
-fn open_store(choice: &StoreChoice) -> Result<Store, CommandError> {
-    match choice {
-        StoreChoice::Memory => {
-            log::line(format_args!(
-                "WARNING: sessions are in memory only: every restart signs everybody out; \
-                 use --store file:PATH"
-            ));
-            Ok(Store::Memory(MemoryStore::default()))
-        }
-        StoreChoice::File(path) => Ok(Store::File(Arc::new(FileStore::open(path)?))),
-    }
-}
-
-async fn log_access(request: Request, next: Next) -> Response {
+async fn note_access(
+    State(backend): State<Arc<Backend>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(MAX_LOGGED_PATH).collect();
     let response = next.run(request).await;
-    let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis());
-    log::line(format_args!("{method} {path} {status} {ms} ms"));
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    backend.metrics().count_request(status, took);
+    info!("{method} {path} {status} {} ms", took.as_millis());
     response
 }
 
-async fn forbid_caching(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+async fn mark(request: Request, next: Next) -> Response {
+    let is_https = Client::of(request.extensions()).is_https;
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS.into_iter().chain(is_https.then_some(HSTS)) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
+}
+
+async fn bound_time(request: Request, next: Next) -> Response {
+    match timeout(MAX_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::unavailable("a request took too long").into_response(),
+    }
 }
 
 /// The panic's own text is on stderr already, by the panic hook.

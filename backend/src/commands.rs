@@ -4,7 +4,7 @@
 //! do.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +15,19 @@ use tokio::runtime;
 
 use crate::app::{Backend, app};
 use crate::clock::{self, Clock};
-use crate::config::{Command, ServeOptions, StoreChoice, TokenCommand, UserCommand};
+use crate::config::{
+    Command, InvalidSettings, KeyCommand, ServeOptions, StoreChoice, TokenCommand, UserCommand,
+    check,
+};
+use crate::keys::{self, KeyError};
 use crate::serve::serve;
-use crate::store::{FileStore, StoreError, Whose};
+use crate::store::{Reads, StoreError, Whose, open};
 use crate::users::{self, Added, Existing, OpenError, UserName};
+use crate::workers::{self, Worker};
+use crate::{logging, metrics};
+
+/// What has expired is refused all the same; this only makes room.
+const CLEANED_UP_EACH: Duration = Duration::from_secs(60);
 
 /// A password over this is a file piped in by mistake.
 const MAX_PASSWORD_BYTES: u64 = 4096;
@@ -26,7 +35,10 @@ const MAX_PASSWORD_BYTES: u64 = 4096;
 /// Does what the command says.
 pub fn run(command: Command) -> Result<(), CommandError> {
     match command {
-        Command::Serve(options) => run_server(&options),
+        Command::Serve(options) => {
+            logging::start(&options.watching);
+            run_server(&options)
+        }
         Command::User(UserCommand::Add { name, users, password_stdin, replace }) => {
             let name = UserName::parse(&name).map_err(CommandError::InvalidInput)?;
             let password = if password_stdin { read_password()? } else { ask_password()? };
@@ -40,16 +52,16 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         }
         Command::Token(TokenCommand::Revoke { user, all: _, store }) => {
             let whose = user.map_or(Whose::All, Whose::User);
-            let StoreChoice::File(path) = store else {
-                return Err(CommandError::InvalidInput(
-                    "a memory store belongs to its server: restart the server instead",
-                ));
-            };
-            if !path.exists() {
-                return Err(CommandError::NoStore(path));
-            }
-            let revoked = FileStore::open(&path)?.revoke(&whose, clock::system_now())?;
+            let revoked = revoke(&store, &whose)?;
             println!("revoked {revoked}");
+            Ok(())
+        }
+        Command::Key(KeyCommand::Rotate { key_file }) => {
+            if !key_file.exists() {
+                return Err(CommandError::NoKeys(key_file));
+            }
+            let older = keys::rotate(&key_file, clock::system_now())?;
+            println!("rotated: {older} older keys stay good until their tokens expire");
             Ok(())
         }
     }
@@ -64,6 +76,12 @@ pub enum CommandError {
     UserExists,
     /// There is no such file of sessions.
     NoStore(PathBuf),
+    /// There is no such file of keys.
+    NoKeys(PathBuf),
+    /// The settings do not go together, or a key is none; the sentence says which.
+    Settings(String),
+    /// A worker ended before it could serve; its own words are on stderr.
+    WorkerFailed,
     /// A file cannot be used; the sentence says which.
     Store(String),
     /// No password could be read.
@@ -83,8 +101,14 @@ impl fmt::Display for CommandError {
             }
             Self::NoStore(path) => {
                 let path = path.display();
-                write!(f, "{path} does not exist: name the server's store with --store file:PATH")
+                write!(f, "{path} does not exist: name the server's store with --store")
             }
+            Self::NoKeys(path) => {
+                let path = path.display();
+                write!(f, "{path} does not exist: name the server's keys with --key-file")
+            }
+            Self::Settings(sentence) => f.write_str(sentence),
+            Self::WorkerFailed => f.write_str("a worker cannot serve; its own words stand above"),
             Self::Store(sentence) => f.write_str(sentence),
             Self::Password(error) => {
                 write!(
@@ -117,6 +141,18 @@ impl From<OpenError> for CommandError {
     }
 }
 
+impl From<InvalidSettings> for CommandError {
+    fn from(error: InvalidSettings) -> Self {
+        Self::Settings(error.to_string())
+    }
+}
+
+impl From<KeyError> for CommandError {
+    fn from(error: KeyError) -> Self {
+        Self::Settings(error.to_string())
+    }
+}
+
 impl From<getrandom::Error> for CommandError {
     fn from(error: getrandom::Error) -> Self {
         Self::System(error.into())
@@ -124,19 +160,86 @@ impl From<getrandom::Error> for CommandError {
 }
 
 fn run_server(options: &ServeOptions) -> Result<(), CommandError> {
-    let backend = Arc::new(Backend::open(options, Clock::system())?);
-    let app = app(backend, &options.allowed_origins);
+    if workers::are_wanted(options) {
+        check(options)?;
+        // The workers' lives are tied to the thread that starts them: this one.
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        return runtime.map_err(CommandError::System)?.block_on(workers::supervise(options));
+    }
     let runtime =
         runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::System)?;
-    let outcome = runtime.block_on(async {
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .map_err(|error| CommandError::Listen(options.listen, error))?;
-        serve(listener, app).await.map_err(CommandError::System)
-    });
+    let outcome = runtime.block_on(serve_here(options));
     // A file operation that hangs must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
+}
+
+/// Serves in this process, alone or as a worker.
+async fn serve_here(options: &ServeOptions) -> Result<(), CommandError> {
+    let worker = options.worker.map(|_| Worker::begin()).transpose();
+    let worker = worker.map_err(CommandError::System)?;
+    let boot = worker.as_ref().and_then(|worker| worker.boot.clone());
+    let backend = Arc::new(Backend::open(options, boot, Clock::system()).await?);
+    let app = app(Arc::clone(&backend), &options.allowed_origins);
+    tokio::spawn(clean_up(Arc::clone(&backend)));
+    match worker {
+        Some(worker) => {
+            worker.listener.set_nonblocking(true).map_err(CommandError::System)?;
+            let listener = TcpListener::from_std(worker.listener).map_err(CommandError::System)?;
+            let ready = || Worker::report(backend);
+            serve(listener, app, ready).await.map_err(CommandError::System)
+        }
+        None => {
+            let listener = TcpListener::bind(options.listen)
+                .await
+                .map_err(|error| CommandError::Listen(options.listen, error))?;
+            let counts = move || backend.metrics().snapshot();
+            metrics::serve(options.watching.metrics, counts).await?;
+            let address = listener.local_addr().map_err(CommandError::System)?;
+            serve(listener, app, || announce(address)).await.map_err(CommandError::System)
+        }
+    }
+}
+
+/// The one line on stdout: whoever started the server waits for it, and learns the port from it.
+pub(crate) fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on http://{address}")?;
+    stdout.flush()
+}
+
+async fn clean_up(backend: Arc<Backend>) {
+    let mut ticks = tokio::time::interval(CLEANED_UP_EACH);
+    loop {
+        ticks.tick().await;
+        backend.clean_up().await;
+    }
+}
+
+/// A running server notices at its next verification.
+fn revoke(choice: &StoreChoice, whose: &Whose) -> Result<usize, CommandError> {
+    match choice {
+        StoreChoice::Memory => {
+            return Err(CommandError::InvalidInput(
+                "a memory store belongs to its server: restart the server instead",
+            ));
+        }
+        StoreChoice::File(path) | StoreChoice::Sqlite(path) if !path.exists() => {
+            return Err(CommandError::NoStore(path.clone()));
+        }
+        StoreChoice::File(_)
+        | StoreChoice::Sqlite(_)
+        | StoreChoice::Postgres(_)
+        | StoreChoice::Redis(_) => {}
+    }
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let revoked = runtime.map_err(CommandError::System)?.block_on(async {
+        let store = open(choice, Reads::EachChange).await?;
+        // What had expired was no session any more, and is not counted.
+        store.clean_up(clock::system_now()).await?;
+        store.remove(whose).await
+    });
+    Ok(revoked?)
 }
 
 /// The first line of stdin, or all of it where it has no line end.

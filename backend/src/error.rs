@@ -7,7 +7,9 @@
 //!
 //! It deliberately puts nothing of the request into an answer or a log line.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -16,24 +18,71 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tracing::error;
 
 use crate::app::Backend;
 use crate::identity::Identity;
-use crate::log;
+use crate::metrics::Counter;
 use crate::store::StoreError;
 
 /// Long enough for a disk or a database to come back, short enough for a person who waits.
 const RETRY_AFTER_SECONDS: &str = "5";
 
+/// Why a token is refused. All but one are answered alike: which of them it is concerns the
+/// operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The route wants a token and got none.
+    NothingPresented,
+    /// Nothing that we could have handed out.
+    Malformed,
+    /// Signed by somebody else, or with a key that is gone.
+    WrongSignature,
+    /// Never there, signed out, revoked, or cleaned up.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// Its successor took over.
+    Superseded,
+    /// It is bound to another network.
+    AddressChanged,
+}
+
+impl Refusal {
+    pub(crate) fn presented_something(self) -> bool {
+        self != Self::NothingPresented
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NothingPresented => "no token was sent",
+            Self::Malformed => "what was sent is no token",
+            Self::WrongSignature => "the signature is not by a key of ours",
+            Self::Unknown => "there is no such session",
+            Self::Expired => "the session has expired",
+            Self::Superseded => "a newer token took its place",
+            Self::AddressChanged => "the session is bound to another address",
+        })
+    }
+}
+
 /// Why a request is not served.
 #[derive(Debug, Clone)]
 pub(crate) enum ApiError {
-    /// The token was looked up and is not valid, or is nothing that could be looked up.
-    InvalidToken,
-    /// The route wants a token and got none.
-    NoToken,
+    /// The token was looked up and is not valid, or there is nothing that could be looked up.
+    Refused(Refusal),
     /// The name and the password do not belong together.
     InvalidCredentials,
+    /// The refresh token is not good, or not good any more.
+    InvalidGrant,
+    /// A request with a cookie, and perhaps by another site's page.
+    CsrfFailed,
+    /// Too many requests; so long until the next.
+    RateLimited(Duration),
+    /// The user has no such session.
+    NoSuchSession,
     /// The client has to change the request.
     InvalidRequest(StatusCode, &'static str),
     NotFound,
@@ -58,6 +107,24 @@ impl ApiError {
         Self::Internal(Arc::from(cause))
     }
 
+    /// Why the token was refused, if that is what happened.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(*refusal),
+            Self::InvalidCredentials
+            | Self::InvalidGrant
+            | Self::CsrfFailed
+            | Self::RateLimited(_)
+            | Self::NoSuchSession
+            | Self::InvalidRequest(..)
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::PayloadTooLarge
+            | Self::Unavailable(_)
+            | Self::Internal(_) => None,
+        }
+    }
+
     /// For an answer that a layer or an extractor made without us.
     fn from_status(status: StatusCode) -> Self {
         match status {
@@ -73,9 +140,11 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidToken | Self::NoToken | Self::InvalidCredentials => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::Refused(_) | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::InvalidGrant => StatusCode::BAD_REQUEST,
+            Self::CsrfFailed => StatusCode::FORBIDDEN,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoSuchSession => StatusCode::NOT_FOUND,
             Self::InvalidRequest(status, _) => *status,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -87,8 +156,13 @@ impl ApiError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidToken | Self::NoToken => "invalid_token",
+            Self::Refused(Refusal::AddressChanged) => "address_changed",
+            Self::Refused(_) => "invalid_token",
             Self::InvalidCredentials => "invalid_credentials",
+            Self::InvalidGrant => "invalid_grant",
+            Self::CsrfFailed => "csrf_failed",
+            Self::RateLimited(_) => "rate_limited",
+            Self::NoSuchSession => "no_such_session",
             Self::InvalidRequest(..) => "invalid_request",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -101,8 +175,15 @@ impl ApiError {
     fn message(&self) -> &'static str {
         match self {
             // Word for word what people who hunt this bug search for.
-            Self::InvalidToken | Self::NoToken => "Invalid or expired token",
+            Self::Refused(Refusal::AddressChanged) => {
+                "the session is bound to another address: sign in again"
+            }
+            Self::Refused(_) => "Invalid or expired token",
             Self::InvalidCredentials => "wrong username or password",
+            Self::InvalidGrant => "Invalid or expired refresh token",
+            Self::CsrfFailed => "send the csrf cookie's value as X-CSRF-Token",
+            Self::RateLimited(_) => "too many requests: wait as long as Retry-After says",
+            Self::NoSuchSession => "you have no such session",
             Self::InvalidRequest(_, message) => message,
             Self::NotFound => "no such path: check the base URL and the paths",
             Self::MethodNotAllowed => "this path takes other methods: see the Allow header",
@@ -117,18 +198,31 @@ impl ApiError {
         // The repeat of a refused request may then meet another worker than this connection's.
         let close = (CONNECTION, HeaderValue::from_static("close"));
         match self {
-            Self::InvalidToken => {
+            Self::Refused(Refusal::NothingPresented) => vec![(WWW_AUTHENTICATE, bearer), close],
+            Self::Refused(Refusal::AddressChanged) => {
+                let challenge = r#"Bearer error="invalid_token", error_description="address""#;
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static(challenge)), close]
+            }
+            Self::Refused(_) => {
                 let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
                 vec![(WWW_AUTHENTICATE, challenge), close]
             }
-            Self::NoToken => vec![(WWW_AUTHENTICATE, bearer), close],
             // RFC 9110 section 15.5.2: no 401 without a challenge.
             Self::InvalidCredentials => vec![(WWW_AUTHENTICATE, bearer)],
             Self::Unavailable(_) => {
                 vec![(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS))]
             }
+            // Rounded up: whoever waits that long is not told to wait again.
+            Self::RateLimited(wait) => {
+                let seconds = wait.as_millis().div_ceil(1000);
+                let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+                vec![(RETRY_AFTER, HeaderValue::from(seconds))]
+            }
             Self::InvalidRequest(StatusCode::REQUEST_TIMEOUT, _) => vec![close],
             Self::InvalidRequest(..)
+            | Self::InvalidGrant
+            | Self::CsrfFailed
+            | Self::NoSuchSession
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::PayloadTooLarge
@@ -140,9 +234,12 @@ impl ApiError {
     fn cause(&self) -> Option<&str> {
         match self {
             Self::Unavailable(cause) | Self::Internal(cause) => Some(cause),
-            Self::InvalidToken
-            | Self::NoToken
+            Self::Refused(_)
             | Self::InvalidCredentials
+            | Self::InvalidGrant
+            | Self::CsrfFailed
+            | Self::RateLimited(_)
+            | Self::NoSuchSession
             | Self::InvalidRequest(..)
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -188,7 +285,10 @@ pub(crate) async fn render(
         None => return response,
     };
     if let Some(cause) = error.cause() {
-        log::line(format_args!("{}: {cause}", error.code()));
+        error!("{}: {cause}", error.code());
+    }
+    if matches!(error, ApiError::Unavailable(_)) {
+        backend.metrics().count(Counter::StoreUnavailable);
     }
     let body = Body { code: error.code(), message: error.message(), identity: backend.identity() };
     let mut rendered = (error.status(), Json(body)).into_response();

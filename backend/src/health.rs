@@ -8,11 +8,16 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use tokio::time::sleep;
 
 use crate::app::Backend;
 use crate::identity::Identity;
 
 pub(crate) async fn health(State(backend): State<Arc<Backend>>) -> Json<Health> {
+    if let Some(delay) = backend.health_delay() {
+        // `--fault slow-health`: as one that waits for its database does.
+        sleep(delay).await;
+    }
     Json(Health {
         status: "ok",
         identity: backend.identity().clone(),

@@ -13,9 +13,19 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(instance: String) -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self { instance, boot: format!("{:032x}", u128::from_ne_bytes(bytes)) })
+    /// Of a start of its own, or of the one that `boot` names.
+    pub(crate) fn new(instance: String, boot: Option<String>) -> Result<Self, getrandom::Error> {
+        let boot = match boot {
+            Some(boot) => boot,
+            None => random_boot()?,
+        };
+        Ok(Self { instance, boot })
     }
+}
+
+/// An id for one start.
+pub(crate) fn random_boot() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }

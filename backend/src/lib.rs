@@ -11,22 +11,33 @@
 
 mod app;
 mod auth;
+mod backend;
 mod body;
+mod client;
 mod clock;
 mod commands;
 mod config;
+mod cookies;
 mod cors;
 mod error;
 mod health;
 mod identity;
-mod log;
+mod keys;
+mod limits;
+mod logging;
+mod metrics;
 mod serve;
-mod store;
+pub mod store;
 mod tags;
 mod users;
+mod workers;
 
-pub use app::{Backend, app};
+pub use app::{Backend, OPENAPI, app, served};
 pub use clock::Clock;
 pub use commands::{CommandError, run};
-pub use config::{Command, Options, Origin, ServeOptions, StoreChoice, TokenCommand, UserCommand};
+pub use config::{
+    Command, Fault, InvalidSettings, JwtAlgorithm, KeyCommand, LimitOptions, LogFormat, Options,
+    Origin, SameSite, ServeOptions, StoreChoice, TokenCommand, TokenOptions, UserCommand,
+    WatchOptions,
+};
 pub use session_keeper_tokens as tokens;

@@ -5,12 +5,14 @@
 //!
 //! It deliberately does not know what is served.
 
-use std::io::{self, Write};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -18,8 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
 
-use crate::log;
+use crate::client::Peer;
 
 /// Below the usual limit of 1024 open files; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 900;
@@ -34,49 +37,64 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Platforms kill 10 s after SIGTERM or later.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
-/// Serves until SIGTERM or SIGINT.
-pub(crate) async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+/// Serves until SIGTERM or SIGINT. `ready` runs when connections are accepted.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    ready: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    let mut ended = Ended::listen()?;
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    announce(&listener)?;
+    ready()?;
     loop {
         tokio::select! {
-            (stream, slot) = accept(&listener, &slots) => {
-                serve_connection(stream, slot, &app, &graceful);
+            (stream, peer, slot) = accept(&listener, &slots) => {
+                serve_connection(stream, peer, slot, &app, &graceful);
             }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = ended.wait() => break,
         }
     }
     drop(listener);
-    log::line(format_args!("shutting down: finishing what is in flight"));
+    info!("shutting down: finishing what is in flight");
     if timeout(SHUTDOWN_TIME, graceful.shutdown()).await.is_err() {
-        log::line(format_args!("requests were still in flight after 5 s: given up"));
+        warn!("requests were still in flight after 5 s: given up");
     }
     Ok(())
 }
 
-/// The one line on stdout: whoever started the server waits for it, and learns the port from it.
-fn announce(listener: &TcpListener) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
-    stdout.flush()
+/// SIGTERM or SIGINT.
+pub(crate) struct Ended {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Ended {
+    pub(crate) fn listen() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let slot = Arc::clone(slots).acquire_owned().await;
     let slot = slot.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, peer)) => return (stream, peer, slot),
             Err(error) => {
                 // Out of file descriptors, mostly: trying at once would only burn the processor.
-                log::line(format_args!("cannot accept a connection: {error}"));
+                error!("cannot accept a connection: {error}");
                 sleep(Duration::from_millis(100)).await;
             }
         }
@@ -85,15 +103,23 @@ async fn accept(
 
 fn serve_connection(
     stream: TcpStream,
+    peer: SocketAddr,
     slot: OwnedSemaphorePermit,
     app: &Router,
     graceful: &GracefulShutdown,
 ) {
+    // Answers are one small write: waiting for more to send along only delays them.
+    let _ = stream.set_nodelay(true);
+    let app = TowerToHyperService::new(app.clone());
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        app.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
+        .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         // A client that went away or timed out: nobody is left to be told.

@@ -29,7 +29,7 @@ pub(crate) async fn list(
     State(backend): State<Arc<Backend>>,
     user: SignedIn,
 ) -> Result<Json<TagList>, ApiError> {
-    let tags = backend.tags().list(user.session.username).await?;
+    let tags = backend.tags().list(user.session.username.into()).await?;
     Ok(Json(TagList { tags }))
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn add(
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
         return Err(ApiError::invalid("a tag's name is 1 to 64 characters: change it"));
     }
-    match backend.tags().add(user.session.username, name).await? {
+    match backend.tags().add(user.session.username.into(), name).await? {
         Some(tags) => Ok((StatusCode::CREATED, Json(TagList { tags }))),
         None => Err(ApiError::invalid("there are 1000 tags already: no more fit")),
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::error::ApiError;
@@ -74,12 +74,22 @@ impl Users {
         Ok(self.document.read()?.is_empty())
     }
 
+    /// Waits until a password can be checked.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, ApiError> {
+        match timeout(QUEUE_TIME, self.checks.acquire()).await {
+            Ok(Ok(permit)) => Ok(Turn { _permit: permit }),
+            Ok(Err(_)) => Err(ApiError::internal("the queue of sign-ins is closed")),
+            Err(_) => Err(ApiError::unavailable("too many sign-ins at once")),
+        }
+    }
+
     /// Whether the name and the password belong together.
-    pub(crate) async fn check(&self, name: String, password: String) -> Result<bool, ApiError> {
-        let _turn = match timeout(QUEUE_TIME, self.checks.acquire()).await {
-            Ok(turn) => turn.map_err(|_| ApiError::internal("the queue of sign-ins is closed"))?,
-            Err(_) => return Err(ApiError::unavailable("too many sign-ins at once")),
-        };
+    pub(crate) async fn check(
+        &self,
+        _turn: Turn<'_>,
+        name: String,
+        password: String,
+    ) -> Result<bool, ApiError> {
         let (document, dummy) = (Arc::clone(&self.document), Arc::clone(&self.dummy));
         blocking(move || {
             let users = document.read()?;
@@ -90,6 +100,11 @@ impl Users {
         })
         .await
     }
+}
+
+/// The right to have one password checked.
+pub(crate) struct Turn<'a> {
+    _permit: SemaphorePermit<'a>,
 }
 
 impl fmt::Debug for Users {

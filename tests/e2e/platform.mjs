@@ -21,9 +21,11 @@ export const demoPages = path.join(root, "www");
 
 /**
  * Starts a platform and waits until it is ready.
+ * `store` and `backend` (more arguments of its `serve`) and `env` are for the backend.
  * `demo` and `api` are origins; `control` carries out one order and gives the state after it.
  */
-export async function startPlatform({ www = testPages, wakeMs = 3_000 } = {}) {
+export async function startPlatform(options = {}) {
+  const { www = testPages, wakeMs = 3_000, store, backend: more = [], env = {} } = options;
   const binary = required(path.join(built, "session-keeper-platform"));
   const backend = required(path.join(built, "session-keeper-backend"));
   required(path.join(dist, "index.js"));
@@ -34,8 +36,10 @@ export async function startPlatform({ www = testPages, wakeMs = 3_000 } = {}) {
     [
       ...["--backend", backend, "--www", www, "--package", dist, "--data", path.join(data, "d")],
       ...["--port", "0", "--api-port", "0", "--wake-ms", String(wakeMs), "--user", "demo:demo"],
+      ...(store ? ["--store", store] : []),
+      ...more.flatMap((argument) => ["--backend-arg", argument]),
     ],
-    { env: { PLATFORM_SECRET: secret }, stdio: ["ignore", "pipe", "pipe"] },
+    { env: { ...env, PLATFORM_SECRET: secret }, stdio: ["ignore", "pipe", "pipe"] },
   );
   const ended = new Promise((resolve) => child.once("close", resolve));
   const end = async () => {

@@ -5,10 +5,10 @@
 use std::env;
 use std::fs;
 use std::path::{self, Path, PathBuf};
-use std::process::Command;
 
 use serde_json::json;
 
+use crate::apt;
 use crate::failure::Failure;
 use crate::runner::Runner;
 use crate::setup::find_program;
@@ -30,19 +30,10 @@ impl Browser {
         if let Some(browser) = Self::find()? {
             return Ok(browser);
         }
-        if find_program("apt-get").is_none() || !is_root() {
+        if !apt::is_usable() {
             return Err(Failure::Missing(INSTALL.into()));
         }
-        let apt = || {
-            let mut command = Command::new("apt-get");
-            command.env("DEBIAN_FRONTEND", "noninteractive");
-            command
-        };
-        runner.run("apt-get update", apt().arg("update"))?;
-        runner.run(
-            "chromium (apt-get install)",
-            apt().args(["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"]),
-        )?;
+        apt::install(runner, "chromium", &["chromium", "chromium-driver"])?;
         Self::find()?.ok_or_else(|| Failure::Missing(INSTALL.into()))
     }
 
@@ -76,9 +67,4 @@ fn located(variable: &str, names: &[&str]) -> Result<Option<PathBuf>, Failure> {
             Err(Failure::Usage(format!("{variable} is {chosen}, and no such file exists")))
         }
     }
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

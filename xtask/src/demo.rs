@@ -22,7 +22,7 @@ const WAKE_MS: &str = "8000";
 pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     let port = free_port(env::var("PORT").ok().as_deref())?;
     let package = build::run(workspace, runner)?;
-    build_servers(runner)?;
+    build_servers(runner, &[])?;
     println!(
         "\n  session-keeper demo\n    \
              open     http://127.0.0.1:{port}/\n    \
@@ -46,10 +46,13 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<(), Failure>
         .map_err(|error| Failure::Io(format!("cannot start the platform: {error}")))
 }
 
-/// The reference backend and the platform in front of it.
-pub(crate) fn build_servers(runner: &Runner) -> Result<(), Failure> {
+/// The reference backend and the platform in front of it, and what else is named.
+pub(crate) fn build_servers(runner: &Runner, others: &[&str]) -> Result<(), Failure> {
     let mut build = cargo();
     build.args(["build", "-p", "session-keeper-backend", "-p", "session-keeper-platform"]);
+    for package in others {
+        build.args(["-p", package]);
+    }
     runner.run("servers (cargo build)", &mut build)
 }
 

@@ -3,6 +3,7 @@
 //! Everything that CI does is a command here, so that both are the same. The commands do their own
 //! set-up; they know how the parts are built, never what is in them.
 
+mod apt;
 mod bench;
 mod browser;
 mod build;
@@ -11,6 +12,7 @@ mod failure;
 mod glue;
 mod pack;
 mod runner;
+mod services;
 mod setup;
 mod size;
 mod stamp;

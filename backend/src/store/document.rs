@@ -10,27 +10,19 @@
 //! It deliberately does not know what the value is about. Every call blocks its thread.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::warn;
 
 use super::StoreError;
-use crate::{clock, log};
-
-const FILE_MODE: u32 = 0o600;
-const FOLDER_MODE: u32 = 0o700;
-
-/// A writer holds the lock for two fsyncs. Whoever holds it for seconds hangs, and so would all
-/// requests.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-const LOCK_POLL: Duration = Duration::from_millis(5);
+use super::private::{self, FILE_MODE, folder_of, with_suffix};
+use crate::clock;
 
 /// What can be kept in a [`Document`]. A missing file stands for the default value.
 pub(crate) trait Content:
@@ -39,9 +31,19 @@ pub(crate) trait Content:
 }
 impl<T: Default + Clone + PartialEq + Serialize + DeserializeOwned> Content for T {}
 
+/// What is done with a file that cannot be parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Corrupt {
+    /// It is set aside, and the last version known to be good takes its place.
+    SetAside,
+    /// It is left alone and is an error: for what cannot be made anew.
+    Refuse,
+}
+
 /// A JSON value kept in a file.
 pub(crate) struct Document<T> {
     path: PathBuf,
+    corrupt: Corrupt,
     last_good: Mutex<Option<Version<T>>>,
 }
 
@@ -49,9 +51,18 @@ impl<T: Content> Document<T> {
     /// Makes the folder where there is none, and reads the file once, so that a store that cannot
     /// work is reported at the start.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let document = Self { path: path.to_owned(), last_good: Mutex::new(None) };
-        document.prepare_folder()?;
-        document.narrow_file_mode()?;
+        Self::open_with(path, Corrupt::SetAside)
+    }
+
+    /// The same for a value that must not be replaced, whatever has become of the file.
+    pub(crate) fn open_irreplaceable(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Corrupt::Refuse)
+    }
+
+    fn open_with(path: &Path, corrupt: Corrupt) -> Result<Self, StoreError> {
+        let document = Self { path: path.to_owned(), corrupt, last_good: Mutex::new(None) };
+        private::prepare_folder(path)?;
+        private::narrow_file_mode(path)?;
         document.read()?;
         Ok(document)
     }
@@ -68,7 +79,7 @@ impl<T: Content> Document<T> {
     /// Changes the value. Only when this returns `Ok` is the change on disk and may be
     /// acknowledged. A change that changes nothing writes nothing.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, StoreError> {
-        let _lock = self.lock()?;
+        let _lock = private::lock(&self.path)?;
         let current = match self.load()? {
             Loaded::Good(value) => value,
             Loaded::Corrupt { bytes, reason } => self.mend(&bytes, &reason)?,
@@ -99,7 +110,10 @@ impl<T: Content> Document<T> {
             // Position and category only: serde's own text may quote what is in the file.
             Err(error) => {
                 let reason = format!("{:?} error at line {}", error.classify(), error.line());
-                Ok(Loaded::Corrupt { bytes, reason })
+                match self.corrupt {
+                    Corrupt::SetAside => Ok(Loaded::Corrupt { bytes, reason }),
+                    Corrupt::Refuse => Err(self.invalid(reason)),
+                }
             }
         }
     }
@@ -109,7 +123,7 @@ impl<T: Content> Document<T> {
         let folder = self.folder();
         fs::read_dir(folder).map_err(|source| StoreError::io("read", folder, source))?;
         if self.last_good().is_some() {
-            log::line(format_args!("{} is gone: what was in it is lost", self.path.display()));
+            warn!("{} is gone: what was in it is lost", self.path.display());
         }
         Ok(self.remember(None, T::default()))
     }
@@ -117,9 +131,7 @@ impl<T: Content> Document<T> {
     fn read_mended(&self) -> Result<Arc<T>, StoreError> {
         match self.load()? {
             Loaded::Good(value) => Ok(value),
-            Loaded::Corrupt { reason, .. } => {
-                Err(self.failed("mend", io::Error::new(io::ErrorKind::InvalidData, reason)))
-            }
+            Loaded::Corrupt { reason, .. } => Err(self.invalid(reason)),
         }
     }
 
@@ -129,12 +141,12 @@ impl<T: Content> Document<T> {
         let aside = with_suffix(&self.path, &format!(".corrupt-{}", clock::system_now().0));
         write_whole(&aside, corrupt).map_err(|error| self.failed("set aside", error))?;
         let last_good = self.last_good().as_ref().map(|version| Arc::clone(&version.value));
-        log::line(format_args!(
+        warn!(
             "{} is corrupt ({reason}): set aside as {}, going on with {}",
             self.path.display(),
             aside.display(),
             if last_good.is_some() { "what was last read from it" } else { "nothing" },
-        ));
+        );
         self.write(last_good.map(|value| T::clone(&value)).unwrap_or_default())
     }
 
@@ -144,31 +156,6 @@ impl<T: Content> Document<T> {
         bytes.push(b'\n');
         let stamp = write_whole(&self.path, &bytes).map_err(|error| self.failed("write", error))?;
         Ok(self.remember(Some(stamp), value))
-    }
-
-    /// The lock is on a file of its own: the document's file is another one after each write.
-    fn lock(&self) -> Result<File, StoreError> {
-        let path = with_suffix(&self.path, ".lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(FILE_MODE)
-            .open(&path)
-            .map_err(|source| StoreError::io("lock", &path, source))?;
-        let deadline = Instant::now() + LOCK_WAIT;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    thread::sleep(LOCK_POLL);
-                }
-                Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { path }),
-                Err(TryLockError::Error(source)) => {
-                    return Err(StoreError::io("lock", &path, source));
-                }
-            }
-        }
     }
 
     fn read_file(&self) -> io::Result<(Stamp, Vec<u8>)> {
@@ -196,36 +183,12 @@ impl<T: Content> Document<T> {
         self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn prepare_folder(&self) -> Result<(), StoreError> {
-        let folder = self.folder();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(FOLDER_MODE)
-            .create(folder)
-            .map_err(|source| StoreError::io("make", folder, source))?;
-        let metadata =
-            fs::metadata(folder).map_err(|source| StoreError::io("read", folder, source))?;
-        if metadata.mode() & 0o077 != 0 {
-            // Not narrowed here: it is somebody's folder, perhaps with other things in it.
-            let shown = folder.display();
-            log::line(format_args!("others may look into {shown}: chmod 700 {shown}"));
-        }
-        Ok(())
-    }
-
-    fn narrow_file_mode(&self) -> Result<(), StoreError> {
-        match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.is_file() && metadata.mode() & 0o077 != 0 => {
-                log::line(format_args!("others could read {}: narrowed", self.path.display()));
-                fs::set_permissions(&self.path, Permissions::from_mode(FILE_MODE))
-                    .map_err(|error| self.failed("narrow the mode of", error))
-            }
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
     fn folder(&self) -> &Path {
         folder_of(&self.path)
+    }
+
+    fn invalid(&self, reason: String) -> StoreError {
+        self.failed("understand", io::Error::new(io::ErrorKind::InvalidData, reason))
     }
 
     fn failed(&self, doing: &'static str, source: io::Error) -> StoreError {
@@ -292,21 +255,10 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Stamp> {
     Ok(Stamp::of(&file.metadata()?))
 }
 
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        Some(_) | None => Path::new("."),
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.to_owned().into_os_string();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use tempfile::TempDir;
 
     use super::*;

@@ -1,129 +1,127 @@
 //! Where sessions are kept, by the hash of their token.
 //!
-//! Rule 1: `insert` returns when the session would survive a crash (as far as the kind of store
-//! can).
+//! Rule 1: what changes a store returns when the change would survive a crash (as far as the kind
+//! of store can); it takes place whole or not at all.
 //! Rule 2: a store that cannot be asked is a [`StoreError`]; `None` means that it was asked and has
-//! no row.
+//! no row. Every wait is bounded.
+//! Rule 3: a row that was removed is never brought back by a change that was under way.
 //!
-//! It deliberately does not decide on rows: expiry and verdicts are `session-keeper-tokens`'
-//! business. SQLite, PostgreSQL and Redis become variants of [`Store`].
+//! It deliberately does not decide on rows: expiry, rotation and verdicts are
+//! `session-keeper-tokens`' business. `tests/it/stores` holds every kind to the same behaviour.
 
+mod columns;
 mod document;
+mod error;
 mod file;
 mod memory;
+mod open;
+mod postgres;
+mod private;
+mod redis;
+mod row;
+mod sqlite;
 
 use std::fmt;
 use std::future;
-use std::io;
 use std::panic;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Duration;
 
-use session_keeper_tokens::{Session, TokenHash, UnixMillis};
+use async_trait::async_trait;
+use session_keeper_tokens::{Attempts, Rotation, Session, SessionId, TokenHash, UnixMillis};
 
+pub(crate) use self::redis::RedisStore;
 pub(crate) use document::Document;
-pub(crate) use file::{FileStore, Whose};
+pub use error::StoreError;
+pub(crate) use file::FileStore;
 pub(crate) use memory::MemoryStore;
+pub use open::{Reads, open};
+pub(crate) use postgres::PostgresStore;
+pub(crate) use sqlite::SqliteStore;
 
-/// The sessions.
-#[derive(Debug)]
-pub(crate) enum Store {
-    /// In this process only: every restart signs everybody out.
-    Memory(MemoryStore),
-    /// In a file that outlives the process.
-    File(Arc<FileStore>),
-}
+/// One kind of store.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Keeps tokens, all of them or none.
+    async fn insert(&self, rows: &[Row], now: UnixMillis) -> Result<(), StoreError>;
 
-impl Store {
-    /// Keeps a session. May drop what has expired at `now`.
-    pub(crate) async fn insert(
+    /// The row of a token, expired or not.
+    async fn find(&self, hash: TokenHash) -> Result<Option<Session>, StoreError>;
+
+    /// Notes that `old` was rotated and keeps its successors, in one step. `false`: nothing was
+    /// changed, because `old` is gone or another rotation came first.
+    async fn rotate(
         &self,
-        hash: TokenHash,
-        session: Session,
+        old: TokenHash,
+        rotation: Rotation,
+        successors: &[Row],
         now: UnixMillis,
-    ) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(store) => {
-                store.insert(hash, session, now);
-                Ok(())
-            }
-            Self::File(store) => {
-                let store = Arc::clone(store);
-                blocking(move || store.insert(hash, session, now)).await
-            }
-        }
-    }
+    ) -> Result<bool, StoreError>;
 
-    /// The session of a token, expired or not.
-    pub(crate) async fn find(&self, hash: TokenHash) -> Result<Option<Session>, StoreError> {
-        match self {
-            Self::Memory(store) => Ok(store.find(hash)),
-            Self::File(store) => {
-                let store = Arc::clone(store);
-                blocking(move || store.find(hash)).await
-            }
-        }
-    }
+    /// Notes a use. Nothing happens where there is no such row.
+    async fn touch(&self, hash: TokenHash, used_at: UnixMillis) -> Result<(), StoreError>;
 
-    /// Forgets the session of a token. Nothing happens where there is none.
-    pub(crate) async fn remove(&self, hash: TokenHash, now: UnixMillis) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(store) => {
-                store.remove(hash);
-                Ok(())
-            }
-            Self::File(store) => {
-                let store = Arc::clone(store);
-                blocking(move || store.remove(hash, now)).await
-            }
-        }
-    }
+    /// Forgets tokens for good, and says how many.
+    async fn remove(&self, whose: &Whose) -> Result<usize, StoreError>;
+
+    /// A user's tokens, expired or not.
+    async fn of_user(&self, username: &str) -> Result<Vec<Session>, StoreError>;
+
+    /// Forgets what has expired at `now`, and says how many tokens that were. A store that does it
+    /// by itself has nothing to do.
+    async fn clean_up(&self, now: UnixMillis) -> Result<usize, StoreError>;
+
+    /// How many tokens there are.
+    async fn count(&self) -> Result<usize, StoreError>;
+
+    /// Counts one attempt more, and gives the count.
+    async fn attempt(
+        &self,
+        key: AttemptKey,
+        now: UnixMillis,
+        window: Duration,
+    ) -> Result<Attempts, StoreError>;
+
+    /// Takes attempts back. Nothing happens where there are none.
+    async fn forgive(&self, key: AttemptKey, forgiven: Forgiven) -> Result<(), StoreError>;
 }
 
-/// The store cannot be asked or told: the operator's to mend, and never a reason to sign anybody
-/// out.
-#[derive(Debug)]
-pub(crate) enum StoreError {
-    /// The system refused.
-    Io {
-        /// The verb of the sentence "cannot … the file".
-        doing: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
+/// A token and what is kept of it.
+pub type Row = (TokenHash, Session);
+
+/// What attempts are counted of: a digest, so that no store lists who tried.
+pub type AttemptKey = TokenHash;
+
+/// Which attempts are taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgiven {
+    /// The one that was just counted.
+    One,
+    /// All of them.
+    All,
+}
+
+/// Whose tokens are forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's.
+    All,
+    /// One user's.
+    User(String),
+    /// One session's.
+    Session {
+        /// Whose it is, because stores find sessions by their user.
+        username: String,
+        /// The session.
+        id: SessionId,
     },
-    /// Another writer has held the lock for too long.
-    Busy {
-        /// The lock.
-        path: PathBuf,
-    },
 }
 
-impl StoreError {
-    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { doing, path: path.to_owned(), source }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Whose {
+    pub(crate) fn covers(&self, session: &Session) -> bool {
         match self {
-            Self::Io { doing, path, source } => {
-                write!(f, "cannot {doing} {}: {source}", path.display())
-            }
-            Self::Busy { path } => {
-                write!(f, "another process holds {} and does not let go: end it", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            Self::Busy { .. } => None,
+            Self::All => true,
+            Self::User(name) => *session.username == **name,
+            Self::Session { id, .. } => session.id == *id,
         }
     }
 }

@@ -9,7 +9,7 @@ const UNKNOWN_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 #[tokio::test]
 async fn every_error_is_json_with_a_code_and_says_who_answers() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let health = app.send(plain("GET", "/api/health")).await.json();
     let too_large = format!(r#"{{"username": "{}"}}"#, "x".repeat(64 * 1024));
     let cases = [
@@ -41,7 +41,7 @@ async fn every_error_is_json_with_a_code_and_says_who_answers() {
 
 #[tokio::test]
 async fn a_refused_body_is_not_quoted() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let answer = app.send(login_with(r#"{"username": "ada", "password": 31415926}"#)).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert!(!answer.text.contains("31415926"), "{answer:?}");
@@ -49,7 +49,7 @@ async fn a_refused_body_is_not_quoted() {
 
 #[tokio::test]
 async fn a_refused_token_is_challenged_as_wire_md_says() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     assert_eq!(UNKNOWN_TOKEN.len(), app.login().await.len());
     for token in [UNKNOWN_TOKEN, "not-a-token", ""] {
         let answer = app.get("/auth/me", token).await;
@@ -62,7 +62,7 @@ async fn a_refused_token_is_challenged_as_wire_md_says() {
 
 #[tokio::test]
 async fn a_request_without_a_token_is_challenged_without_an_error() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let basic = Request::get("/auth/me").header("authorization", "Basic YWRhOnB3");
     let basic = basic.body(Body::empty()).expect("it is valid");
     for request in [plain("GET", "/auth/me"), basic] {
@@ -76,7 +76,7 @@ async fn a_request_without_a_token_is_challenged_without_an_error() {
 
 #[tokio::test]
 async fn a_valid_token_beside_a_second_header_is_refused() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let token = app.login().await;
     let request = Request::get("/auth/me")
         .header("authorization", format!("Bearer {token}"))
@@ -87,19 +87,19 @@ async fn a_valid_token_beside_a_second_header_is_refused() {
 
 #[tokio::test]
 async fn a_preflight_from_a_named_origin_is_answered_without_credentials() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let answer = app.send(preflight(ORIGIN)).await;
     assert!(answer.status.is_success(), "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
     let allowed = answer.header("access-control-allow-headers").map(str::to_ascii_lowercase);
-    assert_eq!(allowed.as_deref(), Some("authorization,content-type,x-background"));
+    assert_eq!(allowed.as_deref(), Some("authorization,content-type,x-background,x-csrf-token"));
     assert_eq!(answer.header("access-control-max-age"), Some("7200"));
-    assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,DELETE"));
 }
 
 #[tokio::test]
 async fn another_origin_is_told_nothing() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let preflight = app.send(preflight("https://evil.example")).await;
     assert_eq!(preflight.header("access-control-allow-origin"), None);
     let refusal = from_origin(&app, "/auth/me", "https://evil.example").await;
@@ -108,7 +108,7 @@ async fn another_origin_is_told_nothing() {
 
 #[tokio::test]
 async fn a_page_can_read_errors_and_the_headers_that_the_keeper_needs() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     for (path, status) in [("/auth/me", 401), ("/nowhere", 404), ("/auth/login", 405)]
         .into_iter()
         .chain([("/api/health", 200)])
@@ -123,7 +123,7 @@ async fn a_page_can_read_errors_and_the_headers_that_the_keeper_needs() {
 
 #[tokio::test]
 async fn no_answer_may_be_cached() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let token = app.login().await;
     let answers = [
         app.send(plain("GET", "/api/health")).await,
@@ -140,7 +140,7 @@ async fn no_answer_may_be_cached() {
 #[tokio::test]
 async fn health_needs_neither_credential_nor_store() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     std::fs::remove_dir_all(files.path("")).expect("the folder is ours");
     let answer = app.send(plain("GET", "/api/health")).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -155,7 +155,8 @@ async fn health_needs_neither_credential_nor_store() {
 #[tokio::test]
 async fn each_start_has_a_boot_id_of_its_own() {
     let files = Files::with_ada();
-    let (one, other) = (App::open(&files), App::open_with(&files, &["--instance", "worker-2"]));
+    let (one, other) =
+        (App::open(&files).await, App::open_with(&files, &["--instance", "worker-2"]).await);
     let one = one.send(plain("GET", "/api/health")).await.json();
     let other = other.send(plain("GET", "/api/health")).await.json();
     assert_ne!(one["boot"], other["boot"]);

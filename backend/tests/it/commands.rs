@@ -19,7 +19,7 @@ async fn a_replaced_password_counts_and_the_old_one_does_not() {
     let replaced = files
         .program_with_input(&["user", "add", "ada", "--password-stdin", "--replace"], "other\n");
     assert!(replaced.status.success(), "{replaced:?}");
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     assert_eq!(app.try_login("ada", PASSWORD).await.code(), "invalid_credentials");
     assert!(app.try_login("ada", "other").await.status.is_success());
 }
@@ -54,12 +54,13 @@ fn revoking_without_a_store_is_refused_with_a_reason() {
     assert!(!files.path("").exists());
 }
 
-#[test]
-fn revoking_a_user_without_sessions_says_so() {
+#[tokio::test]
+async fn revoking_a_user_without_sessions_says_so() {
     let files = Files::with_ada();
-    drop(App::open(&files));
+    drop(App::open(&files).await);
     fs::write(files.store(), "{}\n").expect("it can be written");
-    let revoked = files.program(&["token", "revoke", "--user", "nobody"]);
+    let revoke = ["token", "revoke", "--user", "nobody", "--store", "file"];
+    let revoked = files.program(&revoke);
     assert_eq!(String::from_utf8_lossy(&revoked.stdout), "revoked 0\n");
 }
 

@@ -13,7 +13,7 @@ use crate::support::{Answer, App, Files, PASSWORD};
 #[tokio::test]
 async fn nobody_else_may_read_the_files() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     let token = app.login().await;
     app.post("/api/tags", &token, &json!({ "name": "north" })).await;
     assert_eq!(mode(&files.path("")), 0o700);
@@ -27,14 +27,14 @@ async fn a_file_that_others_could_read_is_narrowed_at_the_start() {
     let files = Files::with_ada();
     fs::write(files.store(), "{}").expect("it can be written");
     fs::set_permissions(files.store(), fs::Permissions::from_mode(0o644)).expect("it is ours");
-    App::open(&files);
+    App::open(&files).await;
     assert_eq!(mode(&files.store()), 0o600);
 }
 
 #[tokio::test]
 async fn the_file_holds_the_session_but_not_its_token() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     let token = app.login().await;
     let text = fs::read_to_string(files.store()).expect("there is a store");
     assert!(!text.contains(&token));
@@ -42,18 +42,38 @@ async fn the_file_holds_the_session_but_not_its_token() {
     let rows = rows.as_object().expect("it is an object");
     let (hash, row) = rows.iter().next().expect("there is a row");
     assert_eq!(hash.len(), 64);
-    let expected = json!({
+    assert_eq!(rows.len(), 1);
+    for (field, expected) in [
+        ("username", "ada"),
+        ("created_at", "2030-03-17T17:46:40.000Z"),
+        ("expires_at", "2030-03-24T17:46:40.000Z"),
+    ] {
+        assert_eq!(row[field], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_read_as_it_is() {
+    let files = Files::with_ada();
+    let token = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let row = json!({
         "username": "ada",
-        "created_at": "2030-03-17T17:46:40.000Z",
-        "expires_at": "2030-03-24T17:46:40.000Z",
+        "created_at": "2030-03-17T00:00:00.000Z",
+        "expires_at": "2030-03-24T00:00:00.000Z",
     });
-    assert_eq!((rows.len(), row), (1, &expected));
+    let hash = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925";
+    let rows = json!({ hash: row });
+    fs::write(files.store(), rows.to_string()).expect("the folder is ours");
+    let app = App::open(&files).await;
+    assert_eq!(app.get("/auth/me", token).await.json()["username"], "ada");
+    let sessions = app.get("/auth/sessions", token).await.json();
+    assert_eq!(sessions["sessions"][0]["device"], "Unknown on unknown");
 }
 
 #[tokio::test]
 async fn what_has_expired_is_dropped_at_the_next_write() {
     let files = Files::with_ada();
-    let app = App::open_with(&files, &["--token-seconds", "60"]);
+    let app = App::open_with(&files, &["--token-seconds", "60"]).await;
     app.login().await;
     app.advance(Duration::from_secs(60));
     app.login().await;
@@ -64,11 +84,11 @@ async fn what_has_expired_is_dropped_at_the_next_write() {
 #[tokio::test]
 async fn tokens_and_tags_outlive_the_app() {
     let files = Files::with_ada();
-    let before = App::open(&files);
+    let before = App::open(&files).await;
     let token = before.login().await;
     before.post("/api/tags", &token, &json!({ "name": "north" })).await;
     drop(before);
-    let after = App::open(&files);
+    let after = App::open(&files).await;
     let answer = after.post("/api/tags", &token, &json!({ "name": "south" })).await;
     assert_eq!(answer.json(), json!({ "tags": ["north", "south"] }));
 }
@@ -76,7 +96,7 @@ async fn tokens_and_tags_outlive_the_app() {
 #[tokio::test]
 async fn two_servers_on_one_file_lose_no_session_of_each_other() {
     let files = Files::with_ada();
-    let (one, other) = (App::open(&files), App::open(&files));
+    let (one, other) = (App::open(&files).await, App::open(&files).await);
     let tokens: Vec<String> = login_at_once(&one, &other).await;
     assert_eq!(tokens.len(), 16);
     for token in &tokens {
@@ -90,7 +110,7 @@ async fn a_corrupt_file_is_set_aside_at_the_start() {
     for corrupt in ["", "{", "[]", r#"{"x": {}}"#, "\0\0\0"] {
         let files = Files::with_ada();
         fs::write(files.store(), corrupt).expect("it can be written");
-        let app = App::open(&files);
+        let app = App::open(&files).await;
         let aside = set_aside(&files);
         assert_eq!(aside.len(), 1, "{corrupt:?}");
         assert_eq!(fs::read_to_string(files.path(&aside[0])).ok().as_deref(), Some(corrupt));
@@ -102,19 +122,19 @@ async fn a_corrupt_file_is_set_aside_at_the_start() {
 #[tokio::test]
 async fn a_file_that_becomes_corrupt_signs_nobody_out() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     let token = app.login().await;
     fs::write(files.store(), "{ half a fi").expect("it can be written");
     assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
     assert_eq!(set_aside(&files).len(), 1);
     // The mended file is whole for whoever starts next.
-    assert_eq!(App::open(&files).get("/auth/me", &token).await.status, StatusCode::OK);
+    assert_eq!(App::open(&files).await.get("/auth/me", &token).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_store_that_cannot_be_read_is_503_until_it_can_be_and_never_401() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     let token = app.login().await;
     let kept = files.path("kept");
     fs::rename(files.store(), &kept).expect("it is ours");
@@ -130,7 +150,7 @@ async fn a_store_that_cannot_be_read_is_503_until_it_can_be_and_never_401() {
 #[tokio::test]
 async fn a_sign_in_that_cannot_be_stored_hands_out_no_token() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     // No temporary file can be made: what a full or read-only disk does.
     fs::create_dir(files.path("auth_tokens.json.new")).expect("the name is free");
     let answer = app.try_login("ada", PASSWORD).await;
@@ -143,7 +163,7 @@ async fn a_sign_in_that_cannot_be_stored_hands_out_no_token() {
 #[tokio::test]
 async fn a_folder_that_is_gone_is_503_until_it_is_back() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     let token = app.login().await;
     let away = files.path("").with_file_name("away");
     fs::rename(files.path(""), &away).expect("it is ours");
@@ -156,7 +176,7 @@ async fn a_folder_that_is_gone_is_503_until_it_is_back() {
 #[tokio::test]
 async fn a_file_that_was_deleted_has_no_sessions() {
     let files = Files::with_ada();
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     let token = app.login().await;
     fs::remove_file(files.store()).expect("it is ours");
     assert_eq!(app.get("/auth/me", &token).await.code(), "invalid_token");

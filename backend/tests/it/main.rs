@@ -5,4 +5,5 @@ mod commands;
 mod files;
 mod process;
 mod sessions;
+mod stores;
 mod support;

@@ -56,7 +56,7 @@ fn a_running_server_notices_a_revocation() {
 #[test]
 fn a_user_who_is_added_while_the_server_runs_can_sign_in() {
     let files = Files::empty();
-    let mut server = Server::start(&files);
+    let server = Server::start(&files);
     server.wait_for_line("nobody can sign in yet");
     let added = files.program_with_input(&["user", "add", "ada", "--password-stdin"], PASSWORD);
     assert!(added.status.success());
@@ -66,8 +66,8 @@ fn a_user_who_is_added_while_the_server_runs_can_sign_in() {
 #[test]
 fn a_memory_store_says_loudly_that_it_forgets_and_forgets() {
     let files = Files::with_ada();
-    let mut server = Server::start_with(&files, &["--store", "memory"]);
-    server.wait_for_line("WARNING: sessions are in memory only");
+    let server = Server::start_with(&files, &["--store", "memory"]);
+    server.wait_for_line("Token persistence disabled: sessions are in memory only");
     let token = server.login();
     assert_eq!(server.get("/auth/me", &token).status, StatusCode::OK);
     server.kill();
@@ -78,7 +78,7 @@ fn a_memory_store_says_loudly_that_it_forgets_and_forgets() {
 #[test]
 fn a_request_in_flight_at_sigterm_is_finished() {
     let files = Files::with_ada();
-    let mut server = Server::start(&files);
+    let server = Server::start(&files);
     let body = json!({ "username": "ada", "password": PASSWORD }).to_string();
     let text = request_text("POST", "/auth/login", "none", &body, "keep-alive");
     let (begin, rest) = text.split_at(text.len() - 10);
@@ -143,7 +143,7 @@ fn there_is_a_line_for_each_request_and_no_secret_in_any() {
 #[test]
 fn the_cause_of_a_503_is_in_the_log_and_not_in_the_answer() {
     let files = Files::with_ada();
-    let mut server = Server::start(&files);
+    let server = Server::start_with(&files, &["--store", "file"]);
     let token = server.login();
     std::fs::remove_file(files.store()).expect("it is ours");
     std::fs::create_dir(files.store()).expect("the name is free");

@@ -9,7 +9,7 @@ use crate::support::{App, Files, PASSWORD};
 
 #[tokio::test]
 async fn a_sign_in_answers_with_a_token_that_verifies() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let answer = app.try_login("ada", PASSWORD).await.json();
     assert_eq!(answer["token_type"], "Bearer");
     assert_eq!(answer["expires_in"], 604_800);
@@ -24,7 +24,7 @@ async fn a_sign_in_answers_with_a_token_that_verifies() {
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let wrong = app.try_login("ada", "wrong").await;
     let unknown = app.try_login("nobody", PASSWORD).await;
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
@@ -35,7 +35,7 @@ async fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
 
 #[tokio::test]
 async fn an_unknown_user_costs_what_a_wrong_password_costs() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let mut least = [Duration::MAX; 2];
     for _ in 0..5 {
         for (least, name) in least.iter_mut().zip(["ada", "nobody"]) {
@@ -51,7 +51,7 @@ async fn an_unknown_user_costs_what_a_wrong_password_costs() {
 
 #[tokio::test]
 async fn two_sign_ins_are_two_sessions() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let (phone, laptop) = (app.login().await, app.login().await);
     assert_ne!(phone, laptop);
     assert_eq!(logout(&app, &phone).await, StatusCode::NO_CONTENT);
@@ -60,7 +60,7 @@ async fn two_sign_ins_are_two_sessions() {
 
 #[tokio::test]
 async fn a_token_is_refused_after_sign_out() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let token = app.login().await;
     assert_eq!(logout(&app, &token).await, StatusCode::NO_CONTENT);
     assert_eq!(app.get("/auth/me", &token).await.code(), "invalid_token");
@@ -69,7 +69,7 @@ async fn a_token_is_refused_after_sign_out() {
 
 #[tokio::test]
 async fn a_token_is_refused_from_its_expiry_on_and_not_before() {
-    let app = App::open_with(&Files::with_ada(), &["--token-seconds", "60"]);
+    let app = App::open_with(&Files::with_ada(), &["--token-seconds", "60"]).await;
     let token = app.login().await;
     app.advance(Duration::from_millis(59_999));
     assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
@@ -80,7 +80,7 @@ async fn a_token_is_refused_from_its_expiry_on_and_not_before() {
 #[tokio::test]
 async fn sessions_in_memory_live_as_those_on_disk_do() {
     let files = Files::with_ada();
-    let app = App::open_with_memory(&files);
+    let app = App::open_with_memory(&files).await;
     let token = app.login().await;
     assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
     assert_eq!(logout(&app, &token).await, StatusCode::NO_CONTENT);
@@ -90,7 +90,7 @@ async fn sessions_in_memory_live_as_those_on_disk_do() {
 
 #[tokio::test]
 async fn one_tag_and_then_another_are_both_there() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let token = app.login().await;
     let first = app.post("/api/tags", &token, &json!({ "name": "north" })).await;
     assert_eq!((first.status, first.json()), (StatusCode::CREATED, tags(&["north"])));
@@ -101,7 +101,7 @@ async fn one_tag_and_then_another_are_both_there() {
 
 #[tokio::test]
 async fn the_same_tag_twice_is_there_once() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let token = app.login().await;
     for _ in 0..2 {
         let answer = app.post("/api/tags", &token, &json!({ "name": "north" })).await;
@@ -111,7 +111,7 @@ async fn the_same_tag_twice_is_there_once() {
 
 #[tokio::test]
 async fn a_tag_has_1_to_64_characters() {
-    let app = App::open(&Files::with_ada());
+    let app = App::open(&Files::with_ada()).await;
     let token = app.login().await;
     for (name, status) in [
         (String::new(), StatusCode::BAD_REQUEST),
@@ -128,7 +128,7 @@ async fn tags_are_shown_to_their_owner_only() {
     let files = Files::with_ada();
     let added = files.program_with_input(&["user", "add", "bob", "--password-stdin"], PASSWORD);
     assert!(added.status.success());
-    let app = App::open(&files);
+    let app = App::open(&files).await;
     let ada = app.login().await;
     app.post("/api/tags", &ada, &json!({ "name": "north" })).await;
     let bob = crate::support::token_in(&app.try_login("bob", PASSWORD).await);

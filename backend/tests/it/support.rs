@@ -5,9 +5,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -96,19 +98,19 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn open(files: &Files) -> Self {
-        Self::open_with(files, &[])
+    pub(crate) async fn open(files: &Files) -> Self {
+        Self::open_with(files, &[]).await
     }
 
-    pub(crate) fn open_with(files: &Files, more: &[&str]) -> Self {
-        Self::open_on(files, &format!("file:{}", files.store().display()), more)
+    pub(crate) async fn open_with(files: &Files, more: &[&str]) -> Self {
+        Self::open_on(files, &format!("file:{}", files.store().display()), more).await
     }
 
-    pub(crate) fn open_with_memory(files: &Files) -> Self {
-        Self::open_on(files, "memory", &[])
+    pub(crate) async fn open_with_memory(files: &Files) -> Self {
+        Self::open_on(files, "memory", &[]).await
     }
 
-    fn open_on(files: &Files, store: &str, more: &[&str]) -> Self {
+    pub(crate) async fn open_on(files: &Files, store: &str, more: &[&str]) -> Self {
         let (users, tags) = (files.path("users.json"), files.path("tags.json"));
         let paths = [&users, &tags].map(|path| path.to_str().expect("the path is UTF-8"));
         let mut line = vec!["session-keeper-backend", "serve", "--allow-origin", ORIGIN];
@@ -119,7 +121,8 @@ impl App {
         let clock = Arc::new(AtomicU64::new(1_900_000_000_000));
         let hand = Arc::clone(&clock);
         let clock_of_app = Clock::from_fn(move || UnixMillis(hand.load(Ordering::SeqCst)));
-        let backend = Backend::open(&options, clock_of_app).expect("the files can be opened");
+        let backend = Backend::open(&options, None, clock_of_app).await;
+        let backend = backend.expect("the files can be opened");
         Self {
             router: app(Arc::new(backend), &options.allowed_origins),
             clock,
@@ -191,7 +194,7 @@ pub(crate) fn token_in(answer: &Answer) -> String {
 pub(crate) struct Server {
     child: Child,
     address: String,
-    stderr: BufReader<ChildStderr>,
+    stderr: Receiver<String>,
 }
 
 impl Server {
@@ -213,7 +216,12 @@ impl Server {
         let address = line.strip_prefix("listening on http://").map(str::trim_end);
         let address = address.unwrap_or_else(|| panic!("no address: {line:?}")).to_owned();
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
-        Self { child, address, stderr }
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            // A test that has ended wants no more lines.
+            stderr.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
+        });
+        Self { child, address, stderr: receiver }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -259,11 +267,10 @@ impl Server {
     }
 
     /// Reads stderr up to the line that contains `text`.
-    pub(crate) fn wait_for_line(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
         loop {
-            let mut line = String::new();
-            let length = self.stderr.read_line(&mut line).expect("stderr can be read");
-            assert_ne!(length, 0, "stderr ended without {text:?}");
+            let line = self.stderr.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("stderr has no {text:?}: {error}"));
             if line.contains(text) {
                 return line;
             }
@@ -272,9 +279,9 @@ impl Server {
 
     /// Waits for the end. Returns whether it was a good one, and the rest of stderr.
     pub(crate) fn wait(mut self) -> (bool, String) {
-        let mut rest = String::new();
-        self.stderr.read_to_string(&mut rest).expect("stderr is UTF-8");
-        (self.child.wait().expect("the server ends").success(), rest)
+        let ended = self.child.wait().expect("the server ends").success();
+        let rest: Vec<String> = self.stderr.iter().collect();
+        (ended, rest.join("\n"))
     }
 }
 

@@ -115,6 +115,7 @@ async fn prepare(options: &Options, port: u16) -> Result<(DemoOrigins, BackendCo
     let origins = demo.origins().chain(options.allow_origins.iter().cloned()).collect();
     let command = BackendCommand::new(options.backend.clone(), data.clone(), origins);
     let command = command.map_err(|error| format!("this program's own file is gone: {error}"))?;
+    let command = command.with(options.store.clone(), options.backend_args.clone());
     for user in &options.users {
         let added = command.add_user(&user.name, &user.password).await;
         added.map_err(|error| format!("the user {:?} was not made: {error}", user.name))?;

@@ -25,6 +25,8 @@ usage: session-keeper-platform --backend PATH --www DIR --package DIR --data DIR
   --wake-ms N             how long waking takes (3000)
   --allow-origin ORIGIN   another origin that may call the API; may be repeated
   --user NAME:PASSWORD    a user to make at the start; may be repeated
+  --store STORE           where the backend keeps its sessions (in DATA)
+  --backend-arg ARG       one more argument for the backend's `serve`; may be repeated
 PLATFORM_SECRET: the secret of the control, 16 to 128 of A-Z a-z 0-9 - _ (default: random)";
 
 /// What the platform was started with.
@@ -33,6 +35,9 @@ pub(crate) struct Options {
     pub(crate) www: PathBuf,
     pub(crate) package: PathBuf,
     pub(crate) data: PathBuf,
+    /// None: a file in `data`.
+    pub(crate) store: Option<OsString>,
+    pub(crate) backend_args: Vec<OsString>,
     pub(crate) port: u16,
     pub(crate) api_port: u16,
     pub(crate) settings: Settings,
@@ -65,6 +70,7 @@ pub(crate) fn parse(
     let (mut port, mut api_port) = (8080, 0);
     let (mut idle_ms, mut wake_ms) = (0_u32, 3_000_u32);
     let (mut allow_origins, mut users) = (Vec::new(), Vec::new());
+    let (mut store, mut backend_args) = (None, Vec::new());
     while let Some(arg) = parser.next().map_err(sentence)? {
         match arg {
             Arg::Long("backend") => backend = Some(value(&mut parser)?.into()),
@@ -77,6 +83,8 @@ pub(crate) fn parse(
             Arg::Long("wake-ms") => wake_ms = number(&mut parser, "--wake-ms", MILLISECONDS)?,
             Arg::Long("allow-origin") => allow_origins.push(origin(value(&mut parser)?)?),
             Arg::Long("user") => users.push(user(value(&mut parser)?)?),
+            Arg::Long("store") => store = Some(value(&mut parser)?),
+            Arg::Long("backend-arg") => backend_args.push(value(&mut parser)?),
             Arg::Long("help") | Arg::Short('h') => return Ok(Wish::Help),
             Arg::Long(_) | Arg::Short(_) | Arg::Value(_) => return Err(sentence(arg.unexpected())),
         }
@@ -86,6 +94,8 @@ pub(crate) fn parse(
         www: directory(www, "--www")?,
         package: directory(package, "--package")?,
         data: required(data, "--data")?,
+        store,
+        backend_args,
         port,
         api_port,
         settings: Settings {

@@ -33,6 +33,8 @@ pub(crate) struct BackendCommand {
     platform: PathBuf,
     program: PathBuf,
     data: PathBuf,
+    store: Option<OsString>,
+    args: Vec<OsString>,
     origins: Vec<String>,
 }
 
@@ -47,7 +49,7 @@ pub(crate) enum BackendError {
     TooSlow(Duration),
     /// It said something else where it should say where it listens.
     UnknownReadyLine,
-    /// The token file could not be deleted.
+    /// The tokens could not be deleted.
     TokensNotDeleted(io::Error),
 }
 
@@ -66,7 +68,7 @@ impl fmt::Display for BackendError {
             Self::UnknownReadyLine => {
                 write!(f, "the backend's first line on stdout is not `{READY_LINE}ADDRESS:PORT`")
             }
-            Self::TokensNotDeleted(error) => write!(f, "the token file stays: {error}"),
+            Self::TokensNotDeleted(error) => write!(f, "the tokens stay: {error}"),
         }
     }
 }
@@ -76,7 +78,13 @@ impl std::error::Error for BackendError {}
 impl BackendCommand {
     /// Fails only when the platform's own binary cannot be found again.
     pub(crate) fn new(program: PathBuf, data: PathBuf, origins: Vec<String>) -> io::Result<Self> {
-        Ok(Self { platform: std::env::current_exe()?, program, data, origins })
+        let platform = std::env::current_exe()?;
+        Ok(Self { platform, program, data, store: None, args: Vec::new(), origins })
+    }
+
+    /// With sessions kept elsewhere than in a file of its own, and with more arguments for `serve`.
+    pub(crate) fn with(self, store: Option<OsString>, args: Vec<OsString>) -> Self {
+        Self { store, args, ..self }
     }
 
     /// Starts the server and waits until it listens.
@@ -90,6 +98,7 @@ impl BackendCommand {
         for origin in &self.origins {
             command.arg("--allow-origin").arg(origin);
         }
+        command.args(&self.args);
         // A group of its own: Ctrl-C on the terminal is for the platform to handle, and what the
         // backend forks ends with it.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -126,30 +135,42 @@ impl BackendCommand {
         run(command, password.as_bytes()).await
     }
 
-    /// Removes every token from the store file, whether or not the server runs.
+    /// Removes every token from the store, whether or not the server runs.
     pub(crate) async fn revoke_tokens(&self) -> Result<(), BackendError> {
         let mut command = prepared(&self.program);
         command.args(["token", "revoke", "--all", "--store"]).arg(self.store());
         run(command, b"").await
     }
 
-    /// Deletes the token file, as a deployment on a fresh disk would.
-    pub(crate) fn lose_tokens(&self) -> Result<(), BackendError> {
-        match std::fs::remove_file(self.token_file()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(BackendError::TokensNotDeleted(error))
-            }
-            Ok(()) | Err(_) => Ok(()),
+    /// Deletes the database of tokens, as a deployment on a fresh disk would. A store that is
+    /// elsewhere is emptied. Only while the backend is stopped.
+    pub(crate) async fn lose_tokens(&self) -> Result<(), BackendError> {
+        if self.store.is_some() {
+            return self.revoke_tokens().await;
         }
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.database().into_os_string();
+            path.push(suffix);
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(BackendError::TokensNotDeleted(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
-    fn token_file(&self) -> PathBuf {
-        self.data.join("auth_tokens.json")
+    fn database(&self) -> PathBuf {
+        self.data.join("auth_tokens.sqlite")
     }
 
     fn store(&self) -> OsString {
-        let mut store = OsString::from("file:");
-        store.push(self.token_file());
+        if let Some(store) = &self.store {
+            return store.clone();
+        }
+        let mut store = OsString::from("sqlite:");
+        store.push(self.database());
         store
     }
 }

@@ -212,7 +212,7 @@ impl Supervisor {
             }
             Action::RestartLosingTokens => {
                 self.stop_into(Phase::Waking).await;
-                let lost = self.command.lose_tokens();
+                let lost = self.command.lose_tokens().await;
                 self.start().await?;
                 lost?;
             }

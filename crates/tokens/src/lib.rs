@@ -1,5 +1,5 @@
 //! The server's decisions about session tokens: what a token is, what is stored of it, when it is
-//! refused.
+//! refused, and what takes its place.
 //!
 //! Rule 1: a token leaves memory only towards its owner; what is stored, looked up and compared is
 //! its hash.
@@ -7,16 +7,27 @@
 //! here.
 //!
 //! It deliberately does not know where rows are kept, what time it is, where random bytes come
-//! from, or HTTP beyond the one header value that carries a token. Rotation with reuse detection
-//! belongs beside [`verify`].
+//! from, how signatures are made, or HTTP beyond the header values that it reads.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod attempts;
+mod device;
+mod hex;
+mod rotation;
 mod session;
+mod time;
 mod token;
 
-pub use session::{InvalidLifetime, Lifetime, Session, UnixMillis, Verdict, drop_expired, verify};
-pub use token::{InvalidHash, Presented, Token, TokenHash, read_authorization};
+pub use attempts::{Attempts, Limit, attempt_key};
+pub use device::Device;
+pub use hex::InvalidHex;
+pub use rotation::{
+    Attempt, Refresh, RefreshPolicy, Rotation, Sealed, Seed, is_due, is_superseded, refresh,
+};
+pub use session::{Binding, Kind, Session, SessionId, Verdict, verify};
+pub use time::{InvalidLifetime, Lifetime, UnixMillis};
+pub use token::{Presented, Token, TokenHash};

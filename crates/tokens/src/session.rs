@@ -1,105 +1,167 @@
-//! The row that stands for a signed-in user, and the verdict on it.
+//! The row that stands for one token of a signed-in user, and the verdict on it.
 //!
-//! Rule: a session is valid while the time is before its expiry, and not a millisecond longer.
+//! Rule 1: a token is valid while the time is before its expiry, and not a millisecond longer.
+//! Rule 2: all tokens that follow from one sign-in carry its [`SessionId`]; they end together.
 //!
 //! It deliberately does not know the token that the row belongs to, nor who keeps the rows.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::string::String;
-use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::TokenHash;
+use subtle::ConstantTimeEq;
 
-/// Milliseconds since 1970, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnixMillis(pub u64);
+use crate::hex::hex_type;
+use crate::{Device, Lifetime, Rotation, Token, TokenHash, UnixMillis};
 
-impl UnixMillis {
-    /// The time `duration` later; the last one there is where that would be beyond it.
-    #[must_use]
-    pub fn after(self, duration: Duration) -> Self {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(millis))
+/// A use within a minute of the last one that was noted is not worth a write.
+const USE_IS_NOTED_EACH: Duration = Duration::from_secs(60);
+
+/// What one sign-in began, and all tokens that follow from it share. Not a secret towards its
+/// user, and in nobody else's answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; 16]);
+hex_type!(SessionId, 16);
+
+impl SessionId {
+    /// For rows of an older version, in which each token was a session.
+    pub fn of_single_token(hash: &TokenHash) -> Self {
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.0[..16]);
+        Self(id)
+    }
+
+    /// What a page of ours sends along to show that it is one: other origins can make a browser
+    /// send the cookie, but cannot read this. Follows from the id, so no store keeps it.
+    pub fn csrf_token(&self) -> String {
+        Token::derive("csrf", &self.0).expose()
+    }
+
+    /// Compares in a time that does not depend on where the texts differ.
+    pub fn is_csrf_token(&self, presented: &[u8]) -> bool {
+        self.csrf_token().as_bytes().ct_eq(presented).into()
     }
 }
 
-/// How long a session lasts.
+/// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lifetime(Duration);
+pub enum Kind {
+    /// For requests.
+    Access,
+    /// For getting the next pair of tokens, and for nothing else.
+    Refresh,
+}
 
-impl Lifetime {
-    /// The shortest: below a second no answer to a sign-in arrives in time.
-    pub const MIN: Self = Self(Duration::from_secs(1));
-    /// The longest: three months. A stolen token works until its expiry, so for ever is no choice.
-    pub const MAX: Self = Self(Duration::from_secs(90 * 24 * 60 * 60));
+/// The client's address that a token is bound to, so that nobody can read it off: a hash with the
+/// token itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Binding([u8; 32]);
+hex_type!(Binding, 32);
 
-    /// Accepts whole seconds from [`Lifetime::MIN`] to [`Lifetime::MAX`].
-    pub fn from_secs(seconds: u64) -> Result<Self, InvalidLifetime> {
-        let lifetime = Duration::from_secs(seconds);
-        if (Self::MIN.0..=Self::MAX.0).contains(&lifetime) {
-            Ok(Self(lifetime))
-        } else {
-            Err(InvalidLifetime)
-        }
-    }
-
-    /// As OAuth's `expires_in` has it.
-    pub fn as_secs(self) -> u64 {
-        self.0.as_secs()
+impl Binding {
+    /// Of IPv6 the network counts (RFC 8981: the rest changes each day).
+    pub fn new(token: &Token, address: IpAddr) -> Self {
+        let network = match address.to_canonical() {
+            IpAddr::V4(v4) => u128::from(u32::from(v4)),
+            IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
+        };
+        Self(token.bind("address", &network.to_be_bytes()))
     }
 }
 
-impl Default for Lifetime {
-    /// Seven days: whoever comes back each week never signs in again.
-    fn default() -> Self {
-        Self(Duration::from_secs(7 * 24 * 60 * 60))
-    }
-}
-
-/// The lifetime is out of bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidLifetime;
-
-impl fmt::Display for InvalidLifetime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (min, max) = (Lifetime::MIN.as_secs(), Lifetime::MAX.as_secs());
-        write!(f, "a session lasts {min} to {max} seconds")
-    }
-}
-
-impl core::error::Error for InvalidLifetime {}
-
-/// One signed-in session, as it is stored under the hash of its token.
+/// One token of a session, as it is stored under the token's hash. Small, because a million of them
+/// are in memory where the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
+    /// The sign-in that it follows from.
+    pub id: SessionId,
+    /// What it is good for.
+    pub kind: Kind,
+    /// Where the user signed in.
+    pub device: Device,
     /// Whose it is.
-    pub username: String,
+    pub username: Box<str>,
     /// When the user signed in.
     pub created_at: UnixMillis,
     /// From when on it is refused.
     pub expires_at: UnixMillis,
+    /// When the user last did something with it, to a minute; zero before the first time.
+    pub used_at: UnixMillis,
+    /// The address that it may come from, where that counts.
+    pub bound_to: Option<Box<Binding>>,
+    /// What became of it, if another token took its place.
+    pub rotation: Option<Box<Rotation>>,
 }
 
 impl Session {
     /// Begins a session at `now`.
-    pub fn new(username: String, now: UnixMillis, lifetime: Lifetime) -> Self {
-        Self { username, created_at: now, expires_at: now.after(lifetime.0) }
+    pub fn begin(
+        id: SessionId,
+        username: &str,
+        device: Device,
+        now: UnixMillis,
+        lifetime: Lifetime,
+    ) -> Self {
+        Self {
+            id,
+            kind: Kind::Access,
+            device,
+            username: username.into(),
+            created_at: now,
+            expires_at: now.after(lifetime.as_duration()),
+            used_at: now,
+            bound_to: None,
+            rotation: None,
+        }
+    }
+
+    /// Another token of the same sign-in.
+    #[must_use]
+    pub fn sibling(&self, kind: Kind, expires_at: UnixMillis) -> Self {
+        Self {
+            kind,
+            expires_at,
+            used_at: UnixMillis(0),
+            bound_to: None,
+            rotation: None,
+            ..self.clone()
+        }
+    }
+
+    /// Ties it to an address.
+    #[must_use]
+    pub fn bound(mut self, to: Option<Binding>) -> Self {
+        self.bound_to = to.map(Box::new);
+        self
     }
 
     /// Whether its time is over at `now`.
     pub fn is_expired(&self, now: UnixMillis) -> bool {
         self.expires_at <= now
     }
+
+    /// Whether a use at `now` is to be written down.
+    pub fn is_worth_noting(&self, now: UnixMillis) -> bool {
+        now.since(self.used_at) >= USE_IS_NOTED_EACH
+    }
+
+    /// Whether it may be used from where `presented` was made.
+    pub fn may_come_from(&self, presented: &Binding) -> bool {
+        self.bound_to.as_deref().is_none_or(|bound| bound.0.ct_eq(&presented.0).into())
+    }
 }
 
-/// What a presented token is worth.
+/// What a presented access token is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Serve the request as this session's user.
     Valid(Session),
+    /// Valid, as long as its successor has not taken over: ask [`crate::is_superseded`] with the
+    /// successor's row.
+    Rotated(Session),
     /// There was such a session; its time is over.
-    Expired,
+    Expired(Session),
     /// No such session: never there, signed out, revoked, or cleaned up.
     Unknown,
 }
@@ -109,25 +171,18 @@ pub enum Verdict {
 #[must_use]
 pub fn verify(row: Option<Session>, now: UnixMillis) -> Verdict {
     match row {
-        Some(session) if session.is_expired(now) => Verdict::Expired,
+        // A refresh token is for the refresh path only (RFC 6749 section 1.5).
+        Some(session) if session.kind == Kind::Refresh => Verdict::Unknown,
+        Some(session) if session.is_expired(now) => Verdict::Expired(session),
+        Some(session) if session.rotation.is_some() => Verdict::Rotated(session),
         Some(session) => Verdict::Valid(session),
         None => Verdict::Unknown,
     }
 }
 
-/// Drops the rows whose time is over, and says how many they were.
-pub fn drop_expired(rows: &mut BTreeMap<TokenHash, Session>, now: UnixMillis) -> usize {
-    let before = rows.len();
-    rows.retain(|_, session| !session.is_expired(now));
-    before - rows.len()
-}
-
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
-
     use super::*;
-    use crate::Token;
 
     const SIGN_IN: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -137,7 +192,7 @@ mod tests {
         let expiry = SIGN_IN.0 + 10_000;
         let just_before = verify(Some(session.clone()), UnixMillis(expiry - 1));
         assert_eq!(just_before, Verdict::Valid(session.clone()));
-        assert_eq!(verify(Some(session), UnixMillis(expiry)), Verdict::Expired);
+        assert_eq!(verify(Some(session.clone()), UnixMillis(expiry)), Verdict::Expired(session));
     }
 
     #[test]
@@ -146,36 +201,57 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_token_opens_no_request() {
+        let refresh = session_of(10).sibling(Kind::Refresh, SIGN_IN.after(Duration::from_secs(10)));
+        assert_eq!(verify(Some(refresh), SIGN_IN), Verdict::Unknown);
+    }
+
+    #[test]
     fn a_session_lasts_seven_days_by_default() {
-        let session = Session::new("ada".to_string(), SIGN_IN, Lifetime::default());
+        let id = SessionId::from([1; 16]);
+        let session = Session::begin(id, "ada", Device::default(), SIGN_IN, Lifetime::default());
         assert_eq!(session.expires_at.0 - session.created_at.0, 604_800_000);
     }
 
     #[test]
-    fn a_lifetime_of_nothing_or_of_years_is_refused() {
-        assert_eq!(Lifetime::from_secs(0), Err(InvalidLifetime));
-        assert_eq!(Lifetime::from_secs(u64::MAX), Err(InvalidLifetime));
-        assert_eq!(Lifetime::from_secs(Lifetime::MAX.as_secs() + 1), Err(InvalidLifetime));
-        assert_eq!(Lifetime::from_secs(Lifetime::MAX.as_secs()), Ok(Lifetime::MAX));
-        assert_eq!(Lifetime::from_secs(1), Ok(Lifetime::MIN));
+    fn a_use_is_noted_once_a_minute() {
+        let session = session_of(3600);
+        assert!(!session.is_worth_noting(SIGN_IN.after(Duration::from_millis(59_999))));
+        assert!(session.is_worth_noting(SIGN_IN.after(Duration::from_secs(60))));
     }
 
     #[test]
-    fn a_clock_at_the_end_of_time_makes_no_session_that_has_expired_already_by_overflow() {
-        let now = UnixMillis(u64::MAX - 1);
-        assert!(!Session::new("ada".to_string(), now, Lifetime::MAX).is_expired(now));
+    fn a_csrf_token_belongs_to_one_session() {
+        let [one, other] = [[1; 16], [2; 16]].map(SessionId::from);
+        assert!(one.is_csrf_token(one.csrf_token().as_bytes()));
+        assert!(!one.is_csrf_token(other.csrf_token().as_bytes()));
+        assert!(!one.is_csrf_token(b""));
     }
 
     #[test]
-    fn clean_up_drops_what_expired_and_nothing_else() {
-        let [short, long] = [1, 2].map(|seed| Token::from_random([seed; 32]).hash());
-        let mut rows = BTreeMap::from([(short, session_of(1)), (long, session_of(60))]);
-        assert_eq!(drop_expired(&mut rows, SIGN_IN.after(Duration::from_secs(1))), 1);
-        assert_eq!(rows, BTreeMap::from([(long, session_of(60))]));
+    fn a_bound_token_may_come_from_its_network_only() {
+        let token = Token::from_random([7; 32]);
+        let bind = |text: &str| Binding::new(&token, text.parse().expect("it is an address"));
+        let bound = session_of(10).bound(Some(bind("192.0.2.1")));
+        assert!(bound.may_come_from(&bind("192.0.2.1")));
+        assert!(bound.may_come_from(&bind("::ffff:192.0.2.1")));
+        assert!(!bound.may_come_from(&bind("192.0.2.2")));
+        let bound = session_of(10).bound(Some(bind("2001:db8:0:1::5")));
+        assert!(bound.may_come_from(&bind("2001:db8:0:1:ffff::9")));
+        assert!(!bound.may_come_from(&bind("2001:db8:0:2::5")));
+        assert!(session_of(10).may_come_from(&bind("192.0.2.2")), "not bound");
+    }
+
+    #[test]
+    fn what_is_stored_of_a_binding_differs_from_token_to_token() {
+        let address = "192.0.2.1".parse().expect("it is an address");
+        let [one, other] =
+            [1, 2].map(|seed| Binding::new(&Token::from_random([seed; 32]), address));
+        assert!(one != other);
     }
 
     fn session_of(seconds: u64) -> Session {
         let lifetime = Lifetime::from_secs(seconds).expect("the tests use lifetimes within bounds");
-        Session::new("ada".to_string(), SIGN_IN, lifetime)
+        Session::begin(SessionId::from([1; 16]), "ada", Device::default(), SIGN_IN, lifetime)
     }
 }

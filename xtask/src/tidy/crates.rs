@@ -5,14 +5,17 @@ use crate::workspace::{Package, Workspace};
 
 const CORE: &str = "session-keeper-core";
 const TOKENS: &str = "session-keeper-tokens";
+const SERVICES: &str = "session-keeper-services";
 
 /// Each of our crates with those of ours that it may depend on.
-const MAY_KNOW: [(&str, &[&str]); 8] = [
+const MAY_KNOW: [(&str, &[&str]); 9] = [
     (CORE, &[]),
     (TOKENS, &[]),
     ("session-keeper-sim", &[CORE, TOKENS]),
     ("session-keeper", &[CORE]),
-    ("session-keeper-backend", &[TOKENS]),
+    // The services are for its tests.
+    ("session-keeper-backend", &[TOKENS, SERVICES]),
+    (SERVICES, &[]),
     // It runs the backend's binary and must not share its code.
     ("session-keeper-platform", &[]),
     ("xtask", &[]),

@@ -131,7 +131,7 @@ fn the_log_can_be_cleared() {
 fn an_action_that_fails_says_so() {
     let platform = Platform::start(&[]);
     // A folder in the token file's place cannot be deleted as a file, nor written as one.
-    fs::create_dir(platform.data("auth_tokens.json")).expect("make a folder");
+    fs::create_dir(platform.data("auth_tokens.sqlite")).expect("make a folder");
 
     for action in ["restart-losing-tokens", "revoke"] {
         let order = json!({ "action": action }).to_string();

@@ -114,7 +114,7 @@ fn add_user(name: &str, options: &[&str]) -> io::Result<()> {
 }
 
 fn store(options: &[&str]) -> String {
-    value(options, "--store").trim_start_matches("file:").to_owned()
+    value(options, "--store").trim_start_matches("sqlite:").to_owned()
 }
 
 fn value<'a>(options: &[&'a str], name: &str) -> &'a str {

@@ -1,0 +1,223 @@
+//! Tokens as they come to be, and the answers that carry them.
+//!
+//! Rule: a token is in an answer only after its session is stored.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use session_keeper_tokens::{
+    Binding, Kind, Lifetime, RefreshPolicy, Rotation, Seed, Session, SessionId, Token, TokenHash,
+    UnixMillis,
+};
+use tracing::info;
+
+use super::Carrier;
+use crate::app::Backend;
+use crate::client::Client;
+use crate::cookies::Cookie;
+use crate::error::ApiError;
+use crate::metrics::Counter;
+use crate::store::Row;
+
+/// Tokens of one session that their owner may have.
+pub(super) struct Tokens {
+    session: Session,
+    issued_at: UnixMillis,
+    access: Token,
+    refresh: Option<(Token, Session)>,
+}
+
+impl Tokens {
+    /// The first ones of a session.
+    pub(super) fn first(seed: &Seed, session: Session, client: &Client, backend: &Backend) -> Self {
+        let issued_at = session.created_at;
+        match backend.refresh_policy() {
+            None => Self::of(seed.access(), None, session, issued_at, client, backend),
+            Some(policy) => {
+                let refresh = session.sibling(Kind::Refresh, session.expires_at);
+                Self::pair(seed, &refresh, issued_at, policy, client, backend)
+            }
+        }
+    }
+
+    /// Those that follow from a refresh token's row.
+    pub(super) fn pair(
+        seed: &Seed,
+        refresh: &Session,
+        issued_at: UnixMillis,
+        policy: &RefreshPolicy,
+        client: &Client,
+        backend: &Backend,
+    ) -> Self {
+        // What is refreshed never outlives the first refresh token.
+        let expires_at = issued_at.after(policy.access.as_duration()).min(refresh.expires_at);
+        let mut access = refresh.sibling(Kind::Access, expires_at);
+        // Whoever signs in or refreshes does something.
+        access.used_at = issued_at;
+        let refresh = refresh.sibling(Kind::Refresh, refresh.expires_at);
+        Self::of(seed.access(), Some((seed.refresh(), refresh)), access, issued_at, client, backend)
+    }
+
+    fn of(
+        access: Token,
+        refresh: Option<(Token, Session)>,
+        session: Session,
+        issued_at: UnixMillis,
+        client: &Client,
+        backend: &Backend,
+    ) -> Self {
+        let bind =
+            |token: &Token| backend.binds_addresses().then(|| Binding::new(token, client.address));
+        let session = session.bound(bind(&access));
+        let refresh = refresh.map(|(token, row)| {
+            let binding = bind(&token);
+            (token, row.bound(binding))
+        });
+        Self { session, issued_at, access, refresh }
+    }
+
+    /// What is stored of them.
+    pub(super) fn rows(&self, backend: &Backend) -> Vec<Row> {
+        let access = (backend.access_hash(&self.access), self.session.clone());
+        let refresh = self.refresh.as_ref().map(|(token, row)| (token.hash(), row.clone()));
+        std::iter::once(access).chain(refresh).collect()
+    }
+
+    /// The answer that hands them out: in cookies, or in the body.
+    pub(super) fn answer(&self, carrier: Carrier, backend: &Backend) -> Result<Response, ApiError> {
+        let now = backend.now();
+        let life = self.session.expires_at.since(self.issued_at).as_secs();
+        let expires_in = life.saturating_sub(now.since(self.issued_at).as_secs());
+        info!("Token issued. Expires in {expires_in} seconds ({} hours)", expires_in / 3600);
+        let access = self.access_text(backend)?;
+        let refresh = self.refresh.as_ref().map(|(token, _)| token.expose());
+        let user = User { username: self.session.username.to_string() };
+        if carrier == Carrier::Header {
+            let body = TokenAnswer {
+                access_token: Some(access),
+                token_type: Some("Bearer"),
+                expires_in,
+                refresh_token: refresh,
+                user,
+            };
+            return Ok(Json(body).into_response());
+        }
+        let csrf = self.session.id.csrf_token();
+        // The page needs the CSRF token for the refresh too, which may come later.
+        let longest = self.refresh.as_ref().map_or(&self.session, |(_, row)| row);
+        let longest = longest.expires_at.since(now).as_secs();
+        let mut cookies = vec![Cookie::session(&access, expires_in), Cookie::csrf(&csrf, longest)];
+        cookies.extend(refresh.as_deref().map(|token| Cookie::refresh(token, longest)));
+        let body = TokenAnswer {
+            access_token: None,
+            token_type: None,
+            expires_in,
+            refresh_token: None,
+            user,
+        };
+        let mut response = Json(body).into_response();
+        for cookie in cookies {
+            let (name, value) = cookie.header(backend.same_site());
+            response.headers_mut().append(name, value);
+        }
+        Ok(response)
+    }
+
+    fn access_text(&self, backend: &Backend) -> Result<String, ApiError> {
+        match backend.keys() {
+            Some(keys) => Ok(keys.sign(&self.access, &self.session, self.issued_at)?),
+            None => Ok(self.access.expose()),
+        }
+    }
+}
+
+/// A fresh seed of the system's random bytes.
+pub(super) fn random_seed() -> Result<Seed, ApiError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)?;
+    Ok(Seed::from_random(random))
+}
+
+/// A fresh session id.
+pub(super) fn random_session_id() -> Result<SessionId, ApiError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(SessionId::from(random))
+}
+
+/// The cookies of the token that takes `old`'s place, made or found again.
+pub(super) async fn successor_cookies(
+    old: &Token,
+    hash: TokenHash,
+    session: &Session,
+    backend: &Backend,
+) -> Result<Vec<(HeaderName, HeaderValue)>, ApiError> {
+    let now = backend.now();
+    let rotation = match session.rotation.as_deref() {
+        Some(rotation) => *rotation,
+        None => {
+            let seed = random_seed()?;
+            Rotation { at: now, attempt: None, successor: seed.seal(old) }
+        }
+    };
+    let access = rotation.successor.open(old).access();
+    let successor = successor_of(session, rotation.at, backend.lifetime());
+    if session.rotation.is_none() {
+        let row = (backend.access_hash(&access), successor.clone());
+        if !backend.store().rotate(hash, rotation, &[row], now).await? {
+            // Another request of this moment was faster, and carries the cookies.
+            return Ok(Vec::new());
+        }
+        backend.metrics().count(Counter::TokensRefreshed);
+    }
+    let seconds = successor.expires_at.since(now).as_secs();
+    let text = match backend.keys() {
+        Some(keys) => keys.sign(&access, &successor, rotation.at)?,
+        None => access.expose(),
+    };
+    let csrf = session.id.csrf_token();
+    let cookies = [Cookie::session(&text, seconds), Cookie::csrf(&csrf, seconds)];
+    Ok(cookies.iter().map(|cookie| cookie.header(backend.same_site())).collect())
+}
+
+/// A rotated session goes on for another lifetime, and ends three months after the sign-in.
+fn successor_of(session: &Session, at: UnixMillis, lifetime: Lifetime) -> Session {
+    let end = session.created_at.after(Lifetime::MAX.as_duration());
+    let expires_at = at.after(lifetime.as_duration()).min(end);
+    Session { bound_to: session.bound_to.clone(), ..session.sibling(Kind::Access, expires_at) }
+}
+
+/// As OAuth has it (RFC 6749 section 5.1), without the tokens where they are in cookies.
+#[derive(Serialize)]
+struct TokenAnswer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// Seconds.
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    user: User,
+}
+
+#[derive(Serialize)]
+struct User {
+    username: String,
+}
+
+/// Keeps the first tokens of a session, and hands them out.
+pub(super) async fn begin(
+    session: Session,
+    client: &Client,
+    carrier: Carrier,
+    backend: &Arc<Backend>,
+) -> Result<Response, ApiError> {
+    let tokens = Tokens::first(&random_seed()?, session, client, backend);
+    backend.store().insert(&tokens.rows(backend), backend.now()).await?;
+    backend.metrics().count(Counter::TokensIssued);
+    tokens.answer(carrier, backend)
+}

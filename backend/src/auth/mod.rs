@@ -1,0 +1,191 @@
+//! Who a request comes from: the check that every protected route goes through.
+//!
+//! Rule 1: a request is refused as 401 only when the store was asked and had no valid session, or
+//! when what was presented is nothing that we could have handed out.
+//! Rule 2: a request that nobody's action caused (`X-Background: 1`) is no use of the session.
+//!
+//! It deliberately does not know the kinds of store, nor how tokens come to be: that is `issue`'s.
+
+mod debug;
+mod issue;
+mod login;
+mod refresh;
+mod sessions;
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use session_keeper_tokens::{
+    Binding, Presented, Session, Token, TokenHash, UnixMillis, Verdict, is_due, is_superseded,
+    verify,
+};
+use tracing::{debug, info};
+
+use crate::app::Backend;
+use crate::client::{Client, Outbox};
+use crate::cookies;
+use crate::cors::X_BACKGROUND;
+use crate::error::{ApiError, Refusal};
+use crate::logging::AUDIT;
+use crate::metrics::Counter;
+
+pub(crate) use debug::debug_token;
+pub(crate) use login::login;
+pub(crate) use refresh::refresh;
+pub(crate) use sessions::{end_session, list_sessions, logout, logout_everywhere, me};
+
+/// The session that a request was made in. A route that takes it is served to nobody else.
+pub(crate) struct SignedIn {
+    pub(crate) session: Session,
+}
+
+impl FromRequestParts<Arc<Backend>> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        backend: &Arc<Backend>,
+    ) -> Result<Self, ApiError> {
+        let outcome = authenticate(parts, backend).await;
+        match &outcome {
+            Ok(session) => {
+                backend.metrics().count(Counter::TokensVerified);
+                debug!("Token validated for user: {}", session.username);
+            }
+            Err(error) => {
+                if let Some(refusal) = error.refusal() {
+                    backend.metrics().count(Counter::TokensRefused);
+                    info!("Token validation failed: {refusal}");
+                }
+            }
+        }
+        outcome.map(|session| Self { session })
+    }
+}
+
+async fn authenticate(parts: &Parts, backend: &Backend) -> Result<Session, ApiError> {
+    let credential = Credential::read(&parts.headers, backend)?;
+    backend.token_limit().count(credential.hash, backend.now())?;
+    let session = credential.session(backend).await?;
+    let client = Client::of(&parts.extensions);
+    let binding = Binding::new(&credential.token, client.address);
+    if !session.may_come_from(&binding) {
+        info!(
+            target: AUDIT,
+            event = "address_changed", user = %session.username, session = %session.id,
+            address = %client.address
+        );
+        return Err(ApiError::Refused(Refusal::AddressChanged));
+    }
+    let is_of_cookie = credential.carrier == Carrier::Cookie;
+    if is_of_cookie && !cookies::is_ours(&parts.method, &parts.headers, &session.id) {
+        return Err(ApiError::CsrfFailed);
+    }
+    if parts.headers.get(X_BACKGROUND).is_none_or(|value| value != "1") {
+        credential.note_use(&session, backend).await?;
+        if is_of_cookie {
+            rotate_on_activity(&credential, &session, &parts.extensions, backend).await?;
+        }
+    }
+    Ok(session)
+}
+
+/// How a token was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    Header,
+    Cookie,
+}
+
+/// What a request presents, before anybody was asked about it.
+struct Credential {
+    carrier: Carrier,
+    token: Token,
+    hash: TokenHash,
+}
+
+impl Credential {
+    /// Reads the `Authorization` header, or where there is none the cookie.
+    fn read(headers: &HeaderMap, backend: &Backend) -> Result<Self, ApiError> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (carrier, presented) = match (values.next(), values.next()) {
+            (Some(value), None) => {
+                (Carrier::Header, Presented::from_authorization(value.as_bytes()))
+            }
+            // Which of two counts would be anybody's guess.
+            (Some(_), Some(_)) => (Carrier::Header, Presented::Malformed),
+            (None, _) => match cookies::session_in(headers) {
+                Some(text) => (Carrier::Cookie, Presented::from_token(text.as_bytes())),
+                None => (Carrier::Header, Presented::Nothing),
+            },
+        };
+        match presented {
+            Presented::Nothing => Err(ApiError::Refused(Refusal::NothingPresented)),
+            Presented::Malformed => Err(ApiError::Refused(Refusal::Malformed)),
+            Presented::Opaque(token) => Ok(Self { carrier, hash: token.hash(), token }),
+            Presented::Signed(text) => {
+                let token = match backend.keys() {
+                    Some(keys) => keys.check(text)?,
+                    None => None,
+                };
+                let token = token.ok_or(ApiError::Refused(Refusal::WrongSignature))?;
+                Ok(Self { carrier, hash: token.signed_hash(), token })
+            }
+        }
+    }
+
+    async fn session(&self, backend: &Backend) -> Result<Session, ApiError> {
+        let now = backend.now();
+        match verify(backend.store().find(self.hash).await?, now) {
+            Verdict::Valid(session) => Ok(session),
+            Verdict::Rotated(session) => self.not_superseded(session, now, backend).await,
+            Verdict::Expired(_) => Err(ApiError::Refused(Refusal::Expired)),
+            Verdict::Unknown => Err(ApiError::Refused(Refusal::Unknown)),
+        }
+    }
+
+    async fn not_superseded(
+        &self,
+        session: Session,
+        now: UnixMillis,
+        backend: &Backend,
+    ) -> Result<Session, ApiError> {
+        let Some(rotation) = session.rotation.as_deref() else { return Ok(session) };
+        let seed = rotation.successor.open(&self.token);
+        let successor = backend.store().find(backend.access_hash(&seed.access())).await?;
+        if is_superseded(rotation, successor.as_ref(), now) {
+            return Err(ApiError::Refused(Refusal::Superseded));
+        }
+        Ok(session)
+    }
+
+    async fn note_use(&self, session: &Session, backend: &Backend) -> Result<(), ApiError> {
+        let now = backend.now();
+        if session.is_worth_noting(now) {
+            backend.store().touch(self.hash, now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives a cookie session whose token is old another one, with this answer. An answer that is lost
+/// loses nobody: the old token counts until the new one was used.
+async fn rotate_on_activity(
+    credential: &Credential,
+    session: &Session,
+    extensions: &axum::http::Extensions,
+    backend: &Backend,
+) -> Result<(), ApiError> {
+    let Some(after) = backend.rotate_after() else { return Ok(()) };
+    if session.rotation.is_none() && !is_due(session, backend.now(), backend.lifetime(), after) {
+        return Ok(());
+    }
+    let cookies = issue::successor_cookies(&credential.token, credential.hash, session, backend);
+    if let Some(outbox) = Outbox::of(extensions) {
+        outbox.add(cookies.await?);
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `POST /auth/refresh`: the next pair of tokens for a refresh token.
+//!
+//! Rule: a refresh token that is refused is 400 `invalid_grant` (RFC 6749 section 5.2), and never
+//! 401; a store that cannot be asked is neither.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use session_keeper_tokens::{
+    Attempt, Binding, Refresh, RefreshPolicy, Rotation, Session, Token, refresh as decide,
+};
+use tracing::{info, warn};
+
+use super::{Carrier, issue};
+use crate::app::Backend;
+use crate::body::{Body, Input};
+use crate::client::Client;
+use crate::cookies;
+use crate::error::ApiError;
+use crate::logging::AUDIT;
+use crate::metrics::Counter;
+use crate::store::Whose;
+
+pub(crate) async fn refresh(
+    State(backend): State<Arc<Backend>>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+    Body(Wish { refresh_token, attempt }): Body<Wish>,
+) -> Result<Response, ApiError> {
+    let policy = backend.refresh_policy().ok_or(ApiError::NotFound)?;
+    let attempt = match attempt.as_deref().map(Attempt::parse) {
+        Some(None) => return Err(ApiError::invalid("attempt is 16 to 64 of A-Z a-z 0-9 _ -")),
+        Some(Some(attempt)) => Some(attempt),
+        None => None,
+    };
+    let (carrier, text) = match (&refresh_token, cookies::refresh_in(&headers)) {
+        (Some(text), _) => (Carrier::Header, text.as_str()),
+        (None, Some(text)) => (Carrier::Cookie, text),
+        (None, None) => return Err(ApiError::invalid(Wish::EXPECTED)),
+    };
+    let token = Token::parse(text.as_bytes()).ok_or(ApiError::InvalidGrant)?;
+    let asked = Asked { token, attempt, carrier, client: &client, headers: &headers, policy };
+    // Whoever loses the race to rotate a token finds the winner's rotation the second time.
+    for _ in 0..2 {
+        if let Some(answer) = asked.answer(&backend).await? {
+            return Ok(answer);
+        }
+    }
+    Err(ApiError::unavailable("a refresh token was rotated and is not"))
+}
+
+/// One refresh, as it was asked for.
+struct Asked<'a> {
+    token: Token,
+    attempt: Option<Attempt>,
+    carrier: Carrier,
+    client: &'a Client,
+    headers: &'a HeaderMap,
+    policy: &'a RefreshPolicy,
+}
+
+impl Asked<'_> {
+    /// `None`: another request was faster.
+    async fn answer(&self, backend: &Backend) -> Result<Option<Response>, ApiError> {
+        let now = backend.now();
+        let row = backend.store().find(self.token.hash()).await?;
+        match decide(row, now, self.attempt, self.policy) {
+            Refresh::Rotate(session) => {
+                self.check(&session)?;
+                let seed = issue::random_seed()?;
+                let successor = seed.seal(&self.token);
+                let rotation = Rotation { at: now, attempt: self.attempt, successor };
+                let tokens = self.tokens(&session, &rotation, backend);
+                let rows = tokens.rows(backend);
+                if !backend.store().rotate(self.token.hash(), rotation, &rows, now).await? {
+                    return Ok(None);
+                }
+                backend.metrics().count(Counter::TokensRefreshed);
+                self.audit("refreshed", &session);
+                tokens.answer(self.carrier, backend).map(Some)
+            }
+            Refresh::Repeat(session, rotation) => {
+                self.check(&session)?;
+                self.audit("refresh_repeated", &session);
+                self.tokens(&session, &rotation, backend).answer(self.carrier, backend).map(Some)
+            }
+            Refresh::Reused(session) => {
+                let Session { id, ref username, .. } = session;
+                let whose = Whose::Session { username: username.to_string(), id };
+                let ended = backend.store().remove(&whose).await?;
+                backend.metrics().count(Counter::RefreshReused);
+                backend.metrics().add(Counter::TokensRevoked, ended);
+                warn!("a refresh token came back after its successor was handed out");
+                self.audit("refresh_reused", &session);
+                Err(ApiError::InvalidGrant)
+            }
+            Refresh::Expired(_) | Refresh::Unknown => Err(ApiError::InvalidGrant),
+        }
+    }
+
+    fn tokens(&self, session: &Session, rotation: &Rotation, backend: &Backend) -> issue::Tokens {
+        let seed = rotation.successor.open(&self.token);
+        issue::Tokens::pair(&seed, session, rotation.at, self.policy, self.client, backend)
+    }
+
+    fn check(&self, session: &Session) -> Result<(), ApiError> {
+        if !session.may_come_from(&Binding::new(&self.token, self.client.address)) {
+            self.audit("address_changed", session);
+            return Err(ApiError::InvalidGrant);
+        }
+        let post = &axum::http::Method::POST;
+        if self.carrier == Carrier::Cookie && !cookies::is_ours(post, self.headers, &session.id) {
+            return Err(ApiError::CsrfFailed);
+        }
+        Ok(())
+    }
+
+    fn audit(&self, event: &'static str, session: &Session) {
+        info!(
+            target: AUDIT,
+            event, user = %session.username, session = %session.id,
+            address = %self.client.address
+        );
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Wish {
+    /// Missing where the cookie carries it.
+    refresh_token: Option<String>,
+    attempt: Option<String>,
+}
+
+impl Input for Wish {
+    const EXPECTED: &'static str = r#"send {"refresh_token": string}, and "attempt": string so that \
+        a lost answer can be had again"#;
+}

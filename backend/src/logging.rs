@@ -1,0 +1,35 @@
+//! Lines for the operator, on stderr.
+//!
+//! Rule: nothing that is handed in holds a token, a password or a query string; stdout carries one
+//! line only, the address, for whoever started the server.
+//!
+//! The sentences are searched for by people who hunt lost sessions, so they stay word for word.
+//! What happened to sessions is logged with the target `audit`, one line for each event.
+
+use std::io;
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::config::{LogFormat, WatchOptions};
+
+/// What sessions go through, one line each: `event`, and of `user`, `session`, `address`, `reason`
+/// what is known.
+pub(crate) const AUDIT: &str = "audit";
+
+/// From here on, what is traced is written. A second call changes nothing.
+pub(crate) fn start(options: &WatchOptions) {
+    // What libraries say at these levels is about their insides.
+    let ours = Targets::new()
+        .with_target("session_keeper_backend", options.log_level)
+        .with_target(AUDIT, options.log_level);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let layer = match options.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    // Tests start several servers in one process.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
+}

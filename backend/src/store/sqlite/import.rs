@@ -1,0 +1,66 @@
+//! What the version before kept in a file, taken over once.
+//!
+//! Rule: whoever was signed in before an upgrade is so after it. The file is renamed then: taken
+//! over again by a database that is made anew, it would bring ended sessions back to life.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tracing::{info, warn};
+
+use super::database::describe;
+use super::insert;
+use crate::clock;
+use crate::store::StoreError;
+use crate::store::columns::Columns;
+use crate::store::file::Rows;
+use crate::store::private::{folder_of, with_suffix};
+
+const FILE: &str = "auth_tokens.json";
+
+/// Rows that are taken over when the transaction is committed.
+pub(super) struct Imported {
+    file: PathBuf,
+    count: usize,
+}
+
+/// Takes over the rows of the file beside `database`, if there is one. One that cannot be read is
+/// an error: to begin with nothing would sign everybody out.
+pub(super) fn import(on: &Connection, database: &Path) -> Result<Option<Imported>, StoreError> {
+    let file = folder_of(database).join(FILE);
+    let failed = |source: io::Error| StoreError::io("take over", &file, source);
+    let bytes = match fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let Rows(rows) = serde_json::from_slice(&bytes).map_err(|error| {
+        // Position and category only: serde's own text may quote what is in the file.
+        let reason = format!(
+            "{:?} error at line {}: mend it or move it away",
+            error.classify(),
+            error.line()
+        );
+        failed(io::Error::new(io::ErrorKind::InvalidData, reason))
+    })?;
+    let now = clock::system_now();
+    let mut count = 0;
+    for (hash, session) in rows.iter().filter(|(_, session)| !session.is_expired(now)) {
+        insert(on, &Columns::new(hash, session)).map_err(|error| describe(database, &error))?;
+        count += 1;
+    }
+    Ok(Some(Imported { file, count }))
+}
+
+impl Imported {
+    pub(super) fn finish(self) {
+        info!("Loaded {} tokens from file", self.count);
+        let aside = with_suffix(&self.file, ".imported");
+        match fs::rename(&self.file, &aside) {
+            Ok(()) => info!("{} is taken over: renamed to {FILE}.imported", self.file.display()),
+            Err(error) => warn!("cannot rename {}: {error}: delete it", self.file.display()),
+        }
+    }
+}
