@@ -60,9 +60,8 @@ impl Keys {
         if let Some(secret) = secret_in(SECRET)? {
             let previous = secret_in(PREVIOUS)?;
             let secrets = previous.into_iter().chain([secret]);
-            let keys = secrets.map(|secret| Key::new(algorithm, &secret)).collect();
             info!("Signing key: {SECRET} of the environment");
-            return Ok(Self { algorithm, source: Source::Fixed(keys) });
+            return Ok(Self::fixed(algorithm, secrets));
         }
         let document: Document<Ring> = Document::open_irreplaceable(path)?;
         if document.read()?.keys.is_empty() {
@@ -82,8 +81,16 @@ impl Keys {
             Some(secret) => secret,
             None => Secret::random()?.0,
         };
-        let keys = vec![Key::new(algorithm, &secret)];
-        Ok(Self { algorithm, source: Source::Fixed(keys) })
+        Ok(Self::fixed(algorithm, [secret]))
+    }
+
+    /// With these, the newest last.
+    pub(crate) fn fixed(
+        algorithm: JwtAlgorithm,
+        secrets: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Self {
+        let keys = secrets.into_iter().map(|secret| Key::new(algorithm, &secret)).collect();
+        Self { algorithm, source: Source::Fixed(keys) }
     }
 
     /// The signed form of `token`, for the session that it belongs to.
@@ -261,7 +268,7 @@ impl Ring {
         self.secrets().try_for_each(|secret| secret.map(drop))
     }
 
-    fn secrets(&self) -> impl Iterator<Item = Result<Vec<u8>, KeyError>> {
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = Result<Vec<u8>, KeyError>> {
         self.keys.iter().map(|stored| {
             let secret = Base64UrlUnpadded::decode_vec(&stored.secret);
             let secret = secret.map_err(|_| KeyError::Unreadable("the key file"))?;

@@ -20,6 +20,9 @@ mod config;
 mod cookies;
 mod cors;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod identity;
 mod keys;

@@ -154,7 +154,7 @@ pub(crate) fn add(
     outcome.map_err(OpenError::Store)
 }
 
-type Rows = BTreeMap<String, Row>;
+pub(crate) type Rows = BTreeMap<String, Row>;
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {

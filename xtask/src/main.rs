@@ -35,6 +35,7 @@ usage: cargo xtask COMMAND [--verbose]
   demo                build everything and serve the demo on PORT (8080)
   test [--only A,B]   what CI runs, or some of its steps
   bench-verdict       false and true sign-outs, counted on the core and on real servers
+  bench-backend       the reference backend beside gunicorn and Flask on the same stores
   tidy                the rules of the house that no compiler holds
   size                the bytes that a page pays, and their budget
   --verbose           show what the tools print";
@@ -69,6 +70,8 @@ enum Command {
     Demo,
     Test(Selection),
     BenchVerdict,
+    /// With what its script is told.
+    BenchBackend(Vec<String>),
     Tidy,
     Size,
 }
@@ -83,6 +86,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Demo => demo::run(&workspace, &runner),
         Command::Test(selection) => test::run(&workspace, &runner, selection),
         Command::BenchVerdict => bench::verdict(&workspace, &runner),
+        Command::BenchBackend(wishes) => bench::backend(&workspace, &runner, wishes),
         Command::Tidy => tidy::run(&workspace),
         Command::Size => size::run(&workspace, &runner),
     }
@@ -109,6 +113,9 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Option<Invocation>, Failu
         ["test"] => Command::Test(Selection::all()),
         ["test", "--only", steps] => Command::Test(Selection::only(steps)?),
         ["bench-verdict"] => Command::BenchVerdict,
+        ["bench-backend", wishes @ ..] => {
+            Command::BenchBackend(wishes.iter().copied().map(str::to_owned).collect())
+        }
         ["tidy"] => Command::Tidy,
         ["size"] => Command::Size,
         _ => return Err(Failure::Usage(format!("`{}` is no command\n{USAGE}", words.join(" ")))),

@@ -187,7 +187,7 @@ fn drop_expired(rows: &mut BTreeMap<TokenHash, Session>, now: UnixMillis) -> usi
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, StoredRow>", into = "BTreeMap<String, StoredRow>")]
-pub(super) struct Rows(pub(super) BTreeMap<TokenHash, Session>);
+pub(crate) struct Rows(pub(super) BTreeMap<TokenHash, Session>);
 
 impl From<Rows> for BTreeMap<String, StoredRow> {
     fn from(Rows(rows): Rows) -> Self {

@@ -74,8 +74,8 @@ const REMOVE_USER: &str = counted!("DELETE FROM auth_tokens WHERE username = $1"
 const REMOVE_SESSION: &str = counted!("DELETE FROM auth_tokens WHERE session = $1");
 
 /// What another process is deleting is left to it: two that wait for each other's rows would be a
-/// deadlock. By their place: by their key, a server that does not know yet how many rows there are
-/// may compare each of them with each.
+/// deadlock. By their place: by their keys, a plan from when there were few rows compares each row
+/// with each of these (3.4 s among 100,000).
 const CLEAN: &str = counted!(
     "DELETE FROM auth_tokens WHERE ctid = ANY (ARRAY(\
      SELECT ctid FROM auth_tokens WHERE expires <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))"
@@ -209,12 +209,19 @@ impl PostgresStore {
         }
     }
 
+    /// As `remove_of` does, with more time.
     async fn remove_all(&self) -> Result<usize, StoreError> {
-        let client = self.pool.get().await.map_err(Failure::of_pool).map_err(unavailable)?;
-        let answer = tokio::time::timeout(LONG_ANSWER_WAIT, client.simple_query(REMOVE_ALL)).await;
-        let messages = self.judge(client, answer).map_err(unavailable)?;
-        let deleted: u64 = messages.iter().map(deleted_by).sum();
-        Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
+        let mut sum = 0;
+        loop {
+            let client = self.pool.get().await.map_err(Failure::of_pool).map_err(unavailable)?;
+            let answer = client.simple_query(REMOVE_ALL);
+            let answer = tokio::time::timeout(LONG_ANSWER_WAIT, answer).await;
+            let messages = self.judge(client, answer).map_err(unavailable)?;
+            match messages.iter().map(deleted_by).sum::<u64>() {
+                0 => return Ok(sum),
+                deleted => sum += usize::try_from(deleted).unwrap_or(usize::MAX),
+            }
+        }
     }
 }
 

@@ -2,8 +2,16 @@
 
 mod answers;
 mod commands;
+mod cookies;
 mod files;
+mod killed;
+mod limits;
+mod outage;
 mod process;
+mod refresh;
 mod sessions;
+mod signed;
+#[cfg(feature = "databases")]
 mod stores;
 mod support;
+mod workers;

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use argon2::password_hash::PasswordHasher;
+use argon2::{Algorithm, Argon2, Params, Version};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -25,6 +27,10 @@ use tower::ServiceExt;
 
 pub(crate) const ORIGIN: &str = "https://app.example";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A kill in the middle of a sign-in leaves its attempt counted, and tests share stores.
+pub(crate) const UNLIMITED: [&str; 4] =
+    ["--login-attempts", "1000000", "--login-attempts-per-address", "1000000"];
 
 /// Longer than anything takes on a busy machine; whoever reaches it has hung.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +53,20 @@ impl Files {
         files
     }
 
+    /// With the user `ada`, whose password costs next to nothing to check: for tests that sign in
+    /// thousands of times.
+    pub(crate) fn with_cheap_ada() -> Self {
+        let files = Self::empty();
+        let params = Params::new(8, 1, 1, None).expect("they are the least that there are");
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let hash = argon2.hash_password_with_salt(PASSWORD.as_bytes(), b"salt of the test");
+        let hash = hash.expect("the password is short").to_string();
+        let users = json!({ "ada": { "password": hash } });
+        std::fs::create_dir(files.path("")).expect("the folder is empty");
+        std::fs::write(files.path("users.json"), users.to_string()).expect("the folder is ours");
+        files
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join("data").join(name)
     }
@@ -65,6 +85,12 @@ impl Files {
     /// Runs the program in the folder to its end.
     pub(crate) fn program(&self, arguments: &[&str]) -> Output {
         self.program_with_input(arguments, "")
+    }
+
+    pub(crate) fn program_with_env(&self, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+        let mut command = self.command(arguments);
+        command.envs(env.iter().copied());
+        command.output().expect("the program ends")
     }
 
     pub(crate) fn program_with_input(&self, arguments: &[&str], input: &str) -> Output {
@@ -111,10 +137,10 @@ impl App {
     }
 
     pub(crate) async fn open_on(files: &Files, store: &str, more: &[&str]) -> Self {
-        let (users, tags) = (files.path("users.json"), files.path("tags.json"));
-        let paths = [&users, &tags].map(|path| path.to_str().expect("the path is UTF-8"));
+        let paths = ["users.json", "tags.json", "keys.json"].map(|name| files.path(name));
+        let [users, tags, keys] = paths.each_ref().map(|path| path.to_str().expect("it is UTF-8"));
         let mut line = vec!["session-keeper-backend", "serve", "--allow-origin", ORIGIN];
-        line.extend(["--store", store, "--users", paths[0], "--tags", paths[1]]);
+        line.extend(["--store", store, "--users", users, "--tags", tags, "--key-file", keys]);
         line.extend(more);
         let options = Options::try_parse_from(line).expect("the options are valid");
         let Chosen::Serve(options) = options.command else { panic!("the command is serve") };
@@ -190,6 +216,15 @@ pub(crate) fn token_in(answer: &Answer) -> String {
     answer.json()["access_token"].as_str().expect("a sign-in has a token").to_owned()
 }
 
+/// Waits for a fact.
+pub(crate) fn until(what: &str, mut fact: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !fact() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// The program, serving. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -203,9 +238,14 @@ impl Server {
     }
 
     pub(crate) fn start_with(files: &Files, more: &[&str]) -> Self {
+        Self::start_with_env(files, more, &[])
+    }
+
+    pub(crate) fn start_with_env(files: &Files, more: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = files
             .command(&["serve", "--listen", "127.0.0.1:0"])
             .args(more)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -252,6 +292,26 @@ impl Server {
         let text = request_text(method, path, token, body, "close");
         stream.write_all(text.as_bytes()).expect("the server reads");
         read_answer(&mut BufReader::new(stream))
+    }
+
+    /// `None`: nobody answers.
+    pub(crate) fn try_get(&self, path: &str, token: &str) -> Option<Answer> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.write_all(request_text("GET", path, token, "", "close").as_bytes()).ok()?;
+        try_read_answer(&mut BufReader::new(stream))
+    }
+
+    /// The same of whoever listens there.
+    pub(crate) fn get_at(address: &str, path: &str, token: &str) -> Answer {
+        let mut stream = TcpStream::connect(address).expect("somebody listens");
+        let text = request_text("GET", path, token, "", "close");
+        stream.write_all(text.as_bytes()).expect("it reads");
+        read_answer(&mut BufReader::new(stream))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// As the system does it to a process out of memory.
@@ -310,25 +370,30 @@ pub(crate) fn request_text(
 
 /// Reads one answer of known length and nothing beyond it.
 pub(crate) fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
+    try_read_answer(stream).expect("the server answers")
+}
+
+/// `None`: the server went away before its answer was whole.
+pub(crate) fn try_read_answer(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
     let mut next_line = || {
         let mut line = String::new();
-        stream.read_line(&mut line).expect("the server answers");
-        line.trim_end().to_owned()
+        stream.read_line(&mut line).ok()?;
+        line.ends_with('\n').then(|| line.trim_end().to_owned())
     };
-    let status_line = next_line();
+    let status_line = next_line()?;
     let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.unwrap_or_else(|| panic!("no status: {status_line:?}"));
     let mut headers = HeaderMap::new();
     loop {
-        let line = next_line();
+        let line = next_line()?;
         let Some((name, value)) = line.split_once(": ") else { break };
         let name: axum::http::HeaderName = name.parse().expect("the name is valid");
         headers.append(name, value.parse().expect("the value is valid"));
     }
     let length = headers.get("content-length").and_then(|value| value.to_str().ok());
     let mut body = vec![0; length.map_or(0, |length| length.parse().expect("it is a number"))];
-    stream.read_exact(&mut body).expect("the body is as long as it says");
-    Answer { status, headers, text: String::from_utf8(body).expect("bodies are UTF-8") }
+    stream.read_exact(&mut body).ok()?;
+    Some(Answer { status, headers, text: String::from_utf8(body).expect("bodies are UTF-8") })
 }
 
 fn with_token(method: &str, path: &str, token: &str) -> axum::http::request::Builder {

@@ -40,8 +40,10 @@ const WAIT: Duration = Duration::from_secs(2);
 const UNCONFIRMED_WAIT: Duration = Duration::from_secs(10);
 const IDLE_UNTIL_PROBED: Duration = Duration::from_secs(30);
 
-/// `remove` looks again for what was added meanwhile, which needs this isolation.
-const BEGIN: &str = "SET statement_timeout = '2s'; \
+/// `remove` looks again for what was added meanwhile, which needs this isolation. There is an index
+/// for each statement: a plan that was kept from when the table had a few rows, which are read
+/// faster without, would read a hundred thousand at each lookup.
+const BEGIN: &str = "SET statement_timeout = '2s'; SET enable_seqscan = off; SET jit = off; \
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// A pool that connects when it is asked to.

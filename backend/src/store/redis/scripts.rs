@@ -85,9 +85,9 @@ pub(super) static REMOVE: Lua = Lua::new(|| {
     )
 });
 
-/// Arguments: where to go on, and how many keys to look at. Gives where to go on after them, and how
-/// many tokens there were. Looking and removing are one step: a token that is rotated in between
-/// would leave successors.
+/// Arguments: where to go on, and how many keys to look at. Gives where to go on after them, and
+/// how many tokens there were. Looking and removing are one step: a token that is rotated in
+/// between would leave successors.
 pub(super) static REMOVE_SOME: Lua = Lua::new(|| {
     Script::new(
         "local page = redis.call(

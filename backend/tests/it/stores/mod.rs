@@ -1,20 +1,20 @@
 //! One suite for every kind of store: what is true of one is true of all.
 //!
-//! Rule: a test is a function of the kind, and [`for_each_kind`] runs it for all of them, so that a
-//! failure is named `stores::…::KIND::…`. Tests run at once: each has names and hashes of its own,
-//! and those that look at all rows have a database of their own.
+//! Rule: a test is a function of the kind, and [`for_each_kind`] runs it for all of them, so that
+//! a failure is named `stores::…::KIND::…`. Tests run at once: each has names and hashes of its
+//! own, and those that look at all rows have a database of their own.
 
 mod attempts;
 mod contract;
 mod names;
 mod outage;
-mod place;
+pub(crate) mod place;
 mod races;
 mod redis_only;
 mod rows;
 
-/// A test for each of the kinds, of functions that take a [`place::Kind`]. Those after `lasting` are
-/// for what is still there when its process is not.
+/// A test for each of the kinds, of functions that take a [`place::Kind`]. Those after `lasting`
+/// are for what is still there when its process is not.
 macro_rules! for_each_kind {
     ($($test:ident),* $(; lasting: $($lasting:ident),*)?) => {
         mod memory { $crate::stores::tests_of!(Memory: $($test)*); }

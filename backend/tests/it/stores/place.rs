@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const OWN_DATABASES: u32 = 15;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Memory,
     File,
     Sqlite,
@@ -25,14 +25,14 @@ pub(super) enum Kind {
 }
 
 /// What can be opened, again and again. Its files live as long as it does.
-pub(super) struct Place {
-    pub(super) choice: StoreChoice,
+pub(crate) struct Place {
+    pub(crate) choice: StoreChoice,
     _folder: Option<TempDir>,
 }
 
 impl Place {
     /// Others may keep rows there as well.
-    pub(super) fn shared(kind: Kind) -> Option<Self> {
+    pub(crate) fn shared(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Memory => Some(Self { choice: StoreChoice::Memory, _folder: None }),
             Kind::File => Some(Self::in_folder("tokens.json", StoreChoice::File)),
@@ -43,7 +43,7 @@ impl Place {
     }
 
     /// Nobody else does.
-    pub(super) async fn alone(kind: Kind) -> Option<Self> {
+    pub(crate) async fn alone(kind: Kind) -> Option<Self> {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
         match kind {
             Kind::Memory | Kind::File | Kind::Sqlite => Self::shared(kind),
@@ -61,8 +61,18 @@ impl Place {
         }
     }
 
+    /// What `--store` takes. It is for tests only, so that the address need not be hidden.
+    pub(crate) fn argument(&self) -> String {
+        match &self.choice {
+            StoreChoice::Postgres(url) | StoreChoice::Redis(url) => url.clone(),
+            StoreChoice::Memory | StoreChoice::File(_) | StoreChoice::Sqlite(_) => {
+                self.choice.to_string()
+            }
+        }
+    }
+
     /// As a worker does at its start.
-    pub(super) async fn open(&self) -> Arc<dyn Store> {
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
         open(&self.choice, Reads::EachChange).await.expect("the store can be opened")
     }
 
@@ -77,14 +87,14 @@ impl Place {
 }
 
 /// A store that only this test has, or `None` where the server is not installed.
-pub(super) async fn alone(kind: Kind) -> Option<(Place, Arc<dyn Store>)> {
+pub(crate) async fn alone(kind: Kind) -> Option<(Place, Arc<dyn Store>)> {
     let place = Place::alone(kind).await?;
     let store = place.open().await;
     Some((place, store))
 }
 
 /// A store that other tests have as well.
-pub(super) async fn shared(kind: Kind) -> Option<(Place, Arc<dyn Store>)> {
+pub(crate) async fn shared(kind: Kind) -> Option<(Place, Arc<dyn Store>)> {
     let place = Place::shared(kind)?;
     let store = place.open().await;
     Some((place, store))

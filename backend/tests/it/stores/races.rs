@@ -131,7 +131,7 @@ async fn when_everybody_is_signed_out_nobody_slips_through(kind: Kind) {
         insert(&*store, std::slice::from_ref(&first)).await;
         let client = Refreshing::begin(Arc::clone(&other), first);
         store.remove(&Whose::All).await.expect("it can be told");
-        client.is_told_that_it_is_over().await;
+        client.ends_by_being_told().await;
         assert_eq!(store.count().await.expect("it can be asked"), 0);
     }
 }
@@ -189,7 +189,7 @@ impl Refreshing {
         Self { is_over, client }
     }
 
-    pub(super) async fn is_told_that_it_is_over(self) {
+    pub(super) async fn ends_by_being_told(self) {
         self.is_over.store(true, Ordering::SeqCst);
         assert_eq!(self.client.await.expect("it does not panic"), Ended::Told);
     }

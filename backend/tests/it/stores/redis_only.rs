@@ -62,6 +62,10 @@ async fn hashes_of_tokens_that_are_gone_do_not_pile_up() {
     assert_eq!(store.of_user(&username).await.expect("it can be asked"), []);
     let users: Vec<String> = ask(&place, cmd("KEYS").arg("auth_user:*")).await;
     assert_eq!(users, Vec::<String>::new());
+    let gone = row(&username);
+    insert(&*store, std::slice::from_ref(&gone)).await;
+    let _: u64 = ask(&place, &Cmd::del(format!("auth_token:{}", gone.0))).await;
+    assert_eq!(store.remove(&Whose::User(username)).await.expect("it can be told"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +79,7 @@ async fn among_thousands_of_rows_nobody_slips_through_either() {
     insert(&*store, std::slice::from_ref(&first)).await;
     let client = Refreshing::begin(place.open().await, first);
     store.remove(&Whose::All).await.expect("it can be told");
-    client.is_told_that_it_is_over().await;
+    client.ends_by_being_told().await;
     assert_eq!(store.count().await.expect("it can be asked"), 0);
 }
 
@@ -84,6 +88,7 @@ async fn a_row_that_makes_no_sense_is_an_error_that_does_not_quote_it() {
     let Some((place, store)) = alone(Kind::Redis).await else { return };
     for text in [
         "s3cret",
+        r#""s3cret""#,
         r#"{"username":"s3cret"}"#,
         r#"{"username":"s3cret","created_at":"s3cret","expires_at":"s3cret"}"#,
     ] {

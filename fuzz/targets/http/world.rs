@@ -1,0 +1,155 @@
+//! The app in memory, a user of it, and the user's tokens: made once, and made anew when an input
+//! may have used them up.
+//!
+//! Rule: the time is the same at the beginning of each input.
+
+use std::cell::RefCell;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use clap::Parser;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use session_keeper_backend::{Backend, Clock, Command, Options, app};
+use session_keeper_tokens::UnixMillis;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt;
+
+const NOW: u64 = 1_900_000_000_000;
+/// The password is `fuzz`; the costs are the least there are, because it is checked often.
+const USERS: &str = r#"{ "ada": { "password": "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$pllDnSIY1r+fHzGL+0ECfrZYBOtRXDcKoq+RX2XEO88" } }"#;
+const LINE: &str = "x serve --store memory --refresh --rotate-after-seconds 60 --bind-address \
+                    --trusted-proxies 2 --debug-token --jwt hs256 --login-attempts 4000000000 \
+                    --login-attempts-per-address 4000000000 --token-requests-per-minute 1000000 \
+                    --allow-origin https://app.example";
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+/// `$a`, `$s`, `$c`, `$r`.
+#[derive(Default)]
+struct Tokens([(u8, String); 4]);
+
+pub(crate) struct World {
+    runtime: Runtime,
+    app: Router,
+    clock: Arc<AtomicU64>,
+    tokens: Tokens,
+    are_used_up: bool,
+    _files: TempDir,
+}
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::new(World::open());
+}
+
+impl World {
+    pub(crate) fn with(work: impl FnOnce(&mut Self)) {
+        WORLD.with_borrow_mut(work);
+    }
+
+    /// With tokens that are good.
+    pub(crate) fn begin(&mut self) {
+        self.clock.store(NOW, Ordering::SeqCst);
+        if self.are_used_up {
+            let in_body = self.sign_in(false);
+            let in_cookies = self.sign_in(true);
+            let body: Value = serde_json::from_str(&in_body.body).expect("it is JSON");
+            let token = |name: &str| body[name].as_str().expect("a sign-in has it").to_owned();
+            self.tokens = Tokens([
+                (b'a', token("access_token")),
+                (b'r', token("refresh_token")),
+                (b's', cookie(&in_cookies, "__Host-session=")),
+                (b'c', cookie(&in_cookies, "csrf=")),
+            ]);
+            self.are_used_up = false;
+        }
+    }
+
+    pub(crate) fn send(&mut self, request: Request<Vec<u8>>) -> Answer {
+        // Anything else may have ended the session, or taken the token's place.
+        let is_harmless = request.method() == "GET" && self.clock.load(Ordering::SeqCst) == NOW;
+        self.are_used_up |= !is_harmless;
+        let app = self.app.clone();
+        self.runtime.block_on(async {
+            let response = app.oneshot(request.map(Body::from)).await.expect("it never fails");
+            let (parts, body) = response.into_parts();
+            let bytes = body.collect().await.expect("the body is in memory").to_bytes();
+            let body = String::from_utf8(bytes.to_vec()).expect("bodies are UTF-8");
+            Answer { status: parts.status, headers: parts.headers, body }
+        })
+    }
+
+    pub(crate) fn wait(&self, seconds: u32) {
+        self.clock.fetch_add(u64::from(seconds) * 1000, Ordering::SeqCst);
+    }
+
+    /// The text with the tokens in their places.
+    pub(crate) fn fill_in(&self, text: &[u8]) -> Vec<u8> {
+        let mut filled = Vec::with_capacity(text.len());
+        let mut bytes = text.iter();
+        while let Some(byte) = bytes.next() {
+            let next = bytes.as_slice().first().filter(|_| *byte == b'$');
+            match self.tokens.0.iter().find(|(letter, _)| Some(letter) == next) {
+                Some((_, token)) => {
+                    filled.extend(token.as_bytes());
+                    bytes.next();
+                }
+                None => filled.push(*byte),
+            }
+        }
+        filled
+    }
+
+    /// What no answer may show.
+    pub(crate) fn tokens(&self) -> Vec<&str> {
+        self.tokens.0.iter().map(|(_, token)| &**token).collect()
+    }
+
+    fn open() -> Self {
+        let files = TempDir::new().expect("the system has a folder for temporary files");
+        let path = |name: &str| files.path().join(name).to_str().expect("it is UTF-8").to_owned();
+        fs::write(path("users.json"), USERS).expect("the folder is ours");
+        let mut line: Vec<String> = LINE.split_whitespace().map(str::to_owned).collect();
+        for (option, name) in
+            [("--users", "users.json"), ("--tags", "tags.json"), ("--key-file", "keys.json")]
+        {
+            line.extend([option.to_owned(), path(name)]);
+        }
+        let options = Options::try_parse_from(line).expect("the options are valid");
+        let Command::Serve(options) = options.command else { panic!("the command is serve") };
+        let clock = Arc::new(AtomicU64::new(NOW));
+        let hand = Arc::clone(&clock);
+        let clock_of_app = Clock::from_fn(move || UnixMillis(hand.load(Ordering::SeqCst)));
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("the system gives a runtime what it needs");
+        let backend = runtime.block_on(Backend::open(&options, None, clock_of_app));
+        let backend = Arc::new(backend.expect("the files can be opened"));
+        let app = app(backend, &options.allowed_origins);
+        let tokens = Tokens::default();
+        Self { runtime, app, clock, tokens, are_used_up: true, _files: files }
+    }
+
+    fn sign_in(&mut self, cookie: bool) -> Answer {
+        let body = format!(r#"{{"username": "ada", "password": "fuzz", "cookie": {cookie}}}"#);
+        let request = Request::post("/auth/login").header("content-type", "application/json");
+        let answer = self.send(request.body(body.into()).expect("it is valid"));
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        answer
+    }
+}
+
+fn cookie(answer: &Answer, start: &str) -> String {
+    let lines = answer.headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+    let line = lines.filter_map(|line| line.strip_prefix(start)).next();
+    let value = line.and_then(|line| line.split(';').next());
+    value.expect("the sign-in sets it").to_owned()
+}
