@@ -177,7 +177,7 @@ impl fmt::Debug for Backend {
 fn open_keys(options: &ServeOptions, clock: &Clock) -> Result<Option<Keys>, CommandError> {
     let Some(algorithm) = options.tokens.jwt else { return Ok(None) };
     if options.has(Fault::RandomKey) {
-        return Ok(Some(Keys::random(algorithm)?));
+        return Ok(Some(Keys::random(algorithm, options.worker.is_some())?));
     }
     Ok(Some(Keys::open(algorithm, &options.tokens.key_file, clock.now())?))
 }

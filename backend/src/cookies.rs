@@ -15,9 +15,9 @@ use crate::config::SameSite;
 
 /// Carries the access token.
 const SESSION: &str = "__Host-session";
-/// Carries the refresh token, to the one path that takes it.
+/// Carries the refresh token, to the paths that take it: the refresh and the sign-out.
 const REFRESH: &str = "__Secure-refresh";
-const REFRESH_PATH: &str = "/auth/refresh";
+const REFRESH_PATH: &str = "/auth";
 /// For the page to read and send back.
 const CSRF: &str = "csrf";
 /// Where the page sends it back.
@@ -150,7 +150,7 @@ mod tests {
             session,
             "__Host-session=t; Path=/; Max-Age=60; Secure; SameSite=Strict; HttpOnly"
         );
-        assert!(shown(Cookie::refresh("t", 60)).contains("Path=/auth/refresh; "));
+        assert!(shown(Cookie::refresh("t", 60)).contains("Path=/auth; "));
         assert!(!shown(Cookie::csrf("t", 60)).contains("HttpOnly"));
     }
 }

@@ -74,10 +74,10 @@ impl Keys {
         Ok(Self { algorithm, source: Source::File { document, read: Mutex::new(None) } })
     }
 
-    /// `--fault random-key`: with a key of this start.
-    pub(crate) fn random(algorithm: JwtAlgorithm) -> Result<Self, KeyError> {
-        // All workers of one start are given one.
-        let secret = match secret_in(SECRET)? {
+    /// `--fault random-key`: with a key of this start, which its workers are given.
+    pub(crate) fn random(algorithm: JwtAlgorithm, is_worker: bool) -> Result<Self, KeyError> {
+        let given = if is_worker { secret_in(SECRET)? } else { None };
+        let secret = match given {
             Some(secret) => secret,
             None => Secret::random()?.0,
         };

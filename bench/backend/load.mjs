@@ -19,12 +19,12 @@ const TICKS_PER_SECOND = 100;
  * @param {{ origin: string, pid: number, tokens: string[] }} server
  */
 export async function load(server, resource, { seconds, connections, counted = false }) {
-  const me = resource === "/auth/me";
   const before = await ticks(server.pid);
   const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", script];
-  args.push(server.origin + resource, ...(me ? server.tokens : []));
-  const env = { ...process.env, ...(counted ? { COUNT_STATUSES: "1" } : {}) };
-  const { stdout } = await run("wrk", args, { env });
+  const env = { PATH: process.env.PATH };
+  if (resource === "/auth/me") env.TOKENS = server.tokens.join(" ");
+  if (counted) env.COUNT_STATUSES = "1";
+  const { stdout } = await run("wrk", [...args, server.origin + resource], { env });
   const told = JSON.parse(stdout.trim().split("\n").at(-1));
   const burnt = ((await ticks(server.pid)) - before) / TICKS_PER_SECOND;
   return {

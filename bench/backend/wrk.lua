@@ -11,18 +11,19 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
-function init(args)
-  for index = 1, #args do
-    requests[index - 1] = wrk.format("GET", nil, { Authorization = "Bearer " .. args[index] })
+function init()
+  -- Not as arguments: a token may begin as an option does.
+  for token in (os.getenv("TOKENS") or ""):gmatch("%S+") do
+    table.insert(requests, wrk.format("GET", nil, { Authorization = "Bearer " .. token }))
   end
-  if #args == 0 then
-    requests[0] = wrk.format("GET")
+  if #requests == 0 then
+    table.insert(requests, wrk.format("GET"))
   end
 end
 
 function request()
-  next_one = next_one + 1
-  return requests[next_one % (#requests + 1)]
+  next_one = next_one % #requests + 1
+  return requests[next_one]
 end
 
 if os.getenv("COUNT_STATUSES") then

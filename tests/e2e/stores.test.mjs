@@ -5,13 +5,14 @@
 // revocation is the opposite of everything that was outlived before it.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { assertNamed, assertNothingNamed, listen } from "./causes.mjs";
 import { AT_ONCE, OVER_WITHIN_MS, until, useBrowser } from "./harness.mjs";
 import { leftOut, startService } from "./services.mjs";
+import { killWorker } from "./workers.mjs";
 
 /** A start, and the pause that a refused request is asked for: 5 s. */
 const BACK_WITHIN_MS = 20_000;
@@ -143,17 +144,6 @@ async function provenAnew(visitor) {
 /** The worker that accepted the token last. */
 async function acceptedBy(visitor) {
   return (await visitor.history("verified")).at(-1).instance;
-}
-
-async function killWorker(platform, instance) {
-  const { pid } = await platform.state();
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-  for (const child of children.trim().split(" ")) {
-    const words = (await readFile(`/proc/${child}/cmdline`, "utf8")).split("\0");
-    const number = words[words.indexOf("--worker") + 1];
-    if (number === instance) return process.kill(Number(child), "SIGKILL");
-  }
-  throw new Error(`there is no worker ${instance}`);
 }
 
 async function assertOver(visitor, within) {

@@ -57,7 +57,8 @@ impl Tokens {
         let mut access = refresh.sibling(Kind::Access, expires_at);
         // Whoever signs in or refreshes does something.
         access.used_at = issued_at;
-        let refresh = refresh.sibling(Kind::Refresh, refresh.expires_at);
+        let mut refresh = refresh.sibling(Kind::Refresh, refresh.expires_at);
+        refresh.used_at = issued_at;
         Self::of(seed.access(), Some((seed.refresh(), refresh)), access, issued_at, client, backend)
     }
 
@@ -153,6 +154,7 @@ pub(super) async fn successor_cookies(
     old: &Token,
     hash: TokenHash,
     session: &Session,
+    client: &Client,
     backend: &Backend,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, ApiError> {
     let now = backend.now();
@@ -164,7 +166,8 @@ pub(super) async fn successor_cookies(
         }
     };
     let access = rotation.successor.open(old).access();
-    let successor = successor_of(session, rotation.at, backend.lifetime());
+    let binding = backend.binds_addresses().then(|| Binding::new(&access, client.address));
+    let successor = successor_of(session, rotation.at, backend.lifetime()).bound(binding);
     if session.rotation.is_none() {
         let row = (backend.access_hash(&access), successor.clone());
         if !backend.store().rotate(hash, rotation, &[row], now).await? {
@@ -187,7 +190,7 @@ pub(super) async fn successor_cookies(
 fn successor_of(session: &Session, at: UnixMillis, lifetime: Lifetime) -> Session {
     let end = session.created_at.after(Lifetime::MAX.as_duration());
     let expires_at = at.after(lifetime.as_duration()).min(end);
-    Session { bound_to: session.bound_to.clone(), ..session.sibling(Kind::Access, expires_at) }
+    session.sibling(Kind::Access, expires_at)
 }
 
 /// As OAuth has it (RFC 6749 section 5.1), without the tokens where they are in cookies.

@@ -12,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use axum::response::Response;
 use serde::Deserialize;
-use session_keeper_tokens::{Device, Limit, Session, attempt_key};
+use session_keeper_tokens::{Device, Limit, Session, attempt_key, network_of};
 use tracing::info;
 
 use super::{Carrier, issue};
@@ -31,7 +31,7 @@ pub(crate) async fn login(
     Body(Credentials { username, password, cookie }): Body<Credentials>,
 ) -> Result<Response, ApiError> {
     let account = attempt_key("account", &username);
-    let address = attempt_key("address", &client.address.to_canonical().to_string());
+    let address = attempt_key("address", &network_of(client.address).to_string());
     let turn = backend.users().turn().await?;
     count(&backend, account, &backend.limits().by_account(), "account").await?;
     count(&backend, address, &backend.limits().by_address(), "address").await?;

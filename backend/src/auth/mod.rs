@@ -15,9 +15,9 @@ mod sessions;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use session_keeper_tokens::{
     Binding, Presented, Session, Token, TokenHash, UnixMillis, Verdict, is_due, is_superseded,
     verify,
@@ -68,8 +68,8 @@ impl FromRequestParts<Arc<Backend>> for SignedIn {
 
 async fn authenticate(parts: &Parts, backend: &Backend) -> Result<Session, ApiError> {
     let credential = Credential::read(&parts.headers, backend)?;
-    backend.token_limit().count(credential.hash, backend.now())?;
     let session = credential.session(backend).await?;
+    backend.token_limit().count(credential.hash, backend.now())?;
     let client = Client::of(&parts.extensions);
     let binding = Binding::new(&credential.token, client.address);
     if !session.may_come_from(&binding) {
@@ -87,7 +87,10 @@ async fn authenticate(parts: &Parts, backend: &Backend) -> Result<Session, ApiEr
     if parts.headers.get(X_BACKGROUND).is_none_or(|value| value != "1") {
         credential.note_use(&session, backend).await?;
         if is_of_cookie {
-            rotate_on_activity(&credential, &session, &parts.extensions, backend).await?;
+            let rotated = rotate_on_activity(&credential, &session, &client, backend).await?;
+            if let Some(outbox) = Outbox::of(&parts.extensions) {
+                outbox.add(rotated);
+            }
         }
     }
     Ok(session)
@@ -171,21 +174,17 @@ impl Credential {
     }
 }
 
-/// Gives a cookie session whose token is old another one, with this answer. An answer that is lost
-/// loses nobody: the old token counts until the new one was used.
+/// Gives a cookie session whose token is old another one: the cookies for this answer. An answer
+/// that is lost loses nobody: the old token counts until the new one was used.
 async fn rotate_on_activity(
     credential: &Credential,
     session: &Session,
-    extensions: &axum::http::Extensions,
+    client: &Client,
     backend: &Backend,
-) -> Result<(), ApiError> {
-    let Some(after) = backend.rotate_after() else { return Ok(()) };
+) -> Result<Vec<(HeaderName, HeaderValue)>, ApiError> {
+    let Some(after) = backend.rotate_after() else { return Ok(Vec::new()) };
     if session.rotation.is_none() && !is_due(session, backend.now(), backend.lifetime(), after) {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let cookies = issue::successor_cookies(&credential.token, credential.hash, session, backend);
-    if let Some(outbox) = Outbox::of(extensions) {
-        outbox.add(cookies.await?);
-    }
-    Ok(())
+    issue::successor_cookies(&credential.token, credential.hash, session, client, backend).await
 }

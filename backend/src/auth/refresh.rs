@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use serde::Deserialize;
 use session_keeper_tokens::{
-    Attempt, Binding, Refresh, RefreshPolicy, Rotation, Session, Token, refresh as decide,
+    Attempt, Binding, Kind, Refresh, RefreshPolicy, Rotation, Session, Token, refresh as decide,
 };
 use tracing::{info, warn};
 
@@ -112,7 +112,7 @@ impl Asked<'_> {
             self.audit("address_changed", session);
             return Err(ApiError::InvalidGrant);
         }
-        let post = &axum::http::Method::POST;
+        let post = &Method::POST;
         if self.carrier == Carrier::Cookie && !cookies::is_ours(post, self.headers, &session.id) {
             return Err(ApiError::CsrfFailed);
         }
@@ -125,6 +125,29 @@ impl Asked<'_> {
             event, user = %session.username, session = %session.id,
             address = %self.client.address
         );
+    }
+}
+
+/// The session of a refresh token that was sent to sign out. What is no such token, or no JSON, is
+/// nothing that was sent.
+pub(super) async fn session_to_end(
+    headers: &HeaderMap,
+    body: &[u8],
+    backend: &Backend,
+) -> Result<Option<Session>, ApiError> {
+    let wish: Option<Wish> = serde_json::from_slice(body).ok();
+    let in_body = wish.and_then(|wish| wish.refresh_token);
+    let Some(text) = in_body.as_deref().or_else(|| cookies::refresh_in(headers)) else {
+        return Ok(None);
+    };
+    let Some(token) = Token::parse(text.as_bytes()) else { return Ok(None) };
+    let row = backend.store().find(token.hash()).await?;
+    let now = backend.now();
+    let session = row.filter(|row| row.kind == Kind::Refresh && !row.is_expired(now));
+    let is_ours = |row: &Session| cookies::is_ours(&Method::POST, headers, &row.id);
+    match session {
+        Some(row) if in_body.is_none() && !is_ours(&row) => Err(ApiError::CsrfFailed),
+        session => Ok(session),
     }
 }
 

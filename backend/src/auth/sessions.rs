@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::{Extension, Json};
 use serde::Serialize;
 use session_keeper_tokens::{Session, SessionId, UnixMillis};
 use tracing::info;
 
-use super::SignedIn;
+use super::{SignedIn, refresh};
 use crate::app::Backend;
 use crate::client::Client;
 use crate::clock;
@@ -32,11 +33,21 @@ pub(crate) async fn me(State(backend): State<Arc<Backend>>, user: SignedIn) -> J
     })
 }
 
+/// Also with the refresh token, so that whoever comes back after half a day can sign out.
 pub(crate) async fn logout(
     State(backend): State<Arc<Backend>>,
     Extension(client): Extension<Client>,
-    SignedIn { session }: SignedIn,
+    user: Result<SignedIn, ApiError>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<impl IntoResponse, ApiError> {
+    let session = match user {
+        Ok(SignedIn { session }) => session,
+        Err(error) if error.refusal().is_some() => {
+            refresh::session_to_end(&headers, &body, &backend).await?.ok_or(error)?
+        }
+        Err(error) => return Err(error),
+    };
     let username = session.username.to_string();
     end(&backend, &Whose::Session { username, id: session.id }).await?;
     audit("signed_out", &session, &client);

@@ -121,7 +121,13 @@ impl<T: Content> Document<T> {
     /// A missing file is an empty value; a missing folder is a disk that is not there.
     fn load_missing(&self) -> Result<Arc<T>, StoreError> {
         let folder = self.folder();
-        fs::read_dir(folder).map_err(|source| StoreError::io("read", folder, source))?;
+        let failed = |source| StoreError::io("read", folder, source);
+        let mut listed = fs::read_dir(folder).map_err(failed)?.filter_map(Result::ok);
+        let is_listed = listed.any(|entry| Some(&*entry.file_name()) == self.path.file_name());
+        if is_listed || self.path.try_exists().map_err(failed)? {
+            // The disk came back between the first look and this one.
+            return Err(failed(io::Error::other("it was away a moment ago")));
+        }
         if self.last_good().is_some() {
             warn!("{} is gone: what was in it is lost", self.path.display());
         }

@@ -9,20 +9,16 @@
 //! It deliberately does not decide on rows: expiry, rotation and verdicts are
 //! `session-keeper-tokens`' business. `tests/it/stores` holds every kind to the same behaviour.
 
-#[cfg(feature = "databases")]
 mod columns;
 mod document;
 mod error;
 mod file;
 mod memory;
 mod open;
-#[cfg(feature = "databases")]
 mod postgres;
 mod private;
-#[cfg(feature = "databases")]
 mod redis;
 mod row;
-#[cfg(feature = "databases")]
 mod sqlite;
 
 use std::fmt;
@@ -33,7 +29,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_keeper_tokens::{Attempts, Rotation, Session, SessionId, TokenHash, UnixMillis};
 
-#[cfg(feature = "databases")]
 pub(crate) use self::redis::RedisStore;
 pub(crate) use document::Document;
 pub use error::StoreError;
@@ -42,9 +37,7 @@ pub(crate) use file::FileStore;
 pub(crate) use file::Rows;
 pub(crate) use memory::MemoryStore;
 pub use open::{Reads, open};
-#[cfg(feature = "databases")]
 pub(crate) use postgres::PostgresStore;
-#[cfg(feature = "databases")]
 pub(crate) use sqlite::SqliteStore;
 
 /// One kind of store.

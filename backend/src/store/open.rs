@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::{FileStore, MemoryStore, Store, StoreError};
-#[cfg(feature = "databases")]
-use super::{PostgresStore, RedisStore, SqliteStore};
+use super::{FileStore, MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreError};
 use crate::config::StoreChoice;
 
 /// How a file is read.
@@ -32,19 +30,9 @@ pub async fn open(choice: &StoreChoice, reads: Reads) -> Result<Arc<dyn Store>, 
             return Ok(Arc::new(MemoryStore::default()));
         }
         StoreChoice::File(path) => Arc::new(open_file(path, reads)?),
-        #[cfg(feature = "databases")]
         StoreChoice::Redis(url) => Arc::new(RedisStore::open(url).await?),
-        #[cfg(feature = "databases")]
         StoreChoice::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
-        #[cfg(feature = "databases")]
         StoreChoice::Postgres(url) => Arc::new(PostgresStore::open(url).await?),
-        #[cfg(not(feature = "databases"))]
-        StoreChoice::Redis(_) | StoreChoice::Sqlite(_) | StoreChoice::Postgres(_) => {
-            return Err(StoreError::unavailable(
-                "a database",
-                "this program was built without any",
-            ));
-        }
     };
     let loaded = store.count().await?;
     match choice {

@@ -95,6 +95,20 @@ async fn a_cookie_session_is_refreshed_by_its_cookie_and_the_csrf_token() {
 }
 
 #[tokio::test]
+async fn a_cookie_session_whose_access_token_expired_is_signed_out_by_the_refresh_cookie() {
+    let app = App::open_with(&Files::with_ada(), &["--refresh"]).await;
+    let mut browser = Browser::default();
+    browser.take(&sign_in(&app).await);
+    app.advance(Duration::from_secs(43_200));
+    let refused = browser.send(&app, "POST", "/auth/logout", Csrf::Left).await;
+    assert_eq!(refused.code(), "csrf_failed");
+    let answer = browser.send(&app, "POST", "/auth/logout", Csrf::Right).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let refresh = browser.send_body(&app, "POST", "/auth/refresh", Csrf::Right, &json!({})).await;
+    assert_eq!(refresh.code(), "invalid_grant");
+}
+
+#[tokio::test]
 async fn activity_gives_an_old_cookie_session_a_new_token() {
     let app = rotating().await;
     let mut browser = Browser::default();
@@ -141,6 +155,17 @@ async fn a_rotated_cookie_is_refused_when_its_successor_was_used() {
     assert_eq!(me(&old, &app).await.status, StatusCode::OK, "requests may be under way");
     app.advance(Duration::from_secs(1));
     assert_eq!(me(&old, &app).await.code(), "invalid_token");
+    assert_eq!(me(&browser, &app).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_rotated_cookie_is_bound_to_the_address_as_the_first_was() {
+    let more = ["--rotate-after-seconds", "600", "--token-seconds", "3600", "--bind-address"];
+    let app = App::open_with(&Files::with_ada(), &more).await;
+    let mut browser = Browser::default();
+    browser.take(&sign_in(&app).await);
+    app.advance(Duration::from_secs(600));
+    browser.take(&me(&browser, &app).await);
     assert_eq!(me(&browser, &app).await.status, StatusCode::OK);
 }
 

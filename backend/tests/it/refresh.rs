@@ -124,6 +124,20 @@ async fn a_sign_out_ends_the_refresh_token_too() {
 }
 
 #[tokio::test]
+async fn whoever_comes_back_after_the_access_token_expired_can_still_sign_out() {
+    let app = open(&[]).await;
+    let tokens = pair(&app.try_login("ada", PASSWORD).await);
+    app.advance(Duration::from_secs(43_200));
+    let none = app.post("/auth/logout", &tokens.access, &Value::Null).await;
+    assert_eq!(none.code(), "invalid_token");
+    let answer = app.post("/auth/logout", &tokens.access, &wish(&tokens, None)).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_invalid_grant(&refresh(&app, &wish(&tokens, None)).await);
+    let again = app.post("/auth/logout", &tokens.access, &wish(&tokens, None)).await;
+    assert_eq!(again.code(), "invalid_token");
+}
+
+#[tokio::test]
 async fn each_kind_of_token_is_good_for_its_own_path_only() {
     let app = open(&[]).await;
     let tokens = pair(&app.try_login("ada", PASSWORD).await);

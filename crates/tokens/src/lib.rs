@@ -28,6 +28,6 @@ pub use hex::InvalidHex;
 pub use rotation::{
     Attempt, Refresh, RefreshPolicy, Rotation, Sealed, Seed, is_due, is_superseded, refresh,
 };
-pub use session::{Binding, Kind, Session, SessionId, Verdict, verify};
+pub use session::{Binding, Kind, Session, SessionId, Verdict, network_of, verify};
 pub use time::{InvalidLifetime, Lifetime, UnixMillis};
 pub use token::{Presented, Token, TokenHash};

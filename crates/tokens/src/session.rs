@@ -60,13 +60,18 @@ pub struct Binding([u8; 32]);
 hex_type!(Binding, 32);
 
 impl Binding {
-    /// Of IPv6 the network counts (RFC 8981: the rest changes each day).
+    /// Of IPv6 the network counts.
     pub fn new(token: &Token, address: IpAddr) -> Self {
-        let network = match address.to_canonical() {
-            IpAddr::V4(v4) => u128::from(u32::from(v4)),
-            IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
-        };
-        Self(token.bind("address", &network.to_be_bytes()))
+        Self(token.bind("address", &network_of(address).to_be_bytes()))
+    }
+}
+
+/// What is the same for a client from day to day: of IPv6 the first half (RFC 8981: the rest
+/// changes, and is the client's to choose).
+pub fn network_of(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
     }
 }
 
