@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use session_keeper_tokens::{Lifetime, RefreshPolicy, Token, TokenHash, UnixMillis};
 use tracing::{info, warn};
@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::commands::CommandError;
 use crate::config::{Fault, LimitOptions, SameSite, ServeOptions, check};
-use crate::identity::Identity;
+use crate::identity::{Identity, Start};
 use crate::keys::Keys;
 use crate::limits::TokenLimit;
 use crate::metrics::{Counter, Metrics};
@@ -21,7 +21,7 @@ use crate::users::Users;
 /// What the routes share.
 pub struct Backend {
     identity: Identity,
-    started: Instant,
+    start: Start,
     clock: Clock,
     options: ServeOptions,
     refresh: Option<RefreshPolicy>,
@@ -35,11 +35,10 @@ pub struct Backend {
 
 impl Backend {
     /// Opens what `options` name. Fails where something cannot be used, or where the options would
-    /// lose users. `boot` is the id of the start that this process belongs to; it has its own where
-    /// there is none.
+    /// lose users. `start` is what this process belongs to, where it is one of several.
     pub async fn open(
         options: &ServeOptions,
-        boot: Option<String>,
+        start: Option<Start>,
         clock: Clock,
     ) -> Result<Self, CommandError> {
         check(options)?;
@@ -62,9 +61,13 @@ impl Backend {
             Some(worker) if options.workers > 1 => worker.to_string(),
             Some(_) | None => options.instance.clone(),
         };
+        let start = match start {
+            Some(start) => start,
+            None => Start::now()?,
+        };
         Ok(Self {
-            identity: Identity::new(instance, boot)?,
-            started: Instant::now(),
+            identity: Identity::new(instance, &start),
+            start,
             refresh: options.tokens.refresh_policy(),
             store,
             keys: open_keys(options, &clock)?,
@@ -95,7 +98,7 @@ impl Backend {
     }
 
     pub(crate) fn uptime(&self) -> Duration {
-        self.started.elapsed()
+        self.start.uptime()
     }
 
     pub(crate) fn now(&self) -> UnixMillis {

@@ -178,8 +178,8 @@ fn run_server(options: &ServeOptions) -> Result<(), CommandError> {
 async fn serve_here(options: &ServeOptions) -> Result<(), CommandError> {
     let worker = options.worker.map(|_| Worker::begin()).transpose();
     let worker = worker.map_err(CommandError::System)?;
-    let boot = worker.as_ref().and_then(|worker| worker.boot.clone());
-    let backend = Arc::new(Backend::open(options, boot, Clock::system()).await?);
+    let start = worker.as_ref().and_then(|worker| worker.start.clone());
+    let backend = Arc::new(Backend::open(options, start, Clock::system()).await?);
     let app = app(Arc::clone(&backend), &options.allowed_origins);
     tokio::spawn(clean_up(Arc::clone(&backend)));
     match worker {

@@ -43,4 +43,5 @@ pub use config::{
     Origin, SameSite, ServeOptions, StoreChoice, TokenCommand, TokenOptions, UserCommand,
     WatchOptions,
 };
+pub use identity::Start;
 pub use session_keeper_tokens as tokens;

@@ -21,7 +21,7 @@ const here = fileURLToPath(new URL("./", import.meta.url));
 export const CORE = "0";
 const USER = "ada.lovelace@mail.tld";
 const PASSWORD = "correct horse battery staple";
-const TOKENS = 32;
+export const TOKENS = 16;
 const STARTS_WITHIN_MS = 30_000;
 
 const running = new Set();

@@ -257,7 +257,11 @@ describe("odd answers", { concurrency: AT_ONCE }, () => {
       return (await Promise.all(answers)).map(({ status }) => status);
     });
     assert.deepEqual(statuses, [401, 401, 401, 401, 401]);
-    await visitor.until("checked", () => window.keeper.history().at(-1).code === "verified");
+    await visitor.until("checked", () => {
+      const entries = window.keeper.history();
+      const hint = entries.findIndex(({ why }) => why === "hint");
+      return hint >= 0 && entries.slice(hint).some(({ code }) => code === "verified");
+    });
     const checks = await visitor.platform.requests({ path: "/auth/me" });
     assert.equal(checks.length, 1, "one endpoint that always says 401 is no storm");
     await visitor.assertNeverSignedOut();

@@ -19,6 +19,9 @@ const OPTIONS = {
   log: "debug",
   signOut: { path: "/auth/logout" },
   fetch: { maxWaiting: 1, waitMs: 1_000 },
+  // What is slow on a busy machine must not look like a wake-up.
+  health: { timeoutMs: 10_000 },
+  verify: { timeoutMs: 10_000 },
 };
 
 /** What the keeper went through in the first test, by the codes of its history. */

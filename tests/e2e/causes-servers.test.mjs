@@ -67,36 +67,6 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
     await visitor.assertNeverSignedOut();
   });
 
-  const says = ["boot", "instance", "uptime"];
-
-  it("a server that starts with another key is named before the session ends", async (t) => {
-    const options = { says, tokens: "signed", key: "random" };
-    const { visitor, lines, server } = await signedInAt(t, arrive, options);
-    await server.restart();
-    await assertOver(visitor, { within: OVER_WITHIN_MS.justStarted });
-    await assertNamed(visitor, lines, {
-      cause: "signing-key-changed",
-      says: () => "The server signs with another key since it started",
-      evidence: {},
-    });
-    const codes = (await visitor.history()).map(({ code }) => code);
-    assert.equal(codes[codes.indexOf("signed-out") - 1], "diagnosis");
-  });
-
-  it("a server that starts with the key it had is not, nor for a revocation", async (t) => {
-    const options = { says, tokens: "signed", key: "kept" };
-    const { visitor, lines, server, token } = await signedInAt(t, arrive, options);
-    await server.restart();
-    await visitor.until("another boot", () => {
-      return window.keeper.history().some(({ code }) => code === "rebooted");
-    });
-    await accepted(visitor, 2);
-    await visitor.assertNeverSignedOut();
-    server.revoke(token);
-    await assertOver(visitor, { within: OVER_WITHIN_MS.justStarted });
-    await assertNothingNamed(visitor, lines);
-  });
-
   it("a server that starts again and again is named by its uptime alone", async (t) => {
     const { visitor, lines, server } = await signedInAt(t, arrive, { says: ["uptime"] });
     for (const since of [performance.now(), 0, 0]) {

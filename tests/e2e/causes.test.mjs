@@ -1,5 +1,6 @@
 // The causes that the reference backend can have behind its platform: each is named when it is
-// there, once in every place, and what only looks like it is not.
+// there, once in every place, and what only looks like it is not. Those that a store or a fault
+// on purpose makes are in stores.test.mjs and faults.test.mjs.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -95,38 +96,6 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
 
     await assertNothingNamed(visitor, lines);
     await visitor.assertNeverSignedOut();
-  });
-
-  it("a server that starts without its tokens is named before the session ends", async (t) => {
-    const visitor = await arrive(t);
-    const lines = listen(visitor);
-    await visitor.signIn(UNHURRIED);
-    await visitor.platform.control("restart-losing-tokens");
-    const end = await visitor.signedOut();
-
-    assert.equal(end.reason, "rejected");
-    await assertNamed(visitor, lines, {
-      cause: "tokens-lost",
-      says: () => "The server lost its tokens in a restart",
-      evidence: {},
-    });
-    const codes = (await visitor.history()).map(({ code }) => code);
-    assert.equal(codes[codes.indexOf("signed-out") - 1], "diagnosis");
-    const types = (await visitor.events()).map(({ type }) => type);
-    assert.ok(types.indexOf("diagnosis") < types.indexOf("signout"));
-  });
-
-  it("a server that starts with its tokens is not blamed for a revocation", async (t) => {
-    const visitor = await arrive(t);
-    const lines = listen(visitor);
-    const { boot } = await visitor.signIn(UNHURRIED);
-    await visitor.platform.control("restart");
-    const next = await visitor.verified({ after: boot });
-    await visitor.assertNeverSignedOut();
-    const end = await visitor.assertRevocationIsMet();
-
-    assert.ok(end.evidence.refusals.every((refusal) => refusal.boot === next));
-    await assertNothingNamed(visitor, lines);
   });
 
   it("a server that starts three times is in a loop, and twice is a deploy", async (t) => {

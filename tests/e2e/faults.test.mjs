@@ -67,6 +67,8 @@ describe("a backend with a fault on purpose", { concurrency: 2 * AT_ONCE }, () =
           says: () => "The server signs with another key since it started",
           evidence: {},
         });
+        const codes = (await visitor.history()).map(({ code }) => code);
+        assert.equal(codes[codes.indexOf("signed-out") - 1], "diagnosis");
         return;
       }
       await visitor.verified({ after: boot });

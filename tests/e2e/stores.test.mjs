@@ -51,8 +51,10 @@ describe("sessions", { concurrency: 2 * AT_ONCE }, () => {
         await assertNothingNamed(visitor, lines[index]);
       }
 
+      const boot = await alone.verified();
       await alone.platform.control("revoke");
-      await assertOver(alone, OVER_MS.alone);
+      const { evidence } = await assertOver(alone, OVER_MS.alone);
+      assert.ok(evidence.refusals.every((refusal) => refusal.boot === boot));
       await assertOver(among, OVER_MS.among);
       for (const [index, visitor] of visitors.entries()) {
         await assertNothingNamed(visitor, lines[index]);
@@ -60,7 +62,7 @@ describe("sessions", { concurrency: 2 * AT_ONCE }, () => {
     });
   }
 
-  it("in memory end with the process, and the cause is named", async (t) => {
+  it("in memory end with the process, and the cause is named before it", async (t) => {
     const visitor = await arrive(t, { store: "memory" });
     const lines = listen(visitor);
     const { boot } = await visitor.signIn(UNHURRIED);
@@ -68,14 +70,27 @@ describe("sessions", { concurrency: 2 * AT_ONCE }, () => {
     await visitor.assertNeverSignedOut();
     await assertNothingNamed(visitor, lines);
 
-    await visitor.platform.control("restart");
+    const { sinceMs } = await visitor.platform.control("restart");
     const end = await assertOver(visitor, OVER_MS.alone);
-    assert.ok(end.evidence.refusals.every((refusal) => refusal.boot !== boot));
+    const took = end.at - sinceMs;
+    assert.ok(took <= OVER_MS.alone, `signed out only ${took} ms after the restart`);
+    for (const refusal of end.evidence.refusals) {
+      assert.deepEqual([refusal.status, refusal.grade], [401, "strong"]);
+      assert.notEqual(refusal.boot, boot);
+      assert.ok(refusal.instance);
+    }
+    const [event] = await visitor.events("signout");
+    assert.deepEqual([event.elsewhere, event.evidence], [false, end.evidence]);
+
     await assertNamed(visitor, lines, {
       cause: "tokens-lost",
       says: () => "The server lost its tokens in a restart",
       evidence: {},
     });
+    const codes = (await visitor.history()).map(({ code }) => code);
+    assert.equal(codes[codes.indexOf("signed-out") - 1], "diagnosis");
+    const types = (await visitor.events()).map(({ type }) => type);
+    assert.ok(types.indexOf("diagnosis") < types.indexOf("signout"));
   });
 });
 
@@ -87,6 +102,7 @@ async function outliveTheServer(visitor) {
     boot = await visitor.verified({ after: boot, within: BACK_WITHIN_MS });
   }
   assert.equal((await visitor.platform.state()).starts, 3);
+  assert.equal((await visitor.history("rebooted")).length, 2);
 }
 
 /** Whichever worker answers is killed, until another one has proven the session. */

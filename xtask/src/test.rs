@@ -189,9 +189,7 @@ impl Step {
             Self::Package => package(workspace, runner)?,
             Self::E2e => return end_to_end(workspace, runner),
             Self::Others => {
-                // They wait for minutes and do next to nothing meanwhile.
-                let options = ["--test-concurrency=2"];
-                let mut tests = in_browser(workspace, runner, "tests/servers", &options)?;
+                let mut tests = in_browser(workspace, runner, "tests/servers")?;
                 runner.run("servers of others (node --test)", &mut tests)?;
             }
         }
@@ -298,21 +296,18 @@ fn package(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
 /// The built package in Chromium, against the reference backend and its stores.
 fn end_to_end(workspace: &Workspace, runner: &Runner) -> Result<Outcome, Failure> {
     let services = Services::find_or_install(runner)?;
-    let mut tests = in_browser(workspace, runner, "tests/e2e", &[])?;
+    let mut tests = in_browser(workspace, runner, "tests/e2e")?;
     services.pass_to(&mut tests);
     runner.run("end to end (node --test)", &mut tests)?;
     Ok(services.left_out().map_or(Outcome::Passed, Outcome::Partly))
 }
 
-/// A folder's tests of the built package in Chromium, against real servers.
-fn in_browser(
-    workspace: &Workspace,
-    runner: &Runner,
-    folder: &str,
-    options: &[&str],
-) -> Result<Command, Failure> {
+/// A folder's tests of the built package in Chromium, against real servers. Two files at once:
+/// they wait for minutes and do little meanwhile, and node would run one after another where there
+/// are two cores.
+fn in_browser(workspace: &Workspace, runner: &Runner, folder: &str) -> Result<Command, Failure> {
     let browser = Browser::find_or_install(runner)?;
-    let mut node = node_tests(folder, options)?;
+    let mut node = node_tests(folder, &["--test-concurrency=2"])?;
     node.env("CHROME", &browser.chrome)
         .env("CHROMEDRIVER", &browser.driver)
         .env("CARGO_TARGET_DIR", &workspace.target);

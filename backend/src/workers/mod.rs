@@ -29,12 +29,12 @@ use tracing::{error, info, warn};
 
 use crate::commands::{CommandError, announce};
 use crate::config::{Fault, ServeOptions};
-use crate::identity::random_boot;
+use crate::identity::{Start, random_boot};
 use crate::metrics;
 use crate::serve::Ended;
 
 pub(crate) use reports::Reports;
-pub(crate) use worker::{BOOT, Worker};
+pub(crate) use worker::Worker;
 
 /// A worker finishes what is in flight within 5 s.
 const END_TIME: Duration = Duration::from_secs(7);
@@ -85,7 +85,7 @@ pub(crate) async fn supervise(options: &ServeOptions) -> Result<(), CommandError
 struct Crew<'a> {
     listener: &'a TcpListener,
     reports: &'a Arc<Reports>,
-    boot: String,
+    start: Start,
     /// `--fault random-key`: what this start signs with.
     key: Option<String>,
     pids: Vec<Option<Pid>>,
@@ -105,7 +105,7 @@ impl<'a> Crew<'a> {
         let mut crew = Self {
             listener,
             reports,
-            boot: random_boot()?,
+            start: Start::now()?,
             key,
             pids: vec![None; usize::from(options.workers) + 1],
             running: JoinSet::new(),
@@ -158,7 +158,9 @@ impl<'a> Crew<'a> {
         let socket = OwnedFd::from(self.listener.try_clone()?);
         let mut command = Command::new(env::current_exe()?);
         command.args(env::args_os().skip(1)).arg("--worker").arg(number.to_string());
-        command.env(BOOT, &self.boot).env(worker::PARENT, std::process::id().to_string());
+        command
+            .env(worker::START, self.start.describe())
+            .env(worker::PARENT, std::process::id().to_string());
         if let Some(key) = &self.key {
             command.env("SECRET_KEY", key);
         }

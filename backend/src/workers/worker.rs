@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::time::interval;
 
 use crate::app::Backend;
+use crate::identity::Start;
 
-/// The environment variable with the id of the start.
-pub(crate) const BOOT: &str = "SESSION_KEEPER_BOOT";
+/// The environment variable with the start that the worker belongs to.
+pub(super) const START: &str = "SESSION_KEEPER_START";
 /// The environment variable with the parent's process id.
 pub(super) const PARENT: &str = "SESSION_KEEPER_PARENT";
 /// What a worker says when it serves.
@@ -24,7 +25,7 @@ const REPORTED_EACH: Duration = Duration::from_secs(1);
 /// This process, as a worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) boot: Option<String>,
+    pub(crate) start: Option<Start>,
     pub(crate) listener: TcpListener,
 }
 
@@ -37,7 +38,8 @@ impl Worker {
             return Err(io::Error::other("--worker is for the server's own use: leave it out"));
         }
         let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
-        Ok(Self { boot: env::var(BOOT).ok(), listener })
+        let start = env::var(START).ok().and_then(|text| Start::parse(&text));
+        Ok(Self { start, listener })
     }
 
     /// Says that it serves, and from then on what was counted.

@@ -11,7 +11,6 @@ mod process;
 mod refresh;
 mod sessions;
 mod signed;
-#[cfg(feature = "databases")]
 mod stores;
 mod support;
 mod workers;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use crate::stores::place::{Kind, Place};
-use crate::support::{Files, Server, UNLIMITED, until};
+use crate::support::{Answer, Files, Server, UNLIMITED, until};
 
 /// So many requests meet every worker but by an accident of one in thousands.
 const MANY: usize = 60;
@@ -63,6 +63,8 @@ fn a_worker_that_is_killed_is_replaced_and_nobody_is_signed_out() {
     let token = server.login();
     let before = workers_of(&server);
     assert_eq!(before.len(), 2);
+    let uptime = |answer: &Answer| answer.json()["uptime"].as_f64().expect("it is a number");
+    let before_kill = uptime(&server.get("/api/health", "none"));
     signal("KILL", before[0]);
     server.wait_for_line("another takes its place");
     until("the other takes its place", || {
@@ -71,6 +73,8 @@ fn a_worker_that_is_killed_is_replaced_and_nobody_is_signed_out() {
     });
     for _ in 0..MANY {
         assert_eq!(server.get("/auth/me", &token).status, StatusCode::OK);
+        let now = uptime(&server.get("/api/health", "none"));
+        assert!(now > before_kill, "a worker that is replaced is no restart: {now}");
     }
 }
 
