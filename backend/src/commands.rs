@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime;
+use tracing::info;
 
 use crate::app::{Backend, app};
 use crate::clock::{self, Clock};
@@ -51,8 +52,10 @@ pub fn run(command: Command) -> Result<(), CommandError> {
             Ok(())
         }
         Command::Token(TokenCommand::Revoke { user, all: _, store }) => {
+            logging::start_for_a_command();
             let whose = user.map_or(Whose::All, Whose::User);
             let revoked = revoke(&store, &whose)?;
+            info!(target: logging::AUDIT, event = "revoked", whose = %whose, tokens = revoked);
             println!("revoked {revoked}");
             Ok(())
         }
@@ -60,6 +63,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
             if !key_file.exists() {
                 return Err(CommandError::NoKeys(key_file));
             }
+            logging::start_for_a_command();
             let older = keys::rotate(&key_file, clock::system_now())?;
             println!("rotated: {older} older keys stay good until their tokens expire");
             Ok(())
@@ -181,6 +185,9 @@ async fn serve_here(options: &ServeOptions) -> Result<(), CommandError> {
     let start = worker.as_ref().and_then(|worker| worker.start.clone());
     let backend = Arc::new(Backend::open(options, start, Clock::system()).await?);
     let app = app(Arc::clone(&backend), &options.allowed_origins);
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    let who = backend.identity();
+    info!("Version {version}, boot {}, instance {}, PID {pid}", who.boot, who.instance);
     tokio::spawn(clean_up(Arc::clone(&backend)));
     match worker {
         Some(worker) => {

@@ -65,9 +65,8 @@ impl<'a> Cookie<'a> {
             SameSite::None => "None",
         };
         let http_only = if *scripts == Scripts::MayNot { "; HttpOnly" } else { "" };
-        let text = format!(
-            "{name}={value}; Path={path}; Max-Age={seconds}; Secure; SameSite={same_site}{http_only}"
-        );
+        let limits = format!("Path={path}; Max-Age={seconds}; Secure; SameSite={same_site}");
+        let text = format!("{name}={value}; {limits}{http_only}");
         let value = HeaderValue::try_from(text);
         (SET_COOKIE, value.expect("tokens and names are of letters, digits, - _ and ."))
     }

@@ -66,7 +66,9 @@ impl Keys {
         let document: Document<Ring> = Document::open_irreplaceable(path)?;
         if document.read()?.keys.is_empty() {
             document.update(|ring| ring.make_first(now))??;
-            warn!("Signing key made: {}; keep it, and give it to every replica", path.display());
+            let path = path.display();
+            warn!("Signing key made: {path}; keep it, and give it to every replica");
+            warn!("Tokens that were signed with another key are refused from here on");
         } else {
             info!("Signing key: {}", path.display());
         }
@@ -112,7 +114,7 @@ impl Keys {
             let header = Header { kid: Some(key.id.clone()), ..Header::new(self.algorithm()) };
             encode(&header, &claims, &key.signs).ok()
         })?
-        .ok_or_else(|| StoreError::corrupt("the key file", "there is no key in it"))
+        .ok_or(StoreError::NoKey)
     }
 
     /// The token that was signed, where we signed it. `None`: nobody of ours did.
@@ -154,7 +156,7 @@ impl Keys {
         let secrets = secrets.map_err(|error| StoreError::corrupt("the key file", error))?;
         if secrets.is_empty() {
             // It was there at the start: a disk is away, or somebody deleted it.
-            return Err(StoreError::corrupt("the key file", "there is no key in it"));
+            return Err(StoreError::NoKey);
         }
         Ok(secrets.iter().map(|secret| Key::new(self.algorithm, secret)).collect())
     }
@@ -177,6 +179,9 @@ impl fmt::Debug for Keys {
 pub(crate) fn rotate(path: &Path, now: UnixMillis) -> Result<usize, KeyError> {
     let document: Document<Ring> = Document::open_irreplaceable(path)?;
     document.read()?.check()?;
+    if env::var_os(SECRET).is_some() {
+        warn!("{SECRET} is set: a server that has it signs with that, and not with the file");
+    }
     document.update(|ring| ring.rotate(now))?
 }
 

@@ -8,6 +8,7 @@
 
 use std::io;
 
+use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -21,12 +22,20 @@ pub(crate) const AUDIT: &str = "audit";
 
 /// From here on, what is traced is written. A second call changes nothing.
 pub(crate) fn start(options: &WatchOptions) {
+    begin(options.log_level, options.log_format);
+}
+
+/// The same for a command that ends at once: what it warns of, and what it changed.
+pub(crate) fn start_for_a_command() {
+    begin(Level::INFO, LogFormat::Text);
+}
+
+fn begin(level: Level, format: LogFormat) {
     // What libraries say at these levels is about their insides.
-    let ours = Targets::new()
-        .with_target("session_keeper_backend", options.log_level)
-        .with_target(AUDIT, options.log_level);
+    let ours =
+        Targets::new().with_target("session_keeper_backend", level).with_target(AUDIT, level);
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
-    let layer = match options.log_format {
+    let layer = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };

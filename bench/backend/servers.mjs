@@ -62,7 +62,7 @@ export async function startOurs(store, args = []) {
   const serve = ["serve", "--listen", "127.0.0.1:0", "--store", storeIn(store, folder), ...files];
   const log = await open(path.join(folder, "backend.log"), "a");
   const child = spawn("taskset", ["-c", CORE, program, ...serve, ...args], {
-    ...{ cwd: folder, detached: true, stdio: ["ignore", "pipe", log.fd] },
+    ...{ cwd: folder, stdio: ["ignore", "pipe", log.fd] },
   });
   await log.close();
   running.add(child.pid);
@@ -93,7 +93,7 @@ export async function startFlask(store, kind) {
   args.push("--worker-tmp-dir", existsSync("/dev/shm") ? "/dev/shm" : folder);
   args.push(...gunicornKinds[kind]);
   const child = spawn("taskset", ["-c", CORE, python, ...args], {
-    ...{ cwd: folder, detached: true, env, stdio: ["ignore", "ignore", "inherit"] },
+    ...{ cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] },
   });
   running.add(child.pid);
   const server = { origin: `http://127.0.0.1:${port}`, pid: child.pid, child, folder };
@@ -140,10 +140,10 @@ function storeIn(store, folder) {
   return store === "sqlite" ? `sqlite:${path.join(folder, "sessions.db")}` : store;
 }
 
-/** With its workers. */
+/** gunicorn ends its workers by itself. */
 function kill(pid) {
   try {
-    process.kill(-pid, "SIGTERM");
+    process.kill(pid, "SIGTERM");
   } catch {
     // It has ended by itself.
   }

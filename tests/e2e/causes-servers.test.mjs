@@ -1,6 +1,6 @@
 // The causes that the reference backend cannot have, on backends that have them: workers that do
-// not share their tokens, a key that is made anew at each start, a page for every path, a check
-// that pages of other origins may not make. Each with the same backend without its fault.
+// not share their tokens and name themselves otherwise, a page for every path, a check that pages
+// of other origins may not make. Each with the same backend without its fault.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

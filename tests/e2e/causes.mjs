@@ -4,7 +4,7 @@
 // Rule: a fault is a real one, on a socket of its own; the keeper is told nothing of it.
 
 import assert from "node:assert/strict";
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import http from "node:http";
 import { fileURLToPath } from "node:url";
@@ -63,8 +63,7 @@ const named = (lines) => lines.filter(([, text]) => text.includes("docs/causes/"
 
 /**
  * Starts a backend of another origin, which ends with the test.
- * `tokens`: "shared" by all workers and kept over restarts, known to one "worker", or "signed".
- * `key`: of signed tokens, "kept" or "random" at each start.
+ * `tokens`: "shared" by all workers and kept over restarts, or known to one "worker".
  * `says`: which of "instance", "boot", "own" (a boot id of each worker), "uptime" its answers tell;
  * `named`: the name of every instance, where they share one.
  * `allows`: the paths that other origins may call, when not all. `page`: what else is asked for is
@@ -79,22 +78,19 @@ export async function startBackend(test, options = {}) {
 
 /** The heads of requests that a page of another origin may not send unasked. */
 const HEADS = "authorization, content-type, x-background";
-const signature = (text, key) => createHmac("sha256", key).update(text).digest("base64url");
-const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 class Backend {
   /** Requests, oldest first. */
   requests = [];
   #options;
   #kept = new Map();
-  #keptKey = randomBytes(32);
   #revoked = new Set();
   #workers = [];
   #server;
   #port = 0;
 
   constructor(options) {
-    this.#options = { workers: 1, tokens: "shared", key: "kept", says: [], ...options };
+    this.#options = { workers: 1, tokens: "shared", says: [], ...options };
   }
 
   get origin() {
@@ -102,14 +98,13 @@ class Backend {
   }
 
   async start() {
-    const { workers, tokens, key, named } = this.#options;
+    const { workers, tokens, named } = this.#options;
     const boot = randomBytes(8).toString("hex");
     const since = performance.now();
-    const signs = key === "kept" ? this.#keptKey : randomBytes(32);
     this.#workers = Array.from({ length: workers }, (_, index) => {
       const names = tokens === "worker" ? new Map() : this.#kept;
       const instance = named ?? `${index + 1}`;
-      return { instance, boot, own: `${boot}-${index}`, since, key: signs, names };
+      return { instance, boot, own: `${boot}-${index}`, since, names };
     });
     this.#server = http.createServer((request, response) => this.#handle(request, response));
     await new Promise((resolve) => this.#server.listen(this.#port, "127.0.0.1", resolve));
@@ -173,21 +168,13 @@ class Backend {
     return Object.fromEntries(told);
   }
 
-  #issue({ key, names }) {
-    if (this.#options.tokens === "signed") {
-      const claims = `${encoded({ alg: "HS256" })}.${encoded({ sub: "demo" })}`;
-      return `${claims}.${signature(claims, key)}`;
-    }
+  #issue({ names }) {
     const token = randomBytes(24).toString("base64url");
     names.set(token, "demo");
     return token;
   }
 
-  #nameOf({ key, names }, token) {
-    if (this.#revoked.has(token)) return undefined;
-    if (this.#options.tokens !== "signed") return names.get(token);
-    const [head, claims, signed] = token.split(".");
-    const isGood = signed === signature(`${head}.${claims}`, key);
-    return isGood ? JSON.parse(Buffer.from(claims, "base64url")).sub : undefined;
+  #nameOf({ names }, token) {
+    return this.#revoked.has(token) ? undefined : names.get(token);
   }
 }

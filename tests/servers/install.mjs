@@ -91,17 +91,21 @@ function isAlive(pid) {
 }
 
 async function installPython(say) {
+  say("servers: installing Flask, gunicorn, FastAPI and uvicorn");
+  await makePython(path.join(installed, "venv"), path.join(here, "requirements.txt"), say);
+}
+
+/** Makes a folder an environment of Python with the packages that a file names. */
+export async function makePython(folder, requirements, say) {
   const { stdout } = await run("python3", ["--version"]).catch(() => {
     throw new Error("python3 is missing: install Python 3.10 or later");
   });
-  say(`servers: making an environment of ${stdout.trim()}`);
-  const fresh = path.join(installed, "venv");
-  await rm(fresh, { recursive: true, force: true });
-  await makeEnvironment(fresh, say);
-  say("servers: installing Flask, gunicorn, FastAPI and uvicorn");
-  const requirements = path.join(here, "requirements.txt");
-  await attempt(python, ["-m", "pip", "install", "--no-deps", "--quiet", "-r", requirements]);
-  await attempt(python, ["-m", "pip", "check"]);
+  say(`making an environment of ${stdout.trim()}`);
+  await rm(folder, { recursive: true, force: true });
+  await makeEnvironment(folder, say);
+  const its = path.join(folder, "bin/python");
+  await attempt(its, ["-m", "pip", "install", "--no-deps", "--quiet", "-r", requirements]);
+  await attempt(its, ["-m", "pip", "check"]);
 }
 
 async function makeEnvironment(folder, say) {
@@ -114,7 +118,7 @@ async function makeEnvironment(folder, say) {
   await rm(folder, { recursive: true, force: true });
   const help = "python3 has no venv: `apt-get install -y python3-venv`";
   if (process.getuid?.() !== 0) throw new Error(help);
-  say("servers: installing python3-venv");
+  say("installing python3-venv");
   await run("apt-get", ["install", "-y", "python3-venv"]).catch((error) => {
     throw new Error(`${help}\n${error.stderr ?? error.message}`);
   });

@@ -47,13 +47,18 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<(), Failure>
 }
 
 /// The reference backend and the platform in front of it, and what else is named.
-pub(crate) fn build_servers(runner: &Runner, others: &[&str]) -> Result<(), Failure> {
+pub(crate) fn build_servers(runner: &Runner, others: &[&'static str]) -> Result<(), Failure> {
     let mut build = cargo();
-    build.args(["build", "-p", "session-keeper-backend", "-p", "session-keeper-platform"]);
-    for package in others {
+    build.arg("build");
+    for package in servers(others) {
         build.args(["-p", package]);
     }
     runner.run("servers (cargo build)", &mut build)
+}
+
+/// The packages that [`build_servers`] builds.
+pub(crate) fn servers(others: &[&'static str]) -> Vec<&'static str> {
+    ["session-keeper-backend", "session-keeper-platform"].iter().chain(others).copied().collect()
 }
 
 /// Says that a port is taken before minutes of building, and in words.

@@ -9,6 +9,7 @@ mod browser;
 mod build;
 mod demo;
 mod failure;
+mod fuzz;
 mod glue;
 mod pack;
 mod runner;

@@ -137,7 +137,8 @@ fn is_postgres(bin: &Path) -> bool {
     bin.join("initdb").is_file() && bin.join("postgres").is_file()
 }
 
-fn is_ci(variable: Option<OsString>) -> bool {
+/// Whether nobody would notice that something is left out.
+pub(crate) fn is_ci(variable: Option<OsString>) -> bool {
     variable.is_some_and(|value| !value.is_empty() && value != "false")
 }
 

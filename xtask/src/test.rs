@@ -15,11 +15,13 @@ use crate::services::Services;
 use crate::setup::{self, WASM_TARGET};
 use crate::wasm;
 use crate::workspace::{Workspace, cargo};
-use crate::{build, size, tidy};
+use crate::{build, fuzz, size, tidy};
 
 /// The servers' tests and the simulation, without the slowest part of the workspace: wasm-tools is
 /// a main function around two calls, and its dependencies take minutes.
-const WITHOUT_TOOLS: [&str; 3] = ["--workspace", "--exclude", "wasm-tools"];
+/// The fuzz targets have a step of their own.
+const WITHOUT_TOOLS: [&str; 5] =
+    ["--workspace", "--exclude", "wasm-tools", "--exclude", fuzz::PACKAGE];
 const SIM_SEEDS: &str = "2000";
 /// Redis and PostgreSQL for tests that are not in Rust.
 const SERVICES: &str = "session-keeper-services";
@@ -38,13 +40,15 @@ enum Step {
     Types,
     Face,
     Servers,
+    Api,
+    Fuzz,
     Shell,
     Package,
     E2e,
     Others,
 }
 
-const STEPS: [(Step, &str); 16] = [
+const STEPS: [(Step, &str); 18] = [
     (Step::Fmt, "fmt"),
     (Step::Prettier, "prettier"),
     (Step::Tidy, "tidy"),
@@ -57,6 +61,8 @@ const STEPS: [(Step, &str); 16] = [
     (Step::Types, "types"),
     (Step::Face, "face"),
     (Step::Servers, "servers"),
+    (Step::Api, "api"),
+    (Step::Fuzz, "fuzz"),
     (Step::Shell, "shell"),
     (Step::Package, "package"),
     (Step::E2e, "e2e"),
@@ -157,6 +163,7 @@ impl Step {
             Self::Types | Self::Face | Self::Package => &[Self::Build],
             Self::E2e => &[Self::Build, Self::Servers],
             Self::Others => &[Self::Build],
+            Self::Api | Self::Fuzz => &[Self::Servers],
             Self::Fmt
             | Self::Prettier
             | Self::Tidy
@@ -185,6 +192,11 @@ impl Step {
             Self::Types => types(workspace, runner)?,
             Self::Face => face(workspace, runner)?,
             Self::Servers => demo::build_servers(runner, &[SERVICES])?,
+            Self::Api => api(workspace, runner)?,
+            Self::Fuzz => {
+                let left_out = fuzz::run(workspace, runner, &demo::servers(&[SERVICES]))?;
+                return Ok(left_out.map_or(Outcome::Passed, Outcome::Partly));
+            }
             Self::Shell => shell(workspace, runner)?,
             Self::Package => package(workspace, runner)?,
             Self::E2e => return end_to_end(workspace, runner),
@@ -205,7 +217,9 @@ fn prettier(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
 fn clippy(runner: &Runner) -> Result<(), Failure> {
     let strict = ["--", "-D", "warnings"];
     let mut native = cargo();
-    native.arg("clippy").args(WITHOUT_TOOLS).arg("--all-targets").args(strict);
+    // Without what is on by default: that is libFuzzer, which would be compiled.
+    native.args(["clippy", "--workspace", "--exclude", "wasm-tools", "--no-default-features"]);
+    native.arg("--all-targets").args(strict);
     runner.run("clippy", &mut native)?;
     let mut browser = cargo();
     browser
@@ -253,6 +267,13 @@ fn face(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     let mut node = node_tests("js/test", &[])?;
     node.env("CARGO_TARGET_DIR", &workspace.target);
     runner.run("face (node --test)", &mut node)
+}
+
+/// The reference backend, asked what its OpenAPI document allows and what it does not.
+fn api(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
+    let mut node = Command::new("node");
+    node.arg("tests/api/run.mjs").env("CARGO_TARGET_DIR", &workspace.target);
+    runner.run("OpenAPI (schemathesis)", &mut node)
 }
 
 /// The shell's own tests, in Chromium.

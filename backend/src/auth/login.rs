@@ -33,8 +33,9 @@ pub(crate) async fn login(
     let account = attempt_key("account", &username);
     let address = attempt_key("address", &network_of(client.address).to_string());
     let turn = backend.users().turn().await?;
-    count(&backend, account, &backend.limits().by_account(), "account").await?;
-    count(&backend, address, &backend.limits().by_address(), "address").await?;
+    let limits = backend.limits();
+    count(&backend, account, &limits.by_account(), ("account", &client)).await?;
+    count(&backend, address, &limits.by_address(), ("address", &client)).await?;
     if !backend.users().check(turn, username.clone(), password).await? {
         backend.metrics().count(Counter::LoginsRefused);
         // The name may be a password that was typed into the wrong field.
@@ -61,13 +62,13 @@ async fn count(
     backend: &Backend,
     key: AttemptKey,
     limit: &Limit,
-    of: &'static str,
+    (of, client): (&'static str, &Client),
 ) -> Result<(), ApiError> {
     let now = backend.now();
     let attempts = backend.store().attempt(key, now, limit.window).await?;
     let Some(wait) = limit.wait(&attempts, now) else { return Ok(()) };
     backend.metrics().count(Counter::RateLimited);
-    info!(target: AUDIT, event = "sign_in_limited", reason = of);
+    info!(target: AUDIT, event = "sign_in_limited", reason = of, address = %client.address);
     Err(ApiError::RateLimited(wait))
 }
 

@@ -159,6 +159,6 @@ pub(crate) struct Wish {
 }
 
 impl Input for Wish {
-    const EXPECTED: &'static str = r#"send {"refresh_token": string}, and "attempt": string so that \
-        a lost answer can be had again"#;
+    const EXPECTED: &'static str =
+        r#"send {"refresh_token": string}, and "attempt": string to have a lost answer again"#;
 }

@@ -23,7 +23,7 @@ const DEFAULT_KEYS: &str = "data/keys.json";
 
 /// The reference backend of session-keeper.
 #[derive(Debug, Parser)]
-#[command(name = "session-keeper-backend")]
+#[command(name = "session-keeper-backend", version)]
 pub struct Options {
     /// What to do.
     #[command(subcommand)]

@@ -91,7 +91,7 @@ pub struct TokenOptions {
     /// Give cookie sessions a new token when theirs is this old
     #[arg(long, value_name = "SECONDS", value_parser = parse_lifetime)]
     pub rotate_after_seconds: Option<Lifetime>,
-    /// Refuse a token that comes from another network than the sign-in
+    /// Refuse a token that comes from another address than the sign-in; of IPv6 the network counts
     #[arg(long)]
     pub bind_address: bool,
     /// When browsers send the cookie; `none` is for pages of another site, and needs https

@@ -31,6 +31,8 @@ pub enum StoreError {
         /// In the engine's words.
         reason: String,
     },
+    /// The file of keys is empty or gone, and was not when the server started.
+    NoKey,
     /// A row is there and makes no sense: another program wrote it, or a newer version did.
     Corrupt {
         /// In which store.
@@ -64,6 +66,9 @@ impl fmt::Display for StoreError {
                 write!(f, "another process holds {} and does not let go: end it", path.display())
             }
             Self::Unavailable { engine, reason } => write!(f, "cannot ask {engine}: {reason}"),
+            Self::NoKey => f.write_str(
+                "the key file is empty or gone: put it back, a new one would sign everybody out",
+            ),
             Self::Corrupt { engine, reason } => write!(f, "a row in {engine} is corrupt: {reason}"),
         }
     }
@@ -73,7 +78,9 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Busy { .. } | Self::Unavailable { .. } | Self::Corrupt { .. } => None,
+            Self::Busy { .. } | Self::Unavailable { .. } | Self::NoKey | Self::Corrupt { .. } => {
+                None
+            }
         }
     }
 }

@@ -118,6 +118,16 @@ pub enum Whose {
     },
 }
 
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("everybody"),
+            Self::User(name) => write!(f, "user {name}"),
+            Self::Session { id, .. } => write!(f, "session {id}"),
+        }
+    }
+}
+
 impl Whose {
     pub(crate) fn covers(&self, session: &Session) -> bool {
         match self {

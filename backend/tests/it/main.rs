@@ -6,6 +6,7 @@ mod cookies;
 mod files;
 mod killed;
 mod limits;
+mod openapi;
 mod outage;
 mod process;
 mod refresh;

@@ -5,16 +5,18 @@ use crate::workspace::{Package, Workspace};
 
 const CORE: &str = "session-keeper-core";
 const TOKENS: &str = "session-keeper-tokens";
+const BACKEND: &str = "session-keeper-backend";
 const SERVICES: &str = "session-keeper-services";
 
 /// Each of our crates with those of ours that it may depend on.
-const MAY_KNOW: [(&str, &[&str]); 9] = [
+const MAY_KNOW: [(&str, &[&str]); 10] = [
     (CORE, &[]),
     (TOKENS, &[]),
     ("session-keeper-sim", &[CORE, TOKENS]),
     ("session-keeper", &[CORE]),
     // The services are for its tests.
-    ("session-keeper-backend", &[TOKENS, SERVICES]),
+    (BACKEND, &[TOKENS, SERVICES]),
+    ("session-keeper-fuzz", &[BACKEND, TOKENS]),
     (SERVICES, &[]),
     // It runs the backend's binary and must not share its code.
     ("session-keeper-platform", &[]),

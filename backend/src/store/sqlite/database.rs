@@ -269,6 +269,7 @@ fn prepare_writer(writer: &Connection) -> rusqlite::Result<Journal> {
 fn migrate(writer: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| describe(path, &error);
     if version(writer, path)? == MIGRATIONS.len() {
+        import::warn_of_ignored(path);
         return Ok(());
     }
     let transaction =

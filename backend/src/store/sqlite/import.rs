@@ -54,6 +54,16 @@ pub(super) fn import(on: &Connection, database: &Path) -> Result<Option<Imported
     Ok(Some(Imported { file, count }))
 }
 
+/// After a rollback and a second upgrade there is a file again, and whoever signed in meanwhile is
+/// in it only. Taken over into a database with newer rows, it would bring ended sessions back.
+pub(super) fn warn_of_ignored(database: &Path) {
+    let file = folder_of(database).join(FILE);
+    if file.exists() {
+        let (file, database) = (file.display(), database.display());
+        warn!("{file} is not read: {database} is in use; move the file away");
+    }
+}
+
 impl Imported {
     pub(super) fn finish(self) {
         info!("Loaded {} tokens from file", self.count);
