@@ -292,7 +292,7 @@ export interface ServerEvent extends Event {
 /** What is wrong on the server, or between. */
 export type Cause =
   | ("workers-disagree" | "server-sleeps" | "tokens-lost" | "signing-key-changed")
-  | ("restart-loop" | "clock-skew" | "wrong-path" | "blocked-by-cors");
+  | ("restart-loop" | "clock-skew" | "wrong-path" | "blocked-by-cors" | "slow-health");
 
 /** The evidence for a cause; what does not apply is left out. */
 export interface DiagnosisEvidence {

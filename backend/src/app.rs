@@ -53,9 +53,12 @@ const HSTS: (HeaderName, &str) =
 /// The description of the API (OpenAPI 3.1).
 pub const OPENAPI: &str = include_str!("../openapi.json");
 
+/// A path, the methods it takes, and what serves it.
+type Route = (&'static str, &'static [&'static str], MethodRouter<Arc<Backend>>);
+
 /// Each path, with the methods it takes and what serves it. `openapi.json` lists the same, and a
 /// test holds the two against each other.
-fn routes() -> [(&'static str, &'static [&'static str], MethodRouter<Arc<Backend>>); 11] {
+fn routes() -> [Route; 11] {
     const GET: &[&str] = &["get"];
     const POST: &[&str] = &["post"];
     [

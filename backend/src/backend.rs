@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_keeper_tokens::{Lifetime, RefreshPolicy, Token, TokenHash, UnixMillis};
+use session_keeper_tokens::{
+    KEPT_AFTER_EXPIRY, Lifetime, RefreshPolicy, Session, Token, TokenHash, UnixMillis,
+};
 use tracing::{info, warn};
 
 use crate::clock::Clock;
@@ -14,7 +16,7 @@ use crate::identity::{Identity, Start};
 use crate::keys::Keys;
 use crate::limits::TokenLimit;
 use crate::metrics::{Counter, Metrics};
-use crate::store::{Reads, Store, open};
+use crate::store::{Reads, Store, StoreError, open};
 use crate::tags::Tags;
 use crate::users::Users;
 
@@ -51,7 +53,7 @@ impl Backend {
             warn!("nobody can sign in yet: session-keeper-backend user add NAME --users {path}");
         }
         let reads = if options.has(Fault::FileReadOnce) { Reads::Once } else { Reads::EachChange };
-        let store = open(&options.effective_store(), reads).await?;
+        let store = open(&options.effective_store(), reads, options.begin()).await?;
         let metrics = Metrics::default();
         // Each worker finds the same tokens; they are counted once.
         if options.worker.is_none_or(|worker| worker == 1) {
@@ -80,9 +82,9 @@ impl Backend {
         })
     }
 
-    /// Forgets what has expired, and says how many tokens that were.
+    /// Forgets what expired a day ago, and says how many tokens that were.
     pub async fn clean_up(&self) {
-        match self.store.clean_up(self.now()).await {
+        match self.store.clean_up(self.now().before(KEPT_AFTER_EXPIRY)).await {
             Ok(0) => {}
             Ok(dropped) => {
                 self.metrics.add(Counter::TokensExpired, dropped);
@@ -158,6 +160,20 @@ impl Backend {
         if self.keys.is_some() { token.signed_hash() } else { token.hash() }
     }
 
+    /// The row of an access token, under whichever hash: signing may have been switched on or off
+    /// since it was handed out.
+    pub(crate) async fn find_access(&self, token: &Token) -> Result<Option<Session>, StoreError> {
+        match self.store.find(token.hash()).await? {
+            Some(row) => Ok(Some(row)),
+            None => self.store.find(token.signed_hash()).await,
+        }
+    }
+
+    /// `--fault random-key`: what was signed with another key is refused, as it is elsewhere.
+    pub(crate) fn forgets_keys(&self) -> bool {
+        self.options.has(Fault::RandomKey)
+    }
+
     pub(crate) fn users(&self) -> &Users {
         &self.users
     }
@@ -182,5 +198,5 @@ fn open_keys(options: &ServeOptions, clock: &Clock) -> Result<Option<Keys>, Comm
     if options.has(Fault::RandomKey) {
         return Ok(Some(Keys::random(algorithm, options.worker.is_some())?));
     }
-    Ok(Some(Keys::open(algorithm, &options.tokens.key_file, clock.now())?))
+    Ok(Some(Keys::open(algorithm, &options.tokens.key_file, options.begin(), clock.now())?))
 }

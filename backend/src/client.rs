@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
+use axum::http::header::SET_COOKIE;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -39,12 +40,18 @@ impl Client {
             return Self { address: peer, is_https: false };
         };
         let forwarded = last_but(nth, headers, X_FORWARDED_FOR);
-        let address = forwarded.and_then(|text| text.parse().ok()).unwrap_or(peer);
+        let address = forwarded.and_then(parse_address).unwrap_or(peer);
         let proto = last_but(nth, headers, X_FORWARDED_PROTO);
         // A proxy that sets one value for the whole chain writes it once.
         let proto = proto.or_else(|| last_but(0, headers, X_FORWARDED_PROTO));
         Self { address, is_https: proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")) }
     }
+}
+
+/// Some gateways write the port too, and brackets around IPv6.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// The list item that so many proxies have written behind.
@@ -85,8 +92,9 @@ pub(crate) async fn introduce(
     request.extensions_mut().insert(client);
     request.extensions_mut().insert(outbox.clone());
     let mut response = next.run(request).await;
-    for (name, value) in outbox.take() {
-        response.headers_mut().append(name, value);
+    // A route that sets cookies itself, as the sign-out does, knows better.
+    if !response.headers().contains_key(SET_COOKIE) {
+        response.headers_mut().extend(outbox.take());
     }
     response
 }
@@ -112,6 +120,18 @@ mod tests {
         let seen = |proxies| Client::read(&headers, peer(), proxies).address.to_string();
         assert_eq!((seen(1), seen(2)), ("10.0.0.1".into(), "192.0.2.1".into()));
         assert!(Client::read(&headers, peer(), 2).is_https);
+    }
+
+    #[test]
+    fn a_port_behind_the_address_is_left_out() {
+        for (text, address) in [
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+        ] {
+            assert_eq!(parse_address(text), address.parse().ok(), "{text}");
+        }
     }
 
     #[test]

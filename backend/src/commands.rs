@@ -22,7 +22,7 @@ use crate::config::{
 };
 use crate::keys::{self, KeyError};
 use crate::serve::serve;
-use crate::store::{Reads, StoreError, Whose, open};
+use crate::store::{Begin, Reads, StoreError, Whose, open};
 use crate::users::{self, Added, Existing, OpenError, UserName};
 use crate::workers::{self, Worker};
 use crate::{logging, metrics};
@@ -37,7 +37,7 @@ const MAX_PASSWORD_BYTES: u64 = 4096;
 pub fn run(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Serve(options) => {
-            logging::start(&options.watching);
+            let _log = logging::start(&options.watching);
             run_server(&options)
         }
         Command::User(UserCommand::Add { name, users, password_stdin, replace }) => {
@@ -46,13 +46,16 @@ pub fn run(command: Command) -> Result<(), CommandError> {
             let existing = if replace { Existing::Replace } else { Existing::Keep };
             match users::add(&users, name, &password, existing)? {
                 Added::New => println!("added"),
-                Added::Replaced => println!("replaced"),
+                Added::Replaced => {
+                    println!("replaced");
+                    eprintln!("the sessions go on: `token revoke --user NAME` ends them");
+                }
                 Added::ExistsAlready => return Err(CommandError::UserExists),
             }
             Ok(())
         }
         Command::Token(TokenCommand::Revoke { user, all: _, store }) => {
-            logging::start_for_a_command();
+            let _log = logging::start_for_a_command();
             let whose = user.map_or(Whose::All, Whose::User);
             let revoked = revoke(&store, &whose)?;
             info!(target: logging::AUDIT, event = "revoked", whose = %whose, tokens = revoked);
@@ -63,7 +66,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
             if !key_file.exists() {
                 return Err(CommandError::NoKeys(key_file));
             }
-            logging::start_for_a_command();
+            let _log = logging::start_for_a_command();
             let older = keys::rotate(&key_file, clock::system_now())?;
             println!("rotated: {older} older keys stay good until their tokens expire");
             Ok(())
@@ -241,7 +244,7 @@ fn revoke(choice: &StoreChoice, whose: &Whose) -> Result<usize, CommandError> {
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let revoked = runtime.map_err(CommandError::System)?.block_on(async {
-        let store = open(choice, Reads::EachChange).await?;
+        let store = open(choice, Reads::EachChange, Begin::MayMake).await?;
         // What had expired was no session any more, and is not counted.
         store.clean_up(clock::system_now()).await?;
         store.remove(whose).await

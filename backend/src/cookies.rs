@@ -1,7 +1,8 @@
 //! The cookies that carry a session, and the fence that keeps other sites from using them.
 //!
-//! Rule 1: a token is in an HttpOnly cookie only, under a name that browsers accept from this host
-//! over https alone (`__Host-`, RFC 6265bis section 4.1.3).
+//! Rule 1: a token is in an HttpOnly cookie only, and all cookies have names that browsers accept
+//! from this very host over https alone (`__Host-`, RFC 6265bis section 4.1.3): no sibling can set
+//! another session's. Such cookies go to every path.
 //! Rule 2: a request that changes something and is authenticated by a cookie must repeat the
 //! session's CSRF token in a header, which no other site can read or send.
 //!
@@ -15,11 +16,10 @@ use crate::config::SameSite;
 
 /// Carries the access token.
 const SESSION: &str = "__Host-session";
-/// Carries the refresh token, to the paths that take it: the refresh and the sign-out.
-const REFRESH: &str = "__Secure-refresh";
-const REFRESH_PATH: &str = "/auth";
+/// Carries the refresh token.
+const REFRESH: &str = "__Host-refresh";
 /// For the page to read and send back.
-const CSRF: &str = "csrf";
+const CSRF: &str = "__Host-csrf";
 /// Where the page sends it back.
 pub(crate) const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 
@@ -27,7 +27,6 @@ pub(crate) const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token
 pub(crate) struct Cookie<'a> {
     name: &'static str,
     value: &'a str,
-    path: &'static str,
     seconds: u64,
     scripts: Scripts,
 }
@@ -40,15 +39,15 @@ enum Scripts {
 
 impl<'a> Cookie<'a> {
     pub(crate) fn session(token: &'a str, seconds: u64) -> Self {
-        Self { name: SESSION, value: token, path: "/", seconds, scripts: Scripts::MayNot }
+        Self { name: SESSION, value: token, seconds, scripts: Scripts::MayNot }
     }
 
     pub(crate) fn refresh(token: &'a str, seconds: u64) -> Self {
-        Self { name: REFRESH, value: token, path: REFRESH_PATH, seconds, scripts: Scripts::MayNot }
+        Self { name: REFRESH, value: token, seconds, scripts: Scripts::MayNot }
     }
 
     pub(crate) fn csrf(token: &'a str, seconds: u64) -> Self {
-        Self { name: CSRF, value: token, path: "/", seconds, scripts: Scripts::MayRead }
+        Self { name: CSRF, value: token, seconds, scripts: Scripts::MayRead }
     }
 
     /// What takes all of them away.
@@ -58,14 +57,14 @@ impl<'a> Cookie<'a> {
 
     /// The header that sets it (RFC 6265bis section 4.1).
     pub(crate) fn header(&self, same_site: SameSite) -> (HeaderName, HeaderValue) {
-        let Self { name, value, path, seconds, scripts } = self;
+        let Self { name, value, seconds, scripts } = self;
         let same_site = match same_site {
             SameSite::Strict => "Strict",
             SameSite::Lax => "Lax",
             SameSite::None => "None",
         };
         let http_only = if *scripts == Scripts::MayNot { "; HttpOnly" } else { "" };
-        let limits = format!("Path={path}; Max-Age={seconds}; Secure; SameSite={same_site}");
+        let limits = format!("Path=/; Max-Age={seconds}; Secure; SameSite={same_site}");
         let text = format!("{name}={value}; {limits}{http_only}");
         let value = HeaderValue::try_from(text);
         (SET_COOKIE, value.expect("tokens and names are of letters, digits, - _ and ."))
@@ -73,20 +72,21 @@ impl<'a> Cookie<'a> {
 }
 
 /// The token in the session's cookie. Two cookies of one name are none that could be believed.
-pub(crate) fn session_in(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn session_in(headers: &HeaderMap) -> Option<&[u8]> {
     one_named(headers, SESSION)
 }
 
 /// The token in the refresh cookie.
-pub(crate) fn refresh_in(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn refresh_in(headers: &HeaderMap) -> Option<&[u8]> {
     one_named(headers, REFRESH)
 }
 
-fn one_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lists = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+/// By bytes: another cookie of this host may hold anything, and is nobody's sign-out.
+fn one_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let lists = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let mut values = lists
-        .flat_map(|list| list.split(';'))
-        .filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
+        .flat_map(|list| list.split(|&byte| byte == b';'))
+        .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value),
         (Some(_), Some(_)) | (None, _) => None,
@@ -120,7 +120,11 @@ mod tests {
             })
         };
         let one = headers(&["a=b; __Host-session=xyz; c=d"]);
-        assert_eq!(session_in(&one), Some("xyz"));
+        assert_eq!(session_in(&one), Some(&b"xyz"[..]));
+        let mut odd = headers(&["__Host-session=xyz"]);
+        let name = HeaderValue::from_bytes(b"name=J\xfcrgen").expect("browsers send such");
+        odd.append(COOKIE, name);
+        assert_eq!(session_in(&odd), Some(&b"xyz"[..]));
         let two = headers(&["__Host-session=xyz", "__Host-session=abc"]);
         assert_eq!(session_in(&two), None);
         assert_eq!(session_in(&headers(&["__Host-sessions=xyz; x__Host-session=y"])), None);
@@ -149,7 +153,7 @@ mod tests {
             session,
             "__Host-session=t; Path=/; Max-Age=60; Secure; SameSite=Strict; HttpOnly"
         );
-        assert!(shown(Cookie::refresh("t", 60)).contains("Path=/auth; "));
+        assert!(shown(Cookie::refresh("t", 60)).ends_with("HttpOnly"));
         assert!(!shown(Cookie::csrf("t", 60)).contains("HttpOnly"));
     }
 }

@@ -18,6 +18,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use session_keeper_tokens::Token;
 use tracing::error;
 
 use crate::app::Backend;
@@ -73,6 +74,9 @@ impl fmt::Display for Refusal {
 pub(crate) enum ApiError {
     /// The token was looked up and is not valid, or there is nothing that could be looked up.
     Refused(Refusal),
+    /// The token is signed with a key that is not here. Whether that is a refusal depends on the
+    /// store: see `Credential::look_up`.
+    OtherKey(Token),
     /// The name and the password do not belong together.
     InvalidCredentials,
     /// The refresh token is not good, or not good any more.
@@ -111,7 +115,8 @@ impl ApiError {
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused(refusal) => Some(*refusal),
-            Self::InvalidCredentials
+            Self::OtherKey(_)
+            | Self::InvalidCredentials
             | Self::InvalidGrant
             | Self::CsrfFailed
             | Self::RateLimited(_)
@@ -140,7 +145,9 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Refused(_) | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::Refused(_) | Self::OtherKey(_) | Self::InvalidCredentials => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::InvalidGrant => StatusCode::BAD_REQUEST,
             Self::CsrfFailed => StatusCode::FORBIDDEN,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -157,7 +164,7 @@ impl ApiError {
     fn code(&self) -> &'static str {
         match self {
             Self::Refused(Refusal::AddressChanged) => "address_changed",
-            Self::Refused(_) => "invalid_token",
+            Self::Refused(_) | Self::OtherKey(_) => "invalid_token",
             Self::InvalidCredentials => "invalid_credentials",
             Self::InvalidGrant => "invalid_grant",
             Self::CsrfFailed => "csrf_failed",
@@ -178,10 +185,10 @@ impl ApiError {
             Self::Refused(Refusal::AddressChanged) => {
                 "the session is bound to another address: sign in again"
             }
-            Self::Refused(_) => "Invalid or expired token",
+            Self::Refused(_) | Self::OtherKey(_) => "Invalid or expired token",
             Self::InvalidCredentials => "wrong username or password",
             Self::InvalidGrant => "Invalid or expired refresh token",
-            Self::CsrfFailed => "send the csrf cookie's value as X-CSRF-Token",
+            Self::CsrfFailed => "send the __Host-csrf cookie's value as X-CSRF-Token",
             Self::RateLimited(_) => "too many requests: wait as long as Retry-After says",
             Self::NoSuchSession => "you have no such session",
             Self::InvalidRequest(_, message) => message,
@@ -203,7 +210,7 @@ impl ApiError {
                 let challenge = r#"Bearer error="invalid_token", error_description="address""#;
                 vec![(WWW_AUTHENTICATE, HeaderValue::from_static(challenge)), close]
             }
-            Self::Refused(_) => {
+            Self::Refused(_) | Self::OtherKey(_) => {
                 let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
                 vec![(WWW_AUTHENTICATE, challenge), close]
             }
@@ -235,6 +242,7 @@ impl ApiError {
         match self {
             Self::Unavailable(cause) | Self::Internal(cause) => Some(cause),
             Self::Refused(_)
+            | Self::OtherKey(_)
             | Self::InvalidCredentials
             | Self::InvalidGrant
             | Self::CsrfFailed

@@ -26,7 +26,7 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config::JwtAlgorithm;
-use crate::store::{Document, StoreError};
+use crate::store::{Begin, Document, StoreError};
 
 /// What HMAC-SHA-256 is as strong as (RFC 7518 section 3.2), and an Ed25519 key is as long as.
 const MIN_SECRET_BYTES: usize = 32;
@@ -55,6 +55,7 @@ impl Keys {
     pub(crate) fn open(
         algorithm: JwtAlgorithm,
         path: &Path,
+        begin: Begin,
         now: UnixMillis,
     ) -> Result<Self, KeyError> {
         if let Some(secret) = secret_in(SECRET)? {
@@ -65,6 +66,9 @@ impl Keys {
         }
         let document: Document<Ring> = Document::open_irreplaceable(path)?;
         if document.read()?.keys.is_empty() {
+            if begin == Begin::MustExist || path.exists() {
+                return Err(KeyError::Store(StoreError::NoKey));
+            }
             document.update(|ring| ring.make_first(now))??;
             let path = path.display();
             warn!("Signing key made: {path}; keep it, and give it to every replica");
@@ -117,17 +121,19 @@ impl Keys {
         .ok_or(StoreError::NoKey)
     }
 
-    /// The token that was signed, where we signed it. `None`: nobody of ours did.
-    pub(crate) fn check(&self, text: &str) -> Result<Option<Token>, StoreError> {
-        let Ok(header) = decode_header(text) else { return Ok(None) };
+    fn check(&self, text: &str) -> Result<Checked, StoreError> {
+        let Ok(header) = decode_header(text) else { return Ok(Checked::Wrong) };
         let mut wanted = Validation::new(self.algorithm());
         // The store decides on time, by the one clock of this server.
         wanted.validate_exp = false;
         wanted.required_spec_claims.clear();
         self.with_keys(|keys| {
-            let key = keys.iter().find(|key| Some(&key.id) == header.kid.as_ref())?;
-            let claims = decode::<Claims>(text, &key.checks, &wanted).ok()?.claims;
-            Token::parse(claims.jti.as_bytes())
+            let Some(key) = keys.iter().find(|key| Some(&key.id) == header.kid.as_ref()) else {
+                return claimed(text).map_or(Checked::Wrong, Checked::OtherKey);
+            };
+            let claims = decode::<Claims>(text, &key.checks, &wanted).ok();
+            let token = claims.and_then(|data| Token::parse(data.claims.jti.as_bytes()));
+            token.map_or(Checked::Wrong, Checked::Good)
         })
     }
 
@@ -169,6 +175,35 @@ impl Keys {
     }
 }
 
+/// What a signed token is worth.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    /// We signed it.
+    Good(Token),
+    /// It names a key that is not here. What it says of itself proves nothing.
+    OtherKey(Token),
+    /// Nobody of ours signed it.
+    Wrong,
+}
+
+/// Checks a signed token with the keys that there are.
+pub(crate) fn check(keys: Option<&Keys>, text: &str) -> Result<Checked, StoreError> {
+    match keys {
+        Some(keys) => keys.check(text),
+        None => Ok(claimed(text).map_or(Checked::Wrong, Checked::OtherKey)),
+    }
+}
+
+/// The token that a text claims to have been made for. Only of a text that names its key, as ours
+/// do.
+fn claimed(text: &str) -> Option<Token> {
+    decode_header(text).ok()?.kid?;
+    let claims = text.split('.').nth(1)?;
+    let claims = Base64UrlUnpadded::decode_vec(claims).ok()?;
+    let claims: Claims = serde_json::from_slice(&claims).ok()?;
+    Token::parse(claims.jti.as_bytes())
+}
+
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys").field("algorithm", &self.algorithm).finish_non_exhaustive()
@@ -203,7 +238,12 @@ struct Key {
 
 impl Key {
     fn new(algorithm: JwtAlgorithm, secret: &[u8]) -> Self {
-        let id = digest("kid", secret)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        // Another algorithm is another key, also where the secret is the same.
+        let purpose = match algorithm {
+            JwtAlgorithm::Eddsa => "kid of eddsa",
+            JwtAlgorithm::Hs256 => "kid of hs256",
+        };
+        let id = digest(purpose, secret)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         match algorithm {
             JwtAlgorithm::Hs256 => Self {
                 id,

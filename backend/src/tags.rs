@@ -55,7 +55,7 @@ pub(crate) struct Tags {
 
 impl Tags {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { document: Arc::new(Document::open(path)?) })
+        Ok(Self { document: Arc::new(Document::open_irreplaceable(path)?) })
     }
 
     async fn list(&self, username: String) -> Result<Vec<String>, StoreError> {

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use argon2::Argon2;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -53,11 +54,49 @@ pub(crate) struct Users {
     dummy: Arc<str>,
     /// Each check takes 19 MiB and a whole core: more at once than cores would only take memory.
     checks: Semaphore,
+    memory: Arc<Memory>,
+}
+
+/// What passwords are checked in, used again and again: of what it is given back in such pieces,
+/// the system's allocator keeps some for each thread that ever asked (200 MB, measured).
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl Memory {
+    /// Whether the password is the one that `stored` was made of. What cannot be read matches none.
+    fn matches(&self, stored: &str, password: &[u8]) -> bool {
+        let mut blocks = self.idle().pop().unwrap_or_default();
+        let matches = matches_in(&mut blocks, stored, password).unwrap_or(false);
+        self.idle().push(blocks);
+        matches
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn matches_in(blocks: &mut Vec<Block>, stored: &str, password: &[u8]) -> Option<bool> {
+    let stored = PasswordHash::new(stored).ok()?;
+    let (salt, expected) = (stored.salt.as_ref()?, stored.hash.as_ref()?);
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
+    let version = stored.version.and_then(|version| Version::try_from(version).ok())?;
+    let params = Params::try_from(&stored).ok()?;
+    let needed = params.block_count();
+    if blocks.len() < needed {
+        blocks.resize(needed, Block::default());
+    }
+    let mut output = vec![0; expected.len()];
+    let argon2 = Argon2::new(algorithm, version, params);
+    let filled = &mut blocks[..needed];
+    argon2.hash_password_into_with_memory(password, salt.as_ref(), &mut output, filled).ok()?;
+    // In a time that does not depend on where they differ: `Output` sees to that.
+    Some(Output::new(&output).ok()? == *expected)
 }
 
 impl Users {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let document = Document::open(path).map_err(OpenError::Store)?;
+        let document = Document::open_irreplaceable(path).map_err(OpenError::Store)?;
         // Of random bytes: no password matches it, and a match would count for nothing.
         let mut nobodys = [0; 32];
         getrandom::fill(&mut nobodys).map_err(OpenError::Random)?;
@@ -67,6 +106,7 @@ impl Users {
             document: Arc::new(document),
             dummy: Arc::from(dummy),
             checks: Semaphore::new(cores),
+            memory: Arc::default(),
         })
     }
 
@@ -91,11 +131,12 @@ impl Users {
         password: String,
     ) -> Result<bool, ApiError> {
         let (document, dummy) = (Arc::clone(&self.document), Arc::clone(&self.dummy));
+        let memory = Arc::clone(&self.memory);
         blocking(move || {
             let users = document.read()?;
             let known = users.get(&name);
             let stored = known.map_or(&*dummy, |row| &*row.password);
-            let matches = Argon2::default().verify_password(password.as_bytes(), stored).is_ok();
+            let matches = memory.matches(stored, password.as_bytes());
             Ok(known.is_some() && matches)
         })
         .await
@@ -142,7 +183,7 @@ pub(crate) fn add(
     password: &str,
     existing: Existing,
 ) -> Result<Added, OpenError> {
-    let document: Document<Rows> = Document::open(path).map_err(OpenError::Store)?;
+    let document: Document<Rows> = Document::open_irreplaceable(path).map_err(OpenError::Store)?;
     let password = hash(password.as_bytes()).map_err(OpenError::Random)?;
     let outcome = document.update(|rows| match (rows.contains_key(&name), existing) {
         (true, Existing::Keep) => Added::ExistsAlready,

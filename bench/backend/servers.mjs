@@ -28,7 +28,7 @@ const running = new Set();
 process.once("exit", () => running.forEach(kill));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
-/** How gunicorn is run. Its documentation has 2 to 4 threads for a core, and 2 × cores + 1 workers. */
+/** How gunicorn is run. Its documentation has 2 to 4 threads a core, and 2 × cores + 1 workers. */
 export const gunicornKinds = {
   sync: ["--worker-class", "sync"],
   "gthread, 4 threads": ["--worker-class", "gthread", "--threads", "4"],

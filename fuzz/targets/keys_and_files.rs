@@ -15,6 +15,10 @@ fuzz_target!(|bytes: &[u8]| {
         b'u' => fuzzing::user_file(bytes),
         b'k' => fuzzing::key_file(bytes),
         b's' => as_text(bytes, fuzzing::signed_token),
+        b'p' => {
+            let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
+            fuzzing::signed_token_of([(); 3].map(|()| parts.next().unwrap_or_default()));
+        }
         b'c' => {
             if let [high, low, byte] = *bytes {
                 fuzzing::changed_token(usize::from(u16::from_be_bytes([high, low])), byte);

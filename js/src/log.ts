@@ -52,6 +52,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "diagnosis restart-loop": "The server started {count} times in {s} s",
   "diagnosis clock-skew": "The clock of this device is {s} s off",
   "diagnosis wrong-path": "The {probe} path answers {status}: is it the right one?",
+  "diagnosis slow-health": "The health path took {s} s: it must wait for nothing",
   "diagnosis blocked-by-cors": "{url} never answers: does it allow this origin (CORS)?",
 };
 

@@ -35,7 +35,8 @@ export async function withServer(options, work) {
     try {
       await work(server);
     } catch (error) {
-      error.message += `\nthe server's last lines:\n${server.log.split("\n").slice(-20).join("\n")}`;
+      const last = server.log.split("\n").slice(-20).join("\n");
+      error.message += `\nthe server's last lines:\n${last}`;
       throw error;
     } finally {
       await server.end();

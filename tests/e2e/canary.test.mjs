@@ -331,10 +331,15 @@ async function meetRefusals(visitor, boot) {
   // A server that started less than 10 s ago may not be ready, which is no quarrel of workers.
   const isUp = async () => Date.now() - (await platform.state()).sinceMs > 13_000;
   await until("the server is up for a while", isUp, { within: 20_000 });
-  await platform.fault("/auth/me", refusal, 1);
-  await verify();
-  const refuted = () => window.keeper.history().some(({ code }) => code === "refuted");
-  await visitor.until("refuted", refuted, { within: 20_000 });
+  // A page that could not run for a while, on a busy machine, drops what it had heard before.
+  for (let tries = 0; tries < 3 && (await visitor.events("diagnosis")).length === 0; tries += 1) {
+    await platform.fault("/auth/me", refusal, 1);
+    await verify();
+    const refuted = (times) => {
+      return window.keeper.history().filter(({ code }) => code === "refuted").length > times;
+    };
+    await visitor.until("refuted", refuted, { within: 20_000, args: [tries] });
+  }
   await platform.control("configure", { whileWaking: "unauthorized-page" });
   await platform.control("sleep");
   await verify();

@@ -11,6 +11,8 @@ import { AT_ONCE, OVER_WITHIN_MS, until, useBrowser } from "./harness.mjs";
 const UNKNOWN_OVER_MS = 60_000;
 /** Starts that are closer together are not told apart by their uptime. */
 const APART_MS = 7_000;
+/** One that was still on its way would tell of the start before it. */
+const ON_ITS_WAY_MS = 200;
 /** What is slow on a busy machine must not look like a wake-up. */
 const UNHURRIED = { health: { timeoutMs: 10_000 }, verify: { timeoutMs: 10_000 } };
 const app = "<!doctype html><title>An app of one page</title>";
@@ -74,6 +76,13 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
       await until("it is up for a while", isOn, { within: 2 * APART_MS });
       await accepted(visitor);
       await assertNothingNamed(visitor, lines);
+      await visitor.until(
+        "the last answer is not of this moment",
+        (ms) => {
+          return Date.now() - window.keeper.snapshot.lastAwakeAt > ms;
+        },
+        { args: [ON_ITS_WAY_MS] },
+      );
       await server.restart();
     }
     await assertNamed(visitor, lines, {

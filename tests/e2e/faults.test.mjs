@@ -97,22 +97,18 @@ describe("a backend with a fault on purpose", { concurrency: 2 * AT_ONCE }, () =
     await visitor.assertNeverSignedOut();
   });
 
-  it("that is only slow about its health is waited for, and did not sleep", async (t) => {
+  it("that is slow about its health is named so, is waited for, and did not sleep", async (t) => {
     const visitor = await arrive(t, { backend: ["--fault", "slow-health:2"] });
     const lines = listen(visitor);
     await visitor.serverIsReady();
-    await visitor.keep(HURRIED);
-    await visitor.serverIs("waking");
-    await visitor.serverIs("awake");
     await visitor.signIn(HURRIED);
-    await visitor.serverIs("waking");
-    await visitor.serverIs("awake");
-
-    assert.ok((await visitor.history("held")).length >= 2, "nothing was slow");
-    await assertNothingNamed(visitor, lines);
+    await assertNamed(visitor, lines, {
+      cause: "slow-health",
+      says: ({ ms }) => `The health path took ${ms / 1_000} s: it must wait for nothing`,
+      evidence: { count: [3, 3], ms: [2_000, 8_000] },
+    });
     await visitor.assertNeverSignedOut();
     await visitor.assertRevocationIsMet();
-    await assertNothingNamed(visitor, lines);
   });
 });
 

@@ -26,7 +26,7 @@ const ARGUMENTS = [
  * Visitors of one file at once, and two files run at once. They mostly wait, but more would make
  * two cores busy enough for the time limits to measure the machine.
  */
-export const AT_ONCE = 4;
+export const AT_ONCE = 3;
 /** G2 of the design: from a suspicion to the end of the session, where the token is refused. */
 export const OVER_WITHIN_MS = {
   /** A backend that is known to be of one mind, and up for a while. */

@@ -1,7 +1,7 @@
 //! Any bytes for what parses: each target of `fuzz/`, for a number of inputs from one seed.
 //!
-//! Rule: only the crates of this workspace are instrumented (`fuzz/instrument.sh`). What they depend
-//! on is the servers', of the same features, so that none of it is built a second time.
+//! Rule: only the crates of this workspace are instrumented (`fuzz/instrument.sh`). What they
+//! depend on is the servers', of the same features, so that none of it is built a second time.
 //!
 //! libFuzzer is C++: without a compiler for it nothing here runs, which is a failure in CI only. An
 //! input that breaks something is kept in `target/xtask/fuzz/`, and is run again by
@@ -26,8 +26,9 @@ pub(crate) const PACKAGE: &str = "session-keeper-fuzz";
 const TARGETS: [(&str, &str); 3] =
     [("tokens", "150000"), ("keys_and_files", "150000"), ("http", "12000")];
 
-/// What each input may take, in seconds and MiB: beyond it somebody found a way to be expensive.
-const BOUNDS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=1024"];
+/// What each input may take, in seconds and MiB: beyond it somebody found a way to be expensive. All
+/// lengths from the start: that they grow by and by is for runs of hours.
+const BOUNDS: [&str; 4] = ["-timeout=10", "-rss_limit_mb=1024", "-max_len=512", "-len_control=0"];
 
 /// `like` names the packages whose dependencies are built already. Returns why nothing was run.
 pub(crate) fn run(

@@ -23,7 +23,7 @@ pub(crate) async fn debug_token(
     if !backend.debugs_tokens() {
         return Err(ApiError::NotFound);
     }
-    let (has_token, session) = match Credential::read(&headers, &backend) {
+    let (has_token, session) = match Credential::look_up(&headers, &backend).await {
         Ok(credential) => match credential.session(&backend).await {
             Ok(session) => (true, Some(session)),
             Err(error) if error.refusal().is_some() => (true, None),

@@ -169,6 +169,10 @@ pub(super) async fn successor_cookies(
     let binding = backend.binds_addresses().then(|| Binding::new(&access, client.address));
     let successor = successor_of(session, rotation.at, backend.lifetime()).bound(binding);
     if session.rotation.is_none() {
+        // At the end of its three months it would be due again at once.
+        if successor.expires_at <= session.expires_at {
+            return Ok(Vec::new());
+        }
         let row = (backend.access_hash(&access), successor.clone());
         if !backend.store().rotate(hash, rotation, &[row], now).await? {
             // Another request of this moment was faster, and carries the cookies.

@@ -34,8 +34,9 @@ pub(crate) async fn login(
     let address = attempt_key("address", &network_of(client.address).to_string());
     let turn = backend.users().turn().await?;
     let limits = backend.limits();
-    count(&backend, account, &limits.by_account(), ("account", &client)).await?;
+    // The address first: whoever is over that limit touches no account.
     count(&backend, address, &limits.by_address(), ("address", &client)).await?;
+    count(&backend, account, &limits.by_account(), ("account", &client)).await?;
     if !backend.users().check(turn, username.clone(), password).await? {
         backend.metrics().count(Counter::LoginsRefused);
         // The name may be a password that was typed into the wrong field.

@@ -22,13 +22,14 @@ use session_keeper_tokens::{
     Binding, Presented, Session, Token, TokenHash, UnixMillis, Verdict, is_due, is_superseded,
     verify,
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::app::Backend;
 use crate::client::{Client, Outbox};
 use crate::cookies;
 use crate::cors::X_BACKGROUND;
 use crate::error::{ApiError, Refusal};
+use crate::keys::{self, Checked};
 use crate::logging::AUDIT;
 use crate::metrics::Counter;
 
@@ -36,6 +37,9 @@ pub(crate) use debug::debug_token;
 pub(crate) use login::login;
 pub(crate) use refresh::refresh;
 pub(crate) use sessions::{end_session, list_sessions, logout, logout_everywhere, me};
+
+const MISSING_KEY: &str = "a valid session's token is signed with a key that this server does not \
+                           have: put the key back, or end the sessions by `token revoke`";
 
 /// The session that a request was made in. A route that takes it is served to nobody else.
 pub(crate) struct SignedIn {
@@ -67,7 +71,7 @@ impl FromRequestParts<Arc<Backend>> for SignedIn {
 }
 
 async fn authenticate(parts: &Parts, backend: &Backend) -> Result<Session, ApiError> {
-    let credential = Credential::read(&parts.headers, backend)?;
+    let credential = Credential::look_up(&parts.headers, backend).await?;
     let session = credential.session(backend).await?;
     backend.token_limit().count(credential.hash, backend.now())?;
     let client = Client::of(&parts.extensions);
@@ -85,11 +89,14 @@ async fn authenticate(parts: &Parts, backend: &Backend) -> Result<Session, ApiEr
         return Err(ApiError::CsrfFailed);
     }
     if parts.headers.get(X_BACKGROUND).is_none_or(|value| value != "1") {
-        credential.note_use(&session, backend).await?;
+        credential.note_use(&session, backend).await;
         if is_of_cookie {
-            let rotated = rotate_on_activity(&credential, &session, &client, backend).await?;
-            if let Some(outbox) = Outbox::of(&parts.extensions) {
-                outbox.add(rotated);
+            let rotated = rotate_on_activity(&credential, &session, &client, backend).await;
+            match (rotated, Outbox::of(&parts.extensions)) {
+                (Ok(cookies), Some(outbox)) => outbox.add(cookies),
+                (Ok(_), None) => {}
+                // The token is as good as it was; the next request tries again.
+                (Err(_), _) => warn!("a token that is due cannot be rotated"),
             }
         }
     }
@@ -111,32 +118,48 @@ struct Credential {
 }
 
 impl Credential {
-    /// Reads the `Authorization` header, or where there is none the cookie.
+    /// Reads the `Authorization` header, or where it presents nothing the cookie.
     fn read(headers: &HeaderMap, backend: &Backend) -> Result<Self, ApiError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let (carrier, presented) = match (values.next(), values.next()) {
-            (Some(value), None) => {
-                (Carrier::Header, Presented::from_authorization(value.as_bytes()))
-            }
+        let in_header = match (values.next(), values.next()) {
+            (Some(value), None) => Presented::from_authorization(value.as_bytes()),
             // Which of two counts would be anybody's guess.
-            (Some(_), Some(_)) => (Carrier::Header, Presented::Malformed),
-            (None, _) => match cookies::session_in(headers) {
-                Some(text) => (Carrier::Cookie, Presented::from_token(text.as_bytes())),
-                None => (Carrier::Header, Presented::Nothing),
-            },
+            (Some(_), Some(_)) => Presented::Malformed,
+            (None, _) => Presented::Nothing,
+        };
+        // A scheme that is not ours is a proxy's business, and no reason to overlook the cookie.
+        let (carrier, presented) = match (in_header, cookies::session_in(headers)) {
+            (Presented::Nothing, Some(text)) => (Carrier::Cookie, Presented::from_token(text)),
+            (presented, _) => (Carrier::Header, presented),
         };
         match presented {
             Presented::Nothing => Err(ApiError::Refused(Refusal::NothingPresented)),
             Presented::Malformed => Err(ApiError::Refused(Refusal::Malformed)),
             Presented::Opaque(token) => Ok(Self { carrier, hash: token.hash(), token }),
             Presented::Signed(text) => {
-                let token = match backend.keys() {
-                    Some(keys) => keys.check(text)?,
-                    None => None,
+                let token = match keys::check(backend.keys(), text)? {
+                    Checked::Good(token) => token,
+                    Checked::OtherKey(token) => return Err(ApiError::OtherKey(token)),
+                    Checked::Wrong => return Err(ApiError::Refused(Refusal::WrongSignature)),
                 };
-                let token = token.ok_or(ApiError::Refused(Refusal::WrongSignature))?;
                 Ok(Self { carrier, hash: token.signed_hash(), token })
             }
+        }
+    }
+
+    /// The same, where a token of ours is signed with a key that is not here: refused only where
+    /// there is no such session. Otherwise the key is missing, and that is nobody's sign-out.
+    async fn look_up(headers: &HeaderMap, backend: &Backend) -> Result<Self, ApiError> {
+        match Self::read(headers, backend) {
+            Err(ApiError::OtherKey(token)) => {
+                let row = backend.store().find(token.signed_hash()).await?;
+                let is_known = matches!(verify(row, backend.now()), Verdict::Valid(_));
+                if is_known && !backend.forgets_keys() {
+                    return Err(ApiError::unavailable(MISSING_KEY));
+                }
+                Err(ApiError::Refused(Refusal::WrongSignature))
+            }
+            outcome => outcome,
         }
     }
 
@@ -158,19 +181,21 @@ impl Credential {
     ) -> Result<Session, ApiError> {
         let Some(rotation) = session.rotation.as_deref() else { return Ok(session) };
         let seed = rotation.successor.open(&self.token);
-        let successor = backend.store().find(backend.access_hash(&seed.access())).await?;
+        let successor = backend.find_access(&seed.access()).await?;
         if is_superseded(rotation, successor.as_ref(), now) {
             return Err(ApiError::Refused(Refusal::Superseded));
         }
         Ok(session)
     }
 
-    async fn note_use(&self, session: &Session, backend: &Backend) -> Result<(), ApiError> {
+    /// A store that is full, or may only be read, refuses this: no reason to refuse the request.
+    async fn note_use(&self, session: &Session, backend: &Backend) {
         let now = backend.now();
-        if session.is_worth_noting(now) {
-            backend.store().touch(self.hash, now).await?;
+        if session.is_worth_noting(now)
+            && let Err(error) = backend.store().touch(self.hash, now).await
+        {
+            warn!("a use cannot be noted: {error}");
         }
-        Ok(())
     }
 }
 

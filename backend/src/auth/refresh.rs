@@ -4,6 +4,7 @@
 //! 401; a store that cannot be asked is neither.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -11,7 +12,8 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use serde::Deserialize;
 use session_keeper_tokens::{
-    Attempt, Binding, Kind, Refresh, RefreshPolicy, Rotation, Session, Token, refresh as decide,
+    Attempt, Binding, Kind, Limit, Refresh, RefreshPolicy, Rotation, Session, Token, attempt_key,
+    is_unused, refresh as decide,
 };
 use tracing::{info, warn};
 
@@ -24,6 +26,10 @@ use crate::error::ApiError;
 use crate::logging::AUDIT;
 use crate::metrics::Counter;
 use crate::store::Whose;
+
+/// A client with access tokens of half a day refreshes twice a day; one that loses its storage in
+/// each tab some times an hour.
+const REFRESHES: Limit = Limit { most: 60, window: Duration::from_secs(60 * 60) };
 
 pub(crate) async fn refresh(
     State(backend): State<Arc<Backend>>,
@@ -38,11 +44,11 @@ pub(crate) async fn refresh(
         None => None,
     };
     let (carrier, text) = match (&refresh_token, cookies::refresh_in(&headers)) {
-        (Some(text), _) => (Carrier::Header, text.as_str()),
+        (Some(text), _) => (Carrier::Header, text.as_bytes()),
         (None, Some(text)) => (Carrier::Cookie, text),
         (None, None) => return Err(ApiError::invalid(Wish::EXPECTED)),
     };
-    let token = Token::parse(text.as_bytes()).ok_or(ApiError::InvalidGrant)?;
+    let token = Token::parse(text).ok_or(ApiError::InvalidGrant)?;
     let asked = Asked { token, attempt, carrier, client: &client, headers: &headers, policy };
     // Whoever loses the race to rotate a token finds the winner's rotation the second time.
     for _ in 0..2 {
@@ -71,6 +77,7 @@ impl Asked<'_> {
         match decide(row, now, self.attempt, self.policy) {
             Refresh::Rotate(session) => {
                 self.check(&session)?;
+                self.count(&session, backend).await?;
                 let seed = issue::random_seed()?;
                 let successor = seed.seal(&self.token);
                 let rotation = Rotation { at: now, attempt: self.attempt, successor };
@@ -88,18 +95,36 @@ impl Asked<'_> {
                 self.audit("refresh_repeated", &session);
                 self.tokens(&session, &rotation, backend).answer(self.carrier, backend).map(Some)
             }
-            Refresh::Reused(session) => {
-                let Session { id, ref username, .. } = session;
-                let whose = Whose::Session { username: username.to_string(), id };
-                let ended = backend.store().remove(&whose).await?;
-                backend.metrics().count(Counter::RefreshReused);
-                backend.metrics().add(Counter::TokensRevoked, ended);
-                warn!("a refresh token came back after its successor was handed out");
-                self.audit("refresh_reused", &session);
-                Err(ApiError::InvalidGrant)
+            Refresh::RepeatIfUnused(session, rotation) => {
+                let seed = rotation.successor.open(&self.token);
+                let access = backend.find_access(&seed.access()).await?;
+                let refresh = backend.store().find(seed.refresh().hash()).await?;
+                if !is_unused(&rotation, access.as_ref(), refresh.as_ref()) {
+                    return self.end(&session, backend).await;
+                }
+                self.check(&session)?;
+                self.audit("refresh_repeated", &session);
+                self.tokens(&session, &rotation, backend).answer(self.carrier, backend).map(Some)
             }
+            Refresh::Reused(session) => self.end(&session, backend).await,
             Refresh::Expired(_) | Refresh::Unknown => Err(ApiError::InvalidGrant),
         }
+    }
+
+    /// Somebody holds a copy: nobody is to go on with this session.
+    async fn end(
+        &self,
+        session: &Session,
+        backend: &Backend,
+    ) -> Result<Option<Response>, ApiError> {
+        let username = session.username.to_string();
+        let whose = Whose::Session { username, id: session.id };
+        let ended = backend.store().remove(&whose).await?;
+        backend.metrics().count(Counter::RefreshReused);
+        backend.metrics().add(Counter::TokensRevoked, ended);
+        warn!("a refresh token came back after its successor was handed out");
+        self.audit("refresh_reused", session);
+        Err(ApiError::InvalidGrant)
     }
 
     fn tokens(&self, session: &Session, rotation: &Rotation, backend: &Backend) -> issue::Tokens {
@@ -117,6 +142,19 @@ impl Asked<'_> {
             return Err(ApiError::CsrfFailed);
         }
         Ok(())
+    }
+
+    /// Each refresh leaves rows until the session ends.
+    async fn count(&self, session: &Session, backend: &Backend) -> Result<(), ApiError> {
+        let (now, key) = (backend.now(), attempt_key("refresh", &session.id.to_string()));
+        let attempts = backend.store().attempt(key, now, REFRESHES.window).await?;
+        match REFRESHES.wait(&attempts, now) {
+            Some(wait) => {
+                backend.metrics().count(Counter::RateLimited);
+                Err(ApiError::RateLimited(wait))
+            }
+            None => Ok(()),
+        }
     }
 
     fn audit(&self, event: &'static str, session: &Session) {
@@ -137,10 +175,11 @@ pub(super) async fn session_to_end(
 ) -> Result<Option<Session>, ApiError> {
     let wish: Option<Wish> = serde_json::from_slice(body).ok();
     let in_body = wish.and_then(|wish| wish.refresh_token);
-    let Some(text) = in_body.as_deref().or_else(|| cookies::refresh_in(headers)) else {
+    let text = in_body.as_deref().map(str::as_bytes).or_else(|| cookies::refresh_in(headers));
+    let Some(text) = text else {
         return Ok(None);
     };
-    let Some(token) = Token::parse(text.as_bytes()) else { return Ok(None) };
+    let Some(token) = Token::parse(text) else { return Ok(None) };
     let row = backend.store().find(token.hash()).await?;
     let now = backend.now();
     let session = row.filter(|row| row.kind == Kind::Refresh && !row.is_expired(now));

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Fault, ServeOptions, StoreChoice};
+use crate::store::Begin;
 
 /// A combination that cannot be meant; the sentence names the settings.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +28,12 @@ impl ServeOptions {
         } else {
             self.store.clone()
         }
+    }
+
+    /// Whether files that are not there may be made: by the first process of a start, and not by one
+    /// that takes another's place.
+    pub(crate) fn begin(&self) -> Begin {
+        if self.replaces { Begin::MustExist } else { Begin::MayMake }
     }
 
     /// `--fault reload-loop`: how often.
@@ -83,6 +90,11 @@ pub(crate) fn check(options: &ServeOptions) -> Result<(), InvalidSettings> {
             "--rotate-after-seconds must be less than --token-seconds: \
              what has expired is rotated no more",
         ),
+        (
+            options.tokens.rotate_after_seconds.is_some() && options.tokens.refresh,
+            "--rotate-after-seconds does not go with --refresh: \
+             what is refreshed ends with its first refresh token, what is rotated goes on",
+        ),
     ];
     match refusals.into_iter().find(|(is_wrong, _)| *is_wrong) {
         Some((_, sentence)) => Err(InvalidSettings(sentence)),
@@ -120,6 +132,7 @@ mod tests {
             ("serve --fault unshared-tokens", "--workers 2"),
             ("serve --fault file-read-once", "--store file:PATH"),
             ("serve --fault random-key", "--jwt"),
+            ("serve --refresh --rotate-after-seconds 60", "--refresh"),
             ("serve --token-seconds 60 --rotate-after-seconds 60", "--rotate-after-seconds"),
         ] {
             let sentence = checked(line).expect_err("it cannot be meant").to_string();

@@ -58,6 +58,9 @@ pub struct ServeOptions {
     /// Which worker this process is; the server starts its workers with it
     #[arg(long, hide = true)]
     pub worker: Option<u16>,
+    /// Whether that worker takes another one's place
+    #[arg(long, hide = true, requires = "worker")]
+    pub replaces: bool,
 }
 
 /// How tokens live.

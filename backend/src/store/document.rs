@@ -4,8 +4,9 @@
 //! in the same folder, fsync, rename, fsync of the folder).
 //! Rule 2: writers take turns by a lock on a file beside it; readers never wait for them.
 //! Rule 3: what another process wrote is seen by the next read.
-//! Rule 4: a file that cannot be parsed is set aside and the last version known to be good takes
-//! its place; a file that cannot be read is an error, and never an empty value.
+//! Rule 4: a file that cannot be read, or that is gone after it was seen, is an error and never an
+//! empty value: that is what an unmounted disk looks like.
+//! Rule 5: a file that cannot be parsed is never replaced by less than what was acknowledged.
 //!
 //! It deliberately does not know what the value is about. Every call blocks its thread.
 
@@ -20,50 +21,68 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-use super::StoreError;
 use super::private::{self, FILE_MODE, folder_of, with_suffix};
+use super::{Begin, StoreError};
 use crate::clock;
 
-/// What can be kept in a [`Document`]. A missing file stands for the default value.
+/// What can be kept in a [`Document`].
 pub(crate) trait Content:
     Default + Clone + PartialEq + Serialize + DeserializeOwned
 {
 }
 impl<T: Default + Clone + PartialEq + Serialize + DeserializeOwned> Content for T {}
 
-/// What is done with a file that cannot be parsed.
+/// What becomes of a file that is missing or cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Corrupt {
-    /// It is set aside, and the last version known to be good takes its place.
-    SetAside,
-    /// It is left alone and is an error: for what cannot be made anew.
-    Refuse,
+enum Care {
+    /// Missing, it is empty; corrupt, it is set aside for what was last read: nobody misses it.
+    Disposable,
+    /// Missing, it is made at the first start only; corrupt, it is set aside for a copy of the last
+    /// version, which each write leaves beside it.
+    Copied(Begin),
+    /// Missing, it is empty until it was seen; corrupt, it is left alone and is an error: for what
+    /// only people can make anew.
+    Irreplaceable,
 }
+
+/// What the name of the copy ends in.
+pub(super) const COPY: &str = ".good";
 
 /// A JSON value kept in a file.
 pub(crate) struct Document<T> {
     path: PathBuf,
-    corrupt: Corrupt,
+    care: Care,
     last_good: Mutex<Option<Version<T>>>,
 }
 
 impl<T: Content> Document<T> {
     /// Makes the folder where there is none, and reads the file once, so that a store that cannot
-    /// work is reported at the start.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, Corrupt::SetAside)
+    /// work is reported at the start. For a value that nobody misses.
+    pub(crate) fn open_disposable(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Care::Disposable)
+    }
+
+    /// The same for a value that must not be lost, whatever becomes of the file. Under
+    /// [`Begin::MayMake`] the file is there from now on.
+    pub(crate) fn open_copied(path: &Path, begin: Begin) -> Result<Self, StoreError> {
+        Self::open_with(path, Care::Copied(begin))
     }
 
     /// The same for a value that must not be replaced, whatever has become of the file.
     pub(crate) fn open_irreplaceable(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, Corrupt::Refuse)
+        Self::open_with(path, Care::Irreplaceable)
     }
 
-    fn open_with(path: &Path, corrupt: Corrupt) -> Result<Self, StoreError> {
-        let document = Self { path: path.to_owned(), corrupt, last_good: Mutex::new(None) };
-        private::prepare_folder(path)?;
+    fn open_with(path: &Path, care: Care) -> Result<Self, StoreError> {
+        let document = Self { path: path.to_owned(), care, last_good: Mutex::new(None) };
+        if care != Care::Copied(Begin::MustExist) {
+            private::prepare_folder(path)?;
+        }
         private::narrow_file_mode(path)?;
-        document.read()?;
+        match care {
+            Care::Copied(_) => document.begin()?,
+            Care::Disposable | Care::Irreplaceable => drop(document.read()?),
+        }
         Ok(document)
     }
 
@@ -80,16 +99,38 @@ impl<T: Content> Document<T> {
     /// acknowledged. A change that changes nothing writes nothing.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, StoreError> {
         let _lock = private::lock(&self.path)?;
-        let current = match self.load()? {
-            Loaded::Good(value) => value,
-            Loaded::Corrupt { bytes, reason } => self.mend(&bytes, &reason)?,
-        };
+        let current = self.load_or_mend()?;
         let mut next = T::clone(&current);
         let outcome = change(&mut next);
         if next != *current {
             self.write(next)?;
         }
         Ok(outcome)
+    }
+
+    /// A file that is there from the first start on is known for one that is gone when it is not;
+    /// and a copy that is missing, torn, or of before somebody put another file there, is renewed.
+    fn begin(&self) -> Result<(), StoreError> {
+        // Where the file must be there and is not, no lock is left in a folder that is not ours.
+        self.load()?;
+        let _lock = private::lock(&self.path)?;
+        let value = self.load_or_mend()?;
+        let is_missing = self.last_good().as_ref().is_none_or(|version| version.stamp.is_none());
+        if is_missing {
+            return self.write(T::clone(&value)).map(drop);
+        }
+        if self.read_copy().as_ref() != Some(&*value) {
+            self.write_copy(&self.to_bytes(&value)?)?;
+        }
+        Ok(())
+    }
+
+    /// Only under the lock.
+    fn load_or_mend(&self) -> Result<Arc<T>, StoreError> {
+        match self.load()? {
+            Loaded::Good(value) => Ok(value),
+            Loaded::Corrupt { bytes, reason } => self.mend(&bytes, &reason),
+        }
     }
 
     fn load(&self) -> Result<Loaded<T>, StoreError> {
@@ -110,15 +151,15 @@ impl<T: Content> Document<T> {
             // Position and category only: serde's own text may quote what is in the file.
             Err(error) => {
                 let reason = format!("{:?} error at line {}", error.classify(), error.line());
-                match self.corrupt {
-                    Corrupt::SetAside => Ok(Loaded::Corrupt { bytes, reason }),
-                    Corrupt::Refuse => Err(self.invalid(reason)),
+                match self.care {
+                    Care::Disposable | Care::Copied(_) => Ok(Loaded::Corrupt { bytes, reason }),
+                    Care::Irreplaceable => Err(self.invalid(reason)),
                 }
             }
         }
     }
 
-    /// A missing file is an empty value; a missing folder is a disk that is not there.
+    /// A missing file may be an empty value; a missing folder is a disk that is not there.
     fn load_missing(&self) -> Result<Arc<T>, StoreError> {
         let folder = self.folder();
         let failed = |source| StoreError::io("read", folder, source);
@@ -128,8 +169,15 @@ impl<T: Content> Document<T> {
             // The disk came back between the first look and this one.
             return Err(failed(io::Error::other("it was away a moment ago")));
         }
-        if self.last_good().is_some() {
-            warn!("{} is gone: what was in it is lost", self.path.display());
+        let was_seen = self.last_good().as_ref().is_some_and(|version| version.stamp.is_some());
+        let may_be_missing = match self.care {
+            Care::Disposable => true,
+            Care::Copied(begin) => !was_seen && begin == Begin::MayMake,
+            Care::Irreplaceable => !was_seen,
+        };
+        if !may_be_missing {
+            let advice = "it is gone: put it back, or restart the server to begin without it";
+            return Err(self.failed("read", io::Error::new(io::ErrorKind::NotFound, advice)));
         }
         Ok(self.remember(None, T::default()))
     }
@@ -144,24 +192,57 @@ impl<T: Content> Document<T> {
     /// Only under the lock. The corrupt bytes are safe under their new name before they are
     /// replaced, and the file is never missing in between: that would read as an empty value.
     fn mend(&self, corrupt: &[u8], reason: &str) -> Result<Arc<T>, StoreError> {
+        let last_read = self.last_good().as_ref().map(|version| Arc::clone(&version.value));
+        // What this process last read may be older than what others have acknowledged since.
+        let (value, origin) = match (self.read_copy(), last_read) {
+            (Some(copy), _) => (copy, "the copy of its last version"),
+            (None, Some(value)) => (T::clone(&value), "what was last read from it"),
+            (None, None) if self.care == Care::Copied(Begin::MustExist) => {
+                return Err(self.invalid(reason.to_owned()));
+            }
+            (None, None) => (T::default(), "NOTHING: what was in it is lost"),
+        };
         let aside = with_suffix(&self.path, &format!(".corrupt-{}", clock::system_now().0));
         write_whole(&aside, corrupt).map_err(|error| self.failed("set aside", error))?;
-        let last_good = self.last_good().as_ref().map(|version| Arc::clone(&version.value));
-        warn!(
-            "{} is corrupt ({reason}): set aside as {}, going on with {}",
-            self.path.display(),
-            aside.display(),
-            if last_good.is_some() { "what was last read from it" } else { "nothing" },
-        );
-        self.write(last_good.map(|value| T::clone(&value)).unwrap_or_default())
+        let (path, aside) = (self.path.display(), aside.display());
+        warn!("{path} is corrupt ({reason}): set aside as {aside}, going on with {origin}");
+        self.write(value)
     }
 
     fn write(&self, value: T) -> Result<Arc<T>, StoreError> {
-        let mut bytes = serde_json::to_vec_pretty(&value)
-            .map_err(|error| self.failed("write", io::Error::other(error)))?;
-        bytes.push(b'\n');
+        let bytes = self.to_bytes(&value)?;
+        if matches!(self.care, Care::Copied(_)) {
+            self.write_copy(&bytes)?;
+        }
         let stamp = write_whole(&self.path, &bytes).map_err(|error| self.failed("write", error))?;
         Ok(self.remember(Some(stamp), value))
+    }
+
+    fn to_bytes(&self, value: &T) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = serde_json::to_vec_pretty(value)
+            .map_err(|error| self.failed("write", io::Error::other(error)))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Comes before the file itself, or the copy would lack what is acknowledged in between. After
+    /// a crash between the two it has a change that nobody was told of, which may as well have
+    /// taken place. It is not synced: what a power cut tears is no JSON any more, while the file,
+    /// which is synced, is whole, and the next start renews the copy.
+    fn write_copy(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let copy = with_suffix(&self.path, COPY);
+        let temporary = with_suffix(&copy, ".new");
+        let written = write_new(&temporary, bytes).and_then(|_| fs::rename(&temporary, &copy));
+        written.map_err(|error| StoreError::io("write", &copy, error))
+    }
+
+    /// `None`: there is none that can be read.
+    fn read_copy(&self) -> Option<T> {
+        if !matches!(self.care, Care::Copied(_)) {
+            return None;
+        }
+        let bytes = fs::read(with_suffix(&self.path, COPY)).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     fn read_file(&self) -> io::Result<(Stamp, Vec<u8>)> {
@@ -244,60 +325,23 @@ impl Stamp {
 /// killed process left behind is taken by the next write.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<Stamp> {
     let temporary = with_suffix(path, ".new");
-    let stamp = write_new(&temporary, bytes)?;
+    let file = write_new(&temporary, bytes)?;
+    file.sync_all()?;
+    let stamp = Stamp::of(&file.metadata()?);
     fs::rename(&temporary, path)?;
     File::open(folder_of(path))?.sync_all()?;
     Ok(stamp)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Stamp> {
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(Stamp::of(&file.metadata()?))
+    Ok(file)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use tempfile::TempDir;
-
-    use super::*;
-
-    #[test]
-    fn writers_in_turn_lose_no_change_of_each_other() {
-        const WRITERS: usize = 4;
-        const CHANGES: usize = 20;
-        let folder = TempDir::new().expect("the system has a folder for temporary files");
-        let path = folder.path().join("count.json");
-        thread::scope(|scope| {
-            for _ in 0..WRITERS {
-                scope.spawn(|| {
-                    // As another process would: nothing is shared but the file.
-                    let document: Document<usize> = Document::open(&path).expect("it opens");
-                    for _ in 0..CHANGES {
-                        document.update(|count| *count += 1).expect("it can be written");
-                    }
-                });
-            }
-        });
-        let document: Document<usize> = Document::open(&path).expect("it opens");
-        assert_eq!(document.read().ok().as_deref(), Some(&(WRITERS * CHANGES)));
-    }
-
-    #[test]
-    fn what_a_killed_writer_left_behind_is_neither_read_nor_in_the_way() {
-        let folder = TempDir::new().expect("the system has a folder for temporary files");
-        let path = folder.path().join("count.json");
-        fs::write(with_suffix(&path, ".new"), "12345").expect("the folder is ours");
-        let document: Document<usize> = Document::open(&path).expect("it opens");
-        assert_eq!(document.read().ok().as_deref(), Some(&0));
-        document.update(|count| *count = 1).expect("it can be written");
-        assert_eq!(fs::read_to_string(&path).ok().as_deref(), Some("1\n"));
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 //! Sessions in a JSON file: `{ "<hash of the token>": { "username", "created_at", "expires_at", … }
 //! }`, and beside it the counted sign-in attempts.
 //!
-//! Rule: the file holds no token, only hashes; whoever reads it can sign in as nobody.
+//! Rule 1: the file holds no token, only hashes; whoever reads it can sign in as nobody.
+//! Rule 2: a row that cannot be understood stays as it is, and asking for it is an error: a newer
+//! version may have written it, and the other rows are none the worse for it.
 //!
 //! It deliberately does not know how a file is written: that is [`Document`]'s.
 
@@ -12,10 +14,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use session_keeper_tokens::{Attempts, Rotation, Session, TokenHash, UnixMillis};
+use tracing::warn;
 
-use super::row::StoredRow;
-use super::{AttemptKey, Document, Forgiven, Row, Store, StoreError, Whose, blocking};
+use super::row::{self, StoredRow};
+use super::{AttemptKey, Begin, Document, Forgiven, Row, Store, StoreError, Whose, blocking};
 
 /// Sessions in a file.
 #[derive(Debug, Clone)]
@@ -28,16 +33,22 @@ pub(crate) struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the file, or begins with none.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let tokens = Arc::new(Document::open(path)?);
-        let attempts = Arc::new(Document::open(&path.with_extension("attempts.json"))?);
+    /// Opens the file, or makes it where that may be.
+    pub(crate) fn open(path: &Path, begin: Begin) -> Result<Self, StoreError> {
+        let tokens: Arc<Document<Rows>> = Arc::new(Document::open_copied(path, begin)?);
+        let odd = tokens.read()?.odd.len();
+        if odd > 0 {
+            let path = path.display();
+            warn!("{odd} rows of {path} cannot be understood, and are kept: mend or delete them");
+        }
+        let attempts = Document::open_disposable(&path.with_extension("attempts.json"))?;
+        let attempts = Arc::new(attempts);
         Ok(Self { tokens, attempts, read_once: None })
     }
 
     /// As a worker does that reads the file at its start only: a fault, on purpose.
-    pub(crate) fn open_and_read_once(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::open(path)?;
+    pub(crate) fn open_and_read_once(path: &Path, begin: Begin) -> Result<Self, StoreError> {
+        let store = Self::open(path, begin)?;
         let read = Rows::clone(&*store.tokens.read()?);
         Ok(Self { read_once: Some(Arc::new(Mutex::new(read))), ..store })
     }
@@ -81,15 +92,15 @@ impl FileStore {
 impl Store for FileStore {
     async fn insert(&self, rows: &[Row], now: UnixMillis) -> Result<(), StoreError> {
         let new = rows.to_vec();
-        let insert = move |Rows(rows): &mut Rows| {
-            drop_expired(rows, now);
-            rows.extend(new.iter().cloned());
+        let insert = move |rows: &mut Rows| {
+            rows.drop_stale(now);
+            rows.known.extend(new.iter().cloned());
         };
         self.update(insert).await
     }
 
     async fn find(&self, hash: TokenHash) -> Result<Option<Session>, StoreError> {
-        self.read(move |Rows(rows)| rows.get(&hash).cloned()).await
+        self.read(move |rows| rows.find(&hash)).await?
     }
 
     async fn rotate(
@@ -100,21 +111,20 @@ impl Store for FileStore {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let new = successors.to_vec();
-        let rotate = move |Rows(rows): &mut Rows| {
-            let Some(session) = rows.get_mut(&old).filter(|row| row.rotation.is_none()) else {
-                return false;
-            };
+        let rotate = move |rows: &mut Rows| {
+            let session = rows.known.get_mut(&old).filter(|row| row.rotation.is_none());
+            let Some(session) = session else { return false };
             session.rotation = Some(Box::new(rotation));
-            drop_expired(rows, now);
-            rows.extend(new.iter().cloned());
+            rows.drop_stale(now);
+            rows.known.extend(new.iter().cloned());
             true
         };
         self.update(rotate).await
     }
 
     async fn touch(&self, hash: TokenHash, used_at: UnixMillis) -> Result<(), StoreError> {
-        let touch = move |Rows(rows): &mut Rows| {
-            if let Some(session) = rows.get_mut(&hash) {
+        let touch = move |rows: &mut Rows| {
+            if let Some(session) = rows.known.get_mut(&hash) {
                 session.used_at = session.used_at.max(used_at);
             }
         };
@@ -123,18 +133,13 @@ impl Store for FileStore {
 
     async fn remove(&self, whose: &Whose) -> Result<usize, StoreError> {
         let whose = whose.clone();
-        let remove = move |Rows(rows): &mut Rows| {
-            let before = rows.len();
-            rows.retain(|_, session| !whose.covers(session));
-            before - rows.len()
-        };
-        self.update(remove).await
+        self.update(move |rows| rows.remove(&whose)).await
     }
 
     async fn of_user(&self, username: &str) -> Result<Vec<Session>, StoreError> {
         let username = username.to_owned();
-        let of_user = move |Rows(rows): &Rows| {
-            rows.values().filter(|row| *row.username == *username).cloned().collect()
+        let of_user = move |rows: &Rows| {
+            rows.known.values().filter(|row| *row.username == *username).cloned().collect()
         };
         self.read(of_user).await
     }
@@ -142,11 +147,11 @@ impl Store for FileStore {
     async fn clean_up(&self, now: UnixMillis) -> Result<usize, StoreError> {
         self.update_attempts(move |counts| counts.retain(|_, count| now < UnixMillis(count.until)))
             .await?;
-        self.update(move |Rows(rows)| drop_expired(rows, now)).await
+        self.update(move |rows| rows.drop_expired(now)).await
     }
 
     async fn count(&self) -> Result<usize, StoreError> {
-        self.read(|Rows(rows)| rows.len()).await
+        self.read(Rows::len).await
     }
 
     async fn attempt(
@@ -179,33 +184,103 @@ impl Store for FileStore {
     }
 }
 
-fn drop_expired(rows: &mut BTreeMap<TokenHash, Session>, now: UnixMillis) -> usize {
-    let before = rows.len();
-    rows.retain(|_, session| !session.is_expired(now));
-    before - rows.len()
+/// What is in the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Box<RawValue>>", into = "BTreeMap<String, Written>")]
+pub(crate) struct Rows {
+    pub(super) known: BTreeMap<TokenHash, Session>,
+    /// What cannot be understood, as it was written.
+    pub(super) odd: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<String, StoredRow>", into = "BTreeMap<String, StoredRow>")]
-pub(crate) struct Rows(pub(super) BTreeMap<TokenHash, Session>);
+impl Rows {
+    fn len(&self) -> usize {
+        self.known.len() + self.odd.len()
+    }
 
-impl From<Rows> for BTreeMap<String, StoredRow> {
-    fn from(Rows(rows): Rows) -> Self {
-        let stored =
-            |(hash, session): (&TokenHash, &Session)| (hash.to_string(), StoredRow::new(session));
-        rows.iter().map(stored).collect()
+    fn find(&self, hash: &TokenHash) -> Result<Option<Session>, StoreError> {
+        let known = self.known.get(hash);
+        if known.is_none() && self.odd.keys().any(|key| key.parse() == Ok(*hash)) {
+            let advice = "mend or delete what the log counted at the start";
+            return Err(StoreError::corrupt("the file of tokens", advice));
+        }
+        Ok(known.cloned())
+    }
+
+    fn remove(&mut self, whose: &Whose) -> usize {
+        let before = self.len();
+        self.known.retain(|_, session| !whose.covers(session));
+        self.odd.retain(|_, text| !covers_odd(whose, text));
+        before - self.len()
+    }
+
+    /// Not what has just expired: by a clock that is wrong for a minute, that would be everything.
+    fn drop_stale(&mut self, now: UnixMillis) {
+        self.known.retain(|_, session| !session.is_stale(now));
+    }
+
+    fn drop_expired(&mut self, now: UnixMillis) -> usize {
+        let before = self.len();
+        self.known.retain(|_, session| !session.is_expired(now));
+        let expiry = |text: &str| row::time(field(text, "expires_at")?.as_str()?).ok();
+        self.odd.retain(|_, text| expiry(text).is_none_or(|at| now < at));
+        before - self.len()
     }
 }
 
-impl TryFrom<BTreeMap<String, StoredRow>> for Rows {
-    type Error = String;
+/// Whoever is signed out must stay so when the row is understood again.
+fn covers_odd(whose: &Whose, text: &str) -> bool {
+    let is = |name: &str, wanted: &str| field(text, name).is_some_and(|value| value == *wanted);
+    match whose {
+        Whose::All => true,
+        Whose::User(name) => is("username", name),
+        Whose::Session { id, .. } => is("session", &id.to_string()),
+    }
+}
 
-    fn try_from(rows: BTreeMap<String, StoredRow>) -> Result<Self, String> {
-        let sessions = rows.into_iter().map(|(hash, row)| {
-            let hash = hash.parse::<TokenHash>().map_err(|error| error.to_string())?;
-            Ok((hash, row.into_session(&hash)?))
+fn field(row: &str, name: &str) -> Option<Value> {
+    let row: Value = serde_json::from_str(row).ok()?;
+    row.get(name).cloned()
+}
+
+/// A row on its way into the file.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Written {
+    Known(Box<StoredRow>),
+    Odd(Box<RawValue>),
+}
+
+impl From<Rows> for BTreeMap<String, Written> {
+    fn from(Rows { known, odd }: Rows) -> Self {
+        let odd = odd.into_iter().map(|(key, text)| {
+            let raw = RawValue::from_string(text).expect("it was read from JSON");
+            (key, Written::Odd(raw))
         });
-        sessions.collect::<Result<_, String>>().map(Self)
+        let known = known.iter().map(|(hash, session)| {
+            (hash.to_string(), Written::Known(Box::new(StoredRow::new(session))))
+        });
+        // A row that is understood is the newer one, should both have the same hash.
+        odd.chain(known).collect()
+    }
+}
+
+impl TryFrom<BTreeMap<String, Box<RawValue>>> for Rows {
+    type Error = &'static str;
+
+    fn try_from(rows: BTreeMap<String, Box<RawValue>>) -> Result<Self, Self::Error> {
+        let is_empty = rows.is_empty();
+        let (mut read, mut has_hash) = (Self::default(), false);
+        for (key, text) in rows {
+            let hash = key.parse::<TokenHash>().ok();
+            has_hash |= hash.is_some();
+            match hash.and_then(|hash| Some((hash, row::read(&hash, text.get())?))) {
+                Some((hash, session)) => drop(read.known.insert(hash, session)),
+                None => drop(read.odd.insert(key, text.get().to_owned())),
+            }
+        }
+        // Another file than ours: to begin with it would be to begin with nothing.
+        if has_hash || is_empty { Ok(read) } else { Err("no key is the hash of a token") }
     }
 }
 

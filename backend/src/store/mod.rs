@@ -36,7 +36,7 @@ pub(crate) use file::FileStore;
 #[cfg(feature = "fuzzing")]
 pub(crate) use file::Rows;
 pub(crate) use memory::MemoryStore;
-pub use open::{Reads, open};
+pub use open::{Begin, Reads, open};
 pub(crate) use postgres::PostgresStore;
 pub(crate) use sqlite::SqliteStore;
 

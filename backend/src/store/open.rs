@@ -10,6 +10,15 @@ use tracing::{info, warn};
 use super::{FileStore, MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreError};
 use crate::config::StoreChoice;
 
+/// What a missing file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// A first start: it is made.
+    MayMake,
+    /// A disk that is away: it was there before this process took another one's place.
+    MustExist,
+}
+
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
@@ -20,7 +29,11 @@ pub enum Reads {
 }
 
 /// Opens the store of `choice`.
-pub async fn open(choice: &StoreChoice, reads: Reads) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(
+    choice: &StoreChoice,
+    reads: Reads,
+    begin: Begin,
+) -> Result<Arc<dyn Store>, StoreError> {
     let store: Arc<dyn Store> = match choice {
         StoreChoice::Memory => {
             warn!(
@@ -29,28 +42,25 @@ pub async fn open(choice: &StoreChoice, reads: Reads) -> Result<Arc<dyn Store>, 
             );
             return Ok(Arc::new(MemoryStore::default()));
         }
-        StoreChoice::File(path) => Arc::new(open_file(path, reads)?),
+        StoreChoice::File(path) => Arc::new(open_file(path, reads, begin)?),
         StoreChoice::Redis(url) => Arc::new(RedisStore::open(url).await?),
-        StoreChoice::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+        StoreChoice::Sqlite(path) => Arc::new(SqliteStore::open(path, begin).await?),
         StoreChoice::Postgres(url) => Arc::new(PostgresStore::open(url).await?),
     };
     let loaded = store.count().await?;
-    match choice {
-        StoreChoice::File(path) => {
-            info!("Token persistence enabled. File: {}", path.display());
-            info!("Loaded {loaded} tokens from file");
-        }
-        other => {
-            info!("Token persistence enabled. Store: {other}");
-            info!("Loaded {loaded} tokens from store");
-        }
+    if let StoreChoice::File(path) = choice {
+        info!("Token persistence enabled. File: {}", path.display());
+        info!("Loaded {loaded} tokens from file");
+    } else {
+        info!("Token persistence enabled. Store: {choice}");
+        info!("Loaded {loaded} tokens from store");
     }
     Ok(store)
 }
 
-fn open_file(path: &Path, reads: Reads) -> Result<FileStore, StoreError> {
+fn open_file(path: &Path, reads: Reads, begin: Begin) -> Result<FileStore, StoreError> {
     match reads {
-        Reads::EachChange => FileStore::open(path),
-        Reads::Once => FileStore::open_and_read_once(path),
+        Reads::EachChange => FileStore::open(path, begin),
+        Reads::Once => FileStore::open_and_read_once(path, begin),
     }
 }

@@ -4,11 +4,14 @@
 //! is ever left open.
 //! Rule 2: every wait is bounded, and a server that comes back is used again by itself.
 //! Rule 3: what is asked again after a connection broke is what may take place twice.
+//! Rule 4: only a primary is believed. A standby may lag behind: a token that it does not know is
+//! valid, and one that it knows may be signed out.
 //!
 //! It deliberately does not know how a connection is made: that is `connect`'s.
 
 mod connect;
 mod schema;
+mod statements;
 
 use std::fmt;
 use std::time::Duration;
@@ -19,10 +22,14 @@ use session_keeper_tokens::{Attempts, Rotation, Session, TokenHash, UnixMillis};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::ToSql;
 
-use super::columns::{self, CLEANED_AT_ONCE, Columns, columns, millis};
+use super::columns::{self, CLEANED_AT_ONCE, Columns, millis};
 use super::{AttemptKey, Forgiven, Row, Store, StoreError, Whose};
 use crate::config::StoreChoice;
-use connect::{Failure, is_lost, reason};
+use connect::{Failure, NO_PRIMARY, is_lost, reason};
+use statements::{
+    CLEAN, CLEAN_ATTEMPTS, COUNT, FIND, IN_RECOVERY, INSERT, OF_USER, REMOVE_ALL, REMOVE_SESSION,
+    REMOVE_USER, ROTATE,
+};
 
 const ENGINE: &str = "PostgreSQL";
 
@@ -36,58 +43,6 @@ const LONG_ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// A second time because a connection broke, and a third because whoever had another one gave it
 /// back broken just then.
 const TRIES: usize = 3;
-
-macro_rules! rows {
-    ($parameter:literal) => {
-        concat!(
-            "INSERT INTO auth_tokens (",
-            columns!(),
-            ") SELECT ",
-            columns!(),
-            " FROM json_populate_recordset(NULL::auth_tokens, ",
-            $parameter,
-            "::text::json)"
-        )
-    };
-}
-const INSERT: &str = concat!(rows!("$1"), " ON CONFLICT (token) DO NOTHING");
-
-/// The last line answers for a first try whose answer was lost: whether it took place shows in the
-/// successor, which is no other try's.
-const ROTATE: &str = concat!(
-    "WITH rotated AS (\
-         UPDATE auth_tokens SET rotated_at = $1, rotated_by = $2, successor = $3 \
-         WHERE token = $4 AND rotated_at IS NULL RETURNING 1), \
-     kept AS (",
-    rows!("$5"),
-    " WHERE EXISTS (SELECT FROM rotated) ON CONFLICT (token) DO NOTHING) \
-     SELECT EXISTS (SELECT FROM rotated) \
-         OR ($6 AND EXISTS (SELECT FROM auth_tokens WHERE token = $4 AND successor = $3))"
-);
-
-macro_rules! counted {
-    ($delete:expr) => {
-        concat!("WITH gone AS (", $delete, " RETURNING 1) SELECT count(*) FROM gone")
-    };
-}
-const REMOVE_USER: &str = counted!("DELETE FROM auth_tokens WHERE username = $1");
-const REMOVE_SESSION: &str = counted!("DELETE FROM auth_tokens WHERE session = $1");
-
-/// What another process is deleting is left to it: two that wait for each other's rows would be a
-/// deadlock. By their place: by their keys, a plan from when there were few rows compares each row
-/// with each of these (3.4 s among 100,000).
-const CLEAN: &str = counted!(
-    "DELETE FROM auth_tokens WHERE ctid = ANY (ARRAY(\
-     SELECT ctid FROM auth_tokens WHERE expires <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))"
-);
-const CLEAN_ATTEMPTS: &str = counted!(
-    "DELETE FROM login_attempts WHERE ctid = ANY (ARRAY(\
-     SELECT ctid FROM login_attempts WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))"
-);
-
-/// Without parameters, for the one statement that may take longer.
-const REMOVE_ALL: &str =
-    "BEGIN; SET LOCAL statement_timeout = '59s'; DELETE FROM auth_tokens; COMMIT";
 
 /// Sessions in PostgreSQL.
 pub(crate) struct PostgresStore {
@@ -148,12 +103,15 @@ impl PostgresStore {
             let statement = client.prepare_cached(statement).await?;
             client.query(&statement, parameters).await
         });
-        let answer = answer.await;
-        self.judge(client, answer)
+        match answer.await {
+            Ok(Ok(rows)) if rows.first().is_some_and(is_of_standby) => {
+                self.give_up(client);
+                Err(Failure::Lost(NO_PRIMARY.to_owned()))
+            }
+            answer => self.judge(client, answer),
+        }
     }
 
-    /// Where one connection is broken or hangs, the idle ones most likely are too: the next request
-    /// begins with a new one.
     fn judge<R>(
         &self,
         client: Object,
@@ -165,9 +123,15 @@ impl PostgresStore {
             Ok(Err(error)) => return Err(Failure::Refused(reason(&error))),
             Err(_) => Failure::Late("answer"),
         };
+        self.give_up(client);
+        Err(failure)
+    }
+
+    /// Where one connection is broken or hangs, the idle ones most likely are too: the next request
+    /// begins with a new one.
+    fn give_up(&self, client: Object) {
         drop(Object::take(client));
         drop(self.pool.retain(|_, _| false));
-        Err(failure)
     }
 
     async fn count_of(
@@ -233,8 +197,8 @@ impl Store for PostgresStore {
     }
 
     async fn find(&self, hash: TokenHash) -> Result<Option<Session>, StoreError> {
-        let rows = self.ask(columns::FIND, &[&hash.to_string()], Broken::AskAgain).await?;
-        rows.first().map(to_session).transpose()
+        let rows = self.ask(FIND, &[&hash.to_string()], Broken::AskAgain).await?;
+        to_session(rows.first().ok_or_else(nothing)?)
     }
 
     async fn rotate(
@@ -277,8 +241,8 @@ impl Store for PostgresStore {
     }
 
     async fn of_user(&self, username: &str) -> Result<Vec<Session>, StoreError> {
-        let rows = self.ask(columns::OF_USER, &[&username], Broken::AskAgain).await?;
-        rows.iter().map(to_session).collect()
+        let rows = self.ask(OF_USER, &[&username], Broken::AskAgain).await?;
+        rows.iter().filter_map(|row| to_session(row).transpose()).collect()
     }
 
     async fn clean_up(&self, now: UnixMillis) -> Result<usize, StoreError> {
@@ -287,7 +251,7 @@ impl Store for PostgresStore {
     }
 
     async fn count(&self) -> Result<usize, StoreError> {
-        self.count_of(columns::COUNT, &[]).await
+        self.count_of(COUNT, &[]).await
     }
 
     async fn attempt(
@@ -328,7 +292,18 @@ fn to_json(rows: &[Row]) -> String {
     serde_json::to_string(&rows).expect("texts and numbers can be written as JSON")
 }
 
-fn to_session(row: &tokio_postgres::Row) -> Result<Session, StoreError> {
+/// Also where it cannot be told.
+fn is_of_standby(row: &tokio_postgres::Row) -> bool {
+    let last = row.columns().last().filter(|column| column.name() == IN_RECOVERY);
+    last.is_some() && row.try_get(row.len() - 1).unwrap_or(true)
+}
+
+/// `None`: it is the row that a statement gives where there is none.
+fn to_session(row: &tokio_postgres::Row) -> Result<Option<Session>, StoreError> {
+    let token: Option<&str> = row.try_get(0).map_err(|error| corrupt(&error))?;
+    if token.is_none() {
+        return Ok(None);
+    }
     let columns = || -> Result<Columns, tokio_postgres::Error> {
         Ok(Columns {
             token: row.try_get(0)?,
@@ -345,7 +320,7 @@ fn to_session(row: &tokio_postgres::Row) -> Result<Session, StoreError> {
             successor: row.try_get(11)?,
         })
     };
-    columns().map_err(|error| corrupt(&error))?.into_session(ENGINE)
+    columns().map_err(|error| corrupt(&error))?.into_session(ENGINE).map(Some)
 }
 
 fn deleted_by(message: &SimpleQueryMessage) -> u64 {

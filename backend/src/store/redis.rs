@@ -3,17 +3,22 @@
 //! | key | what |
 //! |---|---|
 //! | `auth_token:<hash of the token>` | the row, as in files |
-//! | `auth_user:<SHA-256 of the name>` | the hashes of a user's tokens, some of them gone |
+//! | `auth_user:<SHA-256 of the name>` | the hashes of a user's tokens, some of them gone: `index` |
+//! | `auth_ending:<session>` | for some seconds: it is being ended, in more than one step |
 //! | `auth_attempts:<digest>` | when the window began, and the count |
 //!
-//! Rule 1: each change is one script, so it takes place whole, and after or before every other.
+//! Rule 1: each change is one script, so it takes place whole, and after or before every other. The
+//! end of more sessions than Redis should be held for is several, and of a session none is rotated
+//! from the first on.
 //! Rule 2: whether a token is over is decided by the rows' times. That Redis drops a key is only
 //! cleaning up, and later than that: its clock is another one.
 //!
 //! It keeps what it acknowledged as well as Redis does: that needs `appendonly yes`, and
-//! `maxmemory-policy noeviction`, or it drops sessions that are valid. Redis Cluster is none of
+//! `maxmemory-policy noeviction`, or it drops sessions that are valid; with one of the `allkeys-`
+//! policies also a user's index, without which a sign-out everywhere may overlook a session. Redis Cluster is none of
 //! it: a script's keys would be on several machines.
 
+mod index;
 mod link;
 mod scripts;
 
@@ -28,7 +33,8 @@ use session_keeper_tokens::{
 use sha2::{Digest, Sha256};
 use tracing::warn;
 
-use self::link::{Ask, ENGINE, Link, Twice};
+use self::index::{Index, Janitor};
+use self::link::{ENGINE, Link, Twice};
 use super::row::StoredRow;
 use super::{AttemptKey, Forgiven, Row, Store, StoreError, Whose};
 use crate::clock;
@@ -47,12 +53,15 @@ const SCANNED_AT_ONCE: usize = 1000;
 const PASSES: usize = 8;
 
 /// Sessions in Redis.
-pub(crate) struct RedisStore(Link);
+pub(crate) struct RedisStore {
+    link: Link,
+    janitor: Janitor,
+}
 
 impl RedisStore {
     /// Asks the server at `url` once, so that one that is not there is reported at the start.
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        let store = Self(Link::new(url)?);
+        let store = Self { link: Link::new(url)?, janitor: Janitor::default() };
         match store.ask::<()>(cmd("EXISTS").arg("auth_token:")).await {
             Err(StoreError::Unavailable { reason, .. }) => {
                 let check = "check that it runs and that --store or REDIS_URL is its address";
@@ -69,7 +78,7 @@ impl RedisStore {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.0.ask(Ask::Command(command), Twice::IsTheSame).await
+        self.link.command(command, Twice::IsTheSame).await
     }
 
     async fn run<T: FromRedisValue>(
@@ -77,11 +86,15 @@ impl RedisStore {
         script: &ScriptInvocation<'_>,
         twice: Twice,
     ) -> Result<T, StoreError> {
-        self.0.ask(Ask::Script(script), twice).await
+        self.link.run(script, twice).await
     }
 
-    /// The users' sets stay: somebody may be signing in, and would be in none. They go by
-    /// themselves.
+    fn index<'a>(&'a self, username: &'a str) -> Index<'a> {
+        Index { link: &self.link, key: user_key(username), username }
+    }
+
+    /// The users' indexes stay: somebody may be signing in, and would be in none. The clean-up
+    /// takes them.
     async fn remove_all_once(&self) -> Result<usize, StoreError> {
         let (mut sum, mut cursor) = (0, 0);
         loop {
@@ -141,25 +154,23 @@ impl Store for RedisStore {
 
     async fn touch(&self, hash: TokenHash, used_at: UnixMillis) -> Result<(), StoreError> {
         let mut touch = scripts::TOUCH.key(token_key(hash));
-        self.run(touch.arg(clock::iso(used_at)), Twice::IsTheSame).await
+        touch.arg(clock::iso(used_at));
+        match self.run::<Option<String>>(&touch, Twice::IsTheSame).await? {
+            Some(username) => self.index(&username).note(&token_key(hash)).await,
+            None => Ok(()),
+        }
     }
 
     async fn remove(&self, whose: &Whose) -> Result<usize, StoreError> {
         match whose {
             Whose::All => self.remove_all().await,
-            Whose::User(name) => {
-                self.run(&scripts::REMOVE.key(user_key(name)), Twice::Differs).await
-            }
-            Whose::Session { username, id } => {
-                let mut remove = scripts::REMOVE.key(user_key(username));
-                self.run(remove.arg(id.to_string()), Twice::Differs).await
-            }
+            Whose::User(name) => self.index(name).remove(None).await,
+            Whose::Session { username, id } => self.index(username).remove(Some(*id)).await,
         }
     }
 
     async fn of_user(&self, username: &str) -> Result<Vec<Session>, StoreError> {
-        let of_user = scripts::OF_USER.key(user_key(username));
-        let rows: Vec<(String, String)> = self.run(&of_user, Twice::IsTheSame).await?;
+        let rows = self.index(username).rows().await?;
         let sessions = rows.iter().map(|(hash, text)| {
             let hash = hash.parse().map_err(|error| StoreError::corrupt(ENGINE, error))?;
             parse(&hash, text)
@@ -167,9 +178,9 @@ impl Store for RedisStore {
         sessions.collect()
     }
 
-    /// Redis does it.
+    /// Of tokens, Redis does it.
     async fn clean_up(&self, _now: UnixMillis) -> Result<usize, StoreError> {
-        Ok(0)
+        self.janitor.clean_up(&self.link).await.map(|()| 0)
     }
 
     /// Looks at every key in the database: some seconds for a million, which only a start asks for.

@@ -106,7 +106,12 @@ impl StoredRotation {
     }
 }
 
-fn time(text: &str) -> Result<UnixMillis, String> {
+/// `None`: it cannot be understood.
+pub(super) fn read(hash: &TokenHash, text: &str) -> Option<Session> {
+    serde_json::from_str::<StoredRow>(text).ok()?.into_session(hash).ok()
+}
+
+pub(super) fn time(text: &str) -> Result<UnixMillis, String> {
     clock::parse_iso(text).map_err(|error| error.to_string())
 }
 

@@ -26,8 +26,8 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::columns::{self, CLEANED_AT_ONCE, Columns, columns, millis};
-use super::{AttemptKey, Forgiven, Row, Store, StoreError, Whose, blocking};
-use database::{BUSY_WAIT, Database, Identity, Missing, is_busy};
+use super::{AttemptKey, Begin, Forgiven, Row, Store, StoreError, Whose, blocking};
+use database::{BUSY_WAIT, Database, Identity, is_busy};
 
 const ENGINE: &str = "SQLite";
 
@@ -65,13 +65,14 @@ enum Look {
 }
 
 impl SqliteStore {
-    /// Opens the database, or makes it, with what an older version kept in a file.
-    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens the database, or makes it where that may be, with what an older version kept in a
+    /// file.
+    pub(crate) async fn open(path: &Path, begin: Begin) -> Result<Self, StoreError> {
         // Absolute: SQLite takes a path that begins with `file:` for a URI.
         let path = std::path::absolute(path)
             .map_err(|source| StoreError::io("find the folder of", path, source))?;
         let wanted = path.clone();
-        let database = blocking(move || Database::open(&wanted, Missing::Make)).await?;
+        let database = blocking(move || Database::open(&wanted, begin)).await?;
         Ok(Self {
             path,
             current: RwLock::new(Arc::new(database)),
@@ -105,7 +106,7 @@ impl SqliteStore {
         let (path, old) = (self.path.clone(), stale.files());
         let opened = blocking(move || {
             old.drop_journal_of_replaced(&path)?;
-            Database::open(&path, Missing::Refuse)
+            Database::open(&path, Begin::MustExist)
         });
         let opened = Arc::new(opened.await?);
         if opened.identity() != stale.identity() {

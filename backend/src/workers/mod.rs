@@ -81,6 +81,15 @@ pub(crate) async fn supervise(options: &ServeOptions) -> Result<(), CommandError
     }
 }
 
+/// Whose place a worker takes.
+#[derive(Clone, Copy, PartialEq)]
+enum Takes {
+    /// Its own, at a start.
+    FirstPlace,
+    /// That of one that has ended.
+    AnothersPlace,
+}
+
 /// The workers of one start.
 struct Crew<'a> {
     listener: &'a TcpListener,
@@ -112,7 +121,7 @@ impl<'a> Crew<'a> {
             ready: mpsc::channel(64),
         };
         for number in 1..=options.workers {
-            crew.spawn(number).map_err(CommandError::System)?;
+            crew.spawn(number, Takes::FirstPlace).map_err(CommandError::System)?;
         }
         for _ in 1..=options.workers {
             tokio::select! {
@@ -138,7 +147,10 @@ impl<'a> Crew<'a> {
             if started.elapsed() < TOO_SHORT {
                 sleep(TOO_SHORT).await;
             }
-            self.spawn(number).map_err(CommandError::System)?;
+            while let Err(error) = self.spawn(number, Takes::AnothersPlace) {
+                error!("worker {number} cannot be started: {error}; trying again");
+                sleep(TOO_SHORT).await;
+            }
         }
     }
 
@@ -154,10 +166,17 @@ impl<'a> Crew<'a> {
         }
     }
 
-    fn spawn(&mut self, number: u16) -> io::Result<()> {
+    fn spawn(&mut self, number: u16, takes: Takes) -> io::Result<()> {
         let socket = OwnedFd::from(self.listener.try_clone()?);
-        let mut command = Command::new(env::current_exe()?);
+        // This very program, also after another one was put in its place.
+        let program =
+            if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { env::current_exe()? };
+        let mut command = Command::new(program);
         command.args(env::args_os().skip(1)).arg("--worker").arg(number.to_string());
+        if takes == Takes::AnothersPlace {
+            // A store or a key that is not there now was there before, and is not made anew.
+            command.arg("--replaces");
+        }
         command
             .env(worker::START, self.start.describe())
             .env(worker::PARENT, std::process::id().to_string());

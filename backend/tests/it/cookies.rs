@@ -23,7 +23,7 @@ async fn a_cookie_sign_in_shows_scripts_the_csrf_token_and_no_other() {
         assert!(session.contains(attribute), "{attribute} in {session}");
     }
     assert!(!session.contains("Domain"), "__Host- cookies have none: {session}");
-    let csrf = lines.iter().find(|line| line.starts_with("csrf=")).expect("it is set");
+    let csrf = lines.iter().find(|line| line.starts_with("__Host-csrf=")).expect("it is set");
     assert!(csrf.contains("; Secure") && !csrf.contains("HttpOnly"), "{csrf}");
 }
 
@@ -66,6 +66,30 @@ async fn a_sign_out_takes_the_cookies_away() {
 }
 
 #[tokio::test]
+async fn what_else_is_in_the_cookies_or_in_a_proxys_header_signs_nobody_out() {
+    let app = App::open(&Files::with_ada()).await;
+    let mut browser = Browser::default();
+    browser.take(&sign_in(&app).await);
+    let odd = axum::http::HeaderValue::from_bytes(b"name=J\xfcrgen").expect("browsers send such");
+    let request = browser.request("GET", "/auth/me").header("cookie", odd);
+    let answer = app.send(request.body(Body::empty()).expect("it is valid")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let request = browser.request("GET", "/auth/me").header("authorization", "Basic YTpi");
+    let answer = app.send(request.body(Body::empty()).expect("it is valid")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_sign_out_of_a_session_that_is_due_for_a_new_token_leaves_no_cookie() {
+    let app = rotating().await;
+    let mut browser = Browser::default();
+    browser.take(&sign_in(&app).await);
+    app.advance(Duration::from_secs(600));
+    let answer = browser.send(&app, "POST", "/auth/logout", Csrf::Right).await;
+    assert!(set_cookies(&answer).iter().all(|line| line.contains("Max-Age=0")), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_header_goes_before_a_cookie() {
     let app = App::open(&Files::with_ada()).await;
     let mut browser = Browser::default();
@@ -87,10 +111,10 @@ async fn a_cookie_session_is_refreshed_by_its_cookie_and_the_csrf_token() {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     assert!(!answer.text.contains("token"), "{answer:?}");
     browser.take(&answer);
-    for name in ["__Host-session", "__Secure-refresh"] {
+    for name in ["__Host-session", "__Host-refresh"] {
         assert_ne!(before[name], browser.cookies[name]);
     }
-    assert_eq!(before["csrf"], browser.cookies["csrf"]);
+    assert_eq!(before["__Host-csrf"], browser.cookies["__Host-csrf"]);
     assert_eq!(browser.send(&app, "GET", "/auth/me", Csrf::Left).await.status, StatusCode::OK);
 }
 
@@ -244,7 +268,7 @@ impl Browser {
         match csrf {
             Csrf::Left => {}
             Csrf::Wrong => request = request.header("x-csrf-token", "A".repeat(43)),
-            Csrf::Right => request = request.header("x-csrf-token", &self.cookies["csrf"]),
+            Csrf::Right => request = request.header("x-csrf-token", &self.cookies["__Host-csrf"]),
         }
         app.send(request.body(Body::from(body.to_string())).expect("it is valid")).await
     }

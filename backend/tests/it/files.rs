@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use session_keeper_backend::tokens::Token;
 
 use crate::support::{Answer, App, Files, PASSWORD};
 
@@ -71,14 +72,27 @@ async fn a_file_of_the_first_version_is_read_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_dropped_at_the_next_write() {
+async fn what_expired_a_day_ago_is_dropped_at_the_next_write() {
     let files = Files::with_ada();
     let app = App::open_with(&files, &["--token-seconds", "60"]).await;
     app.login().await;
-    app.advance(Duration::from_secs(60));
-    app.login().await;
-    let text = fs::read_to_string(files.store()).expect("there is a store");
-    assert_eq!(text.matches("expires_at").count(), 1, "{text}");
+    for (seconds, kept) in [(60, 2), (86_399, 3), (1, 3)] {
+        app.advance(Duration::from_secs(seconds));
+        app.login().await;
+        let text = fs::read_to_string(files.store()).expect("there is a store");
+        assert_eq!(text.matches("expires_at").count(), kept, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_for_a_while_ends_no_session_for_good() {
+    let files = Files::with_ada();
+    let (app, ahead) = (App::open(&files).await, App::open(&files).await);
+    let token = app.login().await;
+    ahead.advance(Duration::from_secs(7 * 86_400 + 3600));
+    assert_eq!(ahead.get("/auth/me", &token).await.status, StatusCode::UNAUTHORIZED);
+    ahead.login().await;
+    assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -174,12 +188,99 @@ async fn a_folder_that_is_gone_is_503_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_deleted_has_no_sessions() {
+async fn a_file_that_is_gone_is_503_until_it_is_back_or_the_server_starts_again() {
     let files = Files::with_ada();
     let app = App::open(&files).await;
     let token = app.login().await;
+    app.post("/api/tags", &token, &json!({ "name": "north" })).await;
+    let away = |name: &str| (files.path(name), files.path(&format!("{name}.away")));
+    for name in ["auth_tokens.json", "users.json", "tags.json"] {
+        let (file, aside) = away(name);
+        fs::rename(&file, &aside).expect("it is ours");
+        let answer = match name {
+            "auth_tokens.json" => app.get("/auth/me", &token).await,
+            "tags.json" => app.get("/api/tags", &token).await,
+            _ => app.try_login("ada", PASSWORD).await,
+        };
+        assert_unavailable(&answer);
+        assert_unavailable(&match name {
+            "tags.json" => app.post("/api/tags", &token, &json!({ "name": "south" })).await,
+            _ => app.try_login("ada", PASSWORD).await,
+        });
+        assert!(!file.exists(), "{name} was made anew");
+        fs::rename(&aside, &file).expect("it is ours");
+        assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
+    }
     fs::remove_file(files.store()).expect("it is ours");
-    assert_eq!(app.get("/auth/me", &token).await.code(), "invalid_token");
+    assert_unavailable(&app.get("/auth/me", &token).await);
+    let again = App::open(&files).await;
+    assert_eq!(again.get("/auth/me", &token).await.code(), "invalid_token");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_understood_is_503_and_harms_no_other() {
+    let files = Files::with_ada();
+    let app = App::open(&files).await;
+    let (odd, other) = (app.login().await, app.login().await);
+    let text = fs::read_to_string(files.store()).expect("there is a store");
+    let rows: Value = serde_json::from_str(&text).expect("it is JSON");
+    let hash = Token::parse(odd.as_bytes()).expect("it is a token").hash().to_string();
+    for (change, field) in [
+        (json!("elevated"), "kind"),
+        (json!("yesterday"), "expires_at"),
+        (json!({ "at": "once" }), "rotated"),
+    ] {
+        let mut changed = rows.clone();
+        changed[&hash][field] = change.clone();
+        fs::write(files.store(), changed.to_string()).expect("it is ours");
+        for app in [&app, &App::open(&files).await] {
+            assert_eq!(app.get("/auth/me", &other).await.status, StatusCode::OK, "{field}");
+            assert_unavailable(&app.get("/auth/me", &odd).await);
+            app.login().await;
+        }
+        assert_eq!(set_aside(&files), [""; 0], "{field}");
+        let text = fs::read_to_string(files.store()).expect("there is a store");
+        let now: Value = serde_json::from_str(&text).expect("it is JSON");
+        assert_eq!(now[&hash][field], change, "it stays for whoever understands it");
+        fs::write(files.store(), rows.to_string()).expect("it is ours");
+        assert_eq!(app.get("/auth/me", &odd).await.status, StatusCode::OK, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_understood_is_signed_out_with_the_others_of_its_user() {
+    let files = Files::with_ada();
+    let app = App::open(&files).await;
+    app.login().await;
+    let text = fs::read_to_string(files.store()).expect("there is a store");
+    fs::write(files.store(), text.replace("\"access\"", "\"newer\"")).expect("it is ours");
+    let revoke = |user| ["token", "revoke", "--user", user, "--store", "file"];
+    let revoked = |user| String::from_utf8(files.program(&revoke(user)).stdout);
+    assert_eq!(revoked("grace").as_deref(), Ok("revoked 0\n"));
+    assert_eq!(revoked("ada").as_deref(), Ok("revoked 1\n"));
+}
+
+#[tokio::test]
+async fn users_and_tags_that_cannot_be_parsed_are_an_error_and_left_alone() {
+    for (name, path, body) in [
+        ("users.json", "/auth/login", json!({ "username": "ada", "password": PASSWORD })),
+        ("tags.json", "/api/tags", json!({ "name": "south" })),
+    ] {
+        let files = Files::with_ada();
+        let app = App::open(&files).await;
+        let token = app.login().await;
+        app.post("/api/tags", &token, &json!({ "name": "north" })).await;
+        let whole = fs::read_to_string(files.path(name)).expect("it is there");
+        let corrupt = whole.replacen('}', ",}", 1);
+        fs::write(files.path(name), &corrupt).expect("it is ours");
+        assert_unavailable(&app.post(path, &token, &body).await);
+        let started = files.program(&["serve", "--listen", "127.0.0.1:0", "--store", "file"]);
+        let stderr = String::from_utf8_lossy(&started.stderr);
+        assert!(!started.status.success() && stderr.contains(name), "{stderr}");
+        assert_eq!(fs::read_to_string(files.path(name)).ok(), Some(corrupt), "{name}");
+        fs::write(files.path(name), whole).expect("it is ours");
+        assert!(app.post(path, &token, &body).await.status.is_success(), "{name}");
+    }
 }
 
 fn assert_unavailable(answer: &Answer) {

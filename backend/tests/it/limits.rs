@@ -48,6 +48,16 @@ async fn an_address_is_limited_over_all_accounts_and_no_other_address_with_it() 
 }
 
 #[tokio::test]
+async fn an_address_that_is_limited_locks_no_account() {
+    let more = ["--trusted-proxies", "1", "--login-attempts-per-address", "2"];
+    let app = App::open_with(&Files::with_ada(), &more).await;
+    for _ in 0..20 {
+        login_from(&app, "192.0.2.1", "ada", "wrong").await;
+    }
+    token_in(&login_from(&app, "192.0.2.2", "ada", PASSWORD).await);
+}
+
+#[tokio::test]
 async fn an_office_that_signs_in_rightly_is_not_limited() {
     let more = ["--login-attempts-per-address", "3", "--login-attempts", "3"];
     let app = App::open_with(&Files::with_ada(), &more).await;

@@ -79,6 +79,7 @@ async fn what_is_answered_is_documented_and_what_is_documented_is_answered() {
     }
     limits_are_met(&mut seen, &files).await;
     the_refresh_is_off(&mut seen, &files).await;
+    refreshes_are_too_many(&mut seen, &files).await;
     the_client_is_elsewhere(&mut seen, &files).await;
     let excused = |what: &str| UNPROVOKED.iter().any(|(name, _)| what.ends_with(name));
     let documented = documented();
@@ -125,7 +126,7 @@ async fn everybody_asks(seen: &mut Seen, files: &Files, method: &str, path: &str
     let method = Method::try_from(method.to_uppercase().as_str()).expect("it is one");
     seen.ask(&app, path, plain("PATCH", path)).await;
     let mut signed_in = SignedIn::new(&app).await;
-    for credential in ["nothing", "Bearer wrong", "cookie", "Bearer"] {
+    for credential in ["nothing", "Bearer wrong", "cookie", "cookie and csrf", "Bearer"] {
         for body in bodies(path) {
             let request = signed_in.request(&method, path, credential);
             let request = request.body(signed_in.fill_in(body)).expect("it is valid");
@@ -197,6 +198,18 @@ async fn the_refresh_is_off(seen: &mut Seen, files: &Files) {
     }
 }
 
+async fn refreshes_are_too_many(seen: &mut Seen, files: &Files) {
+    let app = App::open_with(files, &["--refresh"]).await;
+    let mut refresh = SignedIn::new(&app).await.refresh;
+    while let Some(token) = refresh {
+        let body = json!({ "refresh_token": token }).to_string();
+        let request = Request::post("/auth/refresh").header("content-type", "application/json");
+        let request = request.body(body.into()).expect("it is valid");
+        let answer = seen.ask(&app, "/auth/refresh", request).await.json();
+        refresh = answer["refresh_token"].as_str().map(str::to_owned);
+    }
+}
+
 async fn the_client_is_elsewhere(seen: &mut Seen, files: &Files) {
     let more = ["--bind-address", "--trusted-proxies", "1"];
     let app = App::open_with(files, &more).await;
@@ -246,6 +259,12 @@ impl SignedIn {
         match credential {
             "Bearer" => request.header("authorization", format!("Bearer {}", self.access)),
             "cookie" => request.header("cookie", &self.cookies),
+            "cookie and csrf" => {
+                let csrf =
+                    self.cookies.split("csrf=").nth(1).and_then(|rest| rest.split(';').next());
+                let csrf = csrf.expect("a sign-in sets it");
+                request.header("cookie", &self.cookies).header("x-csrf-token", csrf)
+            }
             "nothing" => request,
             other => request.header("authorization", other),
         }

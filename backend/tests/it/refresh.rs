@@ -66,12 +66,41 @@ async fn the_same_attempt_gets_the_same_pair_so_that_a_lost_answer_ends_nothing(
 }
 
 #[tokio::test]
-async fn the_same_attempt_after_a_while_and_another_attempt_at_once_are_a_reuse() {
+async fn an_answer_that_was_lost_in_the_evening_is_had_again_in_the_morning() {
+    let app = open(&[]).await;
+    let old = pair(&app.try_login("ada", PASSWORD).await);
+    let lost = refresh(&app, &wish(&old, Some(ATTEMPT))).await;
+    app.advance(Duration::from_secs(14 * 60 * 60));
+    let again = refresh(&app, &wish(&old, Some(ATTEMPT))).await;
+    assert_eq!(pair(&lost), pair(&again));
+    let next = pair(&refresh(&app, &wish(&pair(&again), Some("attempt-of-the-morning"))).await);
+    assert_eq!(app.get("/auth/me", &next.access).await.status, StatusCode::OK);
+    // It was used: whoever comes with it now holds a copy.
+    assert_invalid_grant(&refresh(&app, &wish(&old, Some(ATTEMPT))).await);
+    assert_eq!(app.get("/auth/me", &next.access).await.code(), "invalid_token");
+}
+
+#[tokio::test]
+async fn a_session_is_refreshed_sixty_times_an_hour_at_most_and_is_told_to_wait() {
+    let app = open(&[]).await;
+    let mut tokens = pair(&app.try_login("ada", PASSWORD).await);
+    for _ in 0..60 {
+        tokens = pair(&refresh(&app, &wish(&tokens, None)).await);
+    }
+    let limited = refresh(&app, &wish(&tokens, None)).await;
+    assert_eq!((limited.status.as_u16(), limited.code().as_str()), (429, "rate_limited"));
+    app.advance(Duration::from_secs(3_600));
+    pair(&refresh(&app, &wish(&tokens, None)).await);
+}
+
+#[tokio::test]
+async fn the_same_attempt_after_its_pair_was_used_and_another_attempt_at_once_are_a_reuse() {
     for (seconds, attempt) in [(600, ATTEMPT), (0, "another-attempt-of-somebody")] {
         let app = open(&[]).await;
         let old = pair(&app.try_login("ada", PASSWORD).await);
         let new = pair(&refresh(&app, &wish(&old, Some(ATTEMPT))).await);
         app.advance(Duration::from_secs(seconds));
+        assert_eq!(app.get("/auth/me", &new.access).await.status, StatusCode::OK);
         assert_invalid_grant(&refresh(&app, &wish(&old, Some(attempt))).await);
         assert_eq!(app.get("/auth/me", &new.access).await.code(), "invalid_token");
     }

@@ -87,6 +87,19 @@ async fn tokens_from_before_signing_was_switched_on_stay_good() {
 }
 
 #[tokio::test]
+async fn another_algorithm_or_none_refuses_nobody_who_is_signed_in() {
+    let files = Files::with_ada();
+    let token = open(&files, "eddsa").await.login().await;
+    for app in [open(&files, "hs256").await, App::open(&files).await] {
+        assert_eq!(app.get("/auth/me", &token).await.code(), "store_unavailable");
+    }
+    let app = open(&files, "eddsa").await;
+    app.post("/auth/logout", &token, &Value::Null).await;
+    let other = open(&files, "hs256").await;
+    assert_eq!(other.get("/auth/me", &token).await.code(), "invalid_token");
+}
+
+#[tokio::test]
 async fn a_rotated_key_signs_what_is_new_and_checks_what_is_old() {
     for algorithm in ALGORITHMS {
         let files = Files::with_ada();
@@ -152,6 +165,10 @@ fn the_key_of_the_environment_goes_before_the_file_and_has_a_predecessor() {
     assert_eq!(server.get("/auth/me", &token).status, StatusCode::OK);
     server.kill();
     let server = start(&[("SECRET_KEY", new)]);
+    let answer = server.get("/auth/me", &token);
+    assert_eq!(answer.code(), "store_unavailable", "a key that is missing is no verdict");
+    server.wait_for_line("signed with a key that this server does not have");
+    assert!(files.program(&["token", "revoke", "--all"]).status.success());
     assert_eq!(server.get("/auth/me", &token).code(), "invalid_token");
 }
 

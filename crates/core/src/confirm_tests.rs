@@ -131,6 +131,15 @@ fn two_replicas_of_one_name_are_two_instances() {
 }
 
 #[test]
+fn instances_that_were_heard_do_not_speak_for_the_one_that_issued_a_new_token() {
+    let (both, known) = (seen(&["a", "b"]), backend(0));
+    let all = suspicion(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
+    let new = Setting { token: Token::New, ..setting(&both, &known) };
+    assert_eq!(rule(&all, new), None);
+    assert_eq!(rule(&all, setting(&both, &known)), Some(Rule::Instances));
+}
+
+#[test]
 fn an_instance_of_a_backend_that_is_hardly_known_does_not_speak_for_all() {
     let (mut instances, known) = (Instances::default(), backend(0));
     let facts = ServerFacts { instance: Label::new("a"), ..ServerFacts::default() };

@@ -25,11 +25,13 @@ pub enum Cause {
     WrongPath,
     /// The browser keeps the answers to itself.
     BlockedByCors,
+    /// The health path waits for something, on a server that is up.
+    SlowHealth,
 }
 
 impl Cause {
     /// Every one, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WorkersDisagree,
         Self::ServerSleeps,
         Self::TokensLost,
@@ -38,6 +40,7 @@ impl Cause {
         Self::ClockSkew,
         Self::WrongPath,
         Self::BlockedByCors,
+        Self::SlowHealth,
     ];
 
     /// The word on the public face, and the name of its page in `docs/causes/`.
@@ -52,6 +55,7 @@ impl Cause {
             Self::ClockSkew => "clock-skew",
             Self::WrongPath => "wrong-path",
             Self::BlockedByCors => "blocked-by-cors",
+            Self::SlowHealth => "slow-health",
         }
     }
 
@@ -90,16 +94,19 @@ const RESTARTS_WITHIN: Duration = Duration::from_secs(1_800);
 const SKEW: Duration = Duration::from_secs(60);
 /// Three in a row are no deploy that goes by.
 const NOT_FOUND: u32 = 3;
+/// Nor a train in a tunnel.
+const SLOW: u32 = 3;
 
 /// What was seen of each cause, and which were told.
 #[derive(Debug, Default)]
 pub(crate) struct Symptoms {
     /// One bit for each cause, by its place.
-    told: u8,
+    told: u16,
     /// Newest first.
     restarts: [Option<Instant>; RESTARTS],
     wake_ups: u32,
     health_not_found: u32,
+    health_slow: u32,
 }
 
 impl Symptoms {
@@ -129,6 +136,14 @@ impl Symptoms {
 
     pub(crate) fn skewed(skew: Duration) -> Option<Diagnosis> {
         (skew >= SKEW).then_some(Diagnosis { length: skew, ..Diagnosis::of(Cause::ClockSkew) })
+    }
+
+    /// The health path answered, and `slow` is how long an awake server kept it waiting.
+    pub(crate) fn health_took(&mut self, slow: Option<Duration>) -> Option<Diagnosis> {
+        self.health_slow = if slow.is_some() { self.health_slow + 1 } else { 0 };
+        let (count, length) = (self.health_slow, slow?);
+        let found = Diagnosis { count, length, ..Diagnosis::of(Cause::SlowHealth) };
+        (count >= SLOW).then_some(found)
     }
 
     /// The health path answered with this status; `is_missing`: 404, or the app's page; `verified`:
@@ -181,6 +196,16 @@ mod tests {
         assert!(symptoms.health_answered(404, true, true).is_some());
         symptoms.health_answered(200, false, true);
         assert_eq!(symptoms.health_answered(404, true, true), None);
+    }
+
+    #[test]
+    fn a_health_path_that_is_slow_thrice_in_a_row_waits_for_something() {
+        let (mut symptoms, slow) = (Symptoms::default(), Some(Duration::from_secs(12)));
+        for took in [slow, slow, None, slow, slow] {
+            assert_eq!(symptoms.health_took(took), None);
+        }
+        let found = symptoms.health_took(slow).expect("the third in a row");
+        assert_eq!((found.cause, found.length), (Cause::SlowHealth, Duration::from_secs(12)));
     }
 
     #[test]

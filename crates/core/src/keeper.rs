@@ -7,6 +7,7 @@
 mod answering;
 mod judging;
 mod lifecycle;
+mod noticing;
 mod sessions;
 mod verifying;
 

@@ -90,6 +90,8 @@ pub(crate) struct Oracle {
     suspect: Option<Suspect>,
     /// The backend contradicted itself: two minutes are allowed.
     caught: bool,
+    /// The token was accepted once. Until then nothing is known of it, whatever is of the backend.
+    accepted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +136,13 @@ impl Oracle {
             self.calm_since = self.calm_since.max(view.now);
         }
         (self.was_clear, self.was_calm) = (clear, calm);
+        self.accepted = match view.session {
+            SessionState::SignedIn => true,
+            SessionState::SignedOut => false,
+            SessionState::Restoring | SessionState::Unverified | SessionState::Suspect => {
+                self.accepted
+            }
+        };
         self.suspect = match (view.session, self.suspect) {
             (SessionState::Suspect, None) => {
                 let calm_before = view.now.saturating_sub(self.calm_since);
@@ -162,6 +171,7 @@ impl Oracle {
         let undisturbed = calm >= view.now - suspect.since;
         let known_long = undisturbed && suspect.calm_before >= 15_000;
         let seconds = match view.refuses {
+            Refuses::Named if !self.accepted => 60,
             Refuses::Named if known_long => 8,
             Refuses::Named => 20,
             Refuses::Weakly if !view.pings => 120,

@@ -26,8 +26,11 @@ pub use attempts::{Attempts, Limit, attempt_key};
 pub use device::Device;
 pub use hex::InvalidHex;
 pub use rotation::{
-    Attempt, Refresh, RefreshPolicy, Rotation, Sealed, Seed, is_due, is_superseded, refresh,
+    Attempt, Refresh, RefreshPolicy, Rotation, Sealed, Seed, is_due, is_superseded, is_unused,
+    refresh,
 };
-pub use session::{Binding, Kind, Session, SessionId, Verdict, network_of, verify};
+pub use session::{
+    Binding, KEPT_AFTER_EXPIRY, Kind, Session, SessionId, Verdict, network_of, verify,
+};
 pub use time::{InvalidLifetime, Lifetime, UnixMillis};
 pub use token::{Presented, Token, TokenHash};

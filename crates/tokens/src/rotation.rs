@@ -100,7 +100,8 @@ pub struct RefreshPolicy {
     /// How long anybody who holds the predecessor gets the successor again. Zero: never; what
     /// authorization servers allow is up to a minute, and the thief of a token may use it too.
     pub grace: Duration,
-    /// How long the same attempt gets the same successor, so that a lost answer ends no session.
+    /// How long the same attempt gets the same successor, used or not, so that a lost answer ends
+    /// no session.
     pub repeat: Duration,
 }
 
@@ -111,6 +112,9 @@ pub enum Refresh {
     Rotate(Session),
     /// Hand out the successor that there is.
     Repeat(Session, Rotation),
+    /// The same attempt, and late. Hand out the successor if it [`is_unused`]: the client has never
+    /// had it. Otherwise it is a reuse.
+    RepeatIfUnused(Session, Rotation),
     /// It was used up, and comes back: end the whole session.
     Reused(Session),
     /// Its time is over.
@@ -140,9 +144,19 @@ pub fn refresh(
     let same_attempt = attempt.is_some() && rotation.attempt == attempt;
     if ago < policy.grace || (same_attempt && ago < policy.repeat) {
         Refresh::Repeat(session, rotation)
+    } else if same_attempt {
+        Refresh::RepeatIfUnused(session, rotation)
     } else {
         Refresh::Reused(session)
     }
+}
+
+/// Whether the pair that took a refresh token's place was never used, as far as the store knows: an
+/// answer that was lost, and is asked for again when the lid of the laptop is opened.
+#[must_use]
+pub fn is_unused(rotation: &Rotation, access: Option<&Session>, refresh: Option<&Session>) -> bool {
+    let is_fresh = |refresh: &Session| refresh.rotation.is_none();
+    refresh.is_some_and(is_fresh) && access.is_none_or(|access| access.used_at <= rotation.at)
 }
 
 /// Whether a token that lasts `lifetime` is so old at `now` that activity rotates it.
@@ -209,7 +223,23 @@ mod tests {
     fn the_same_attempt_gets_the_same_successor_for_a_while() {
         let rotated = rotated_at(5, attempt("a"));
         assert!(matches!(decide(&rotated, 604, attempt("a")), Refresh::Repeat(..)));
-        assert!(matches!(decide(&rotated, 605, attempt("a")), Refresh::Reused(_)));
+        assert!(matches!(decide(&rotated, 605, attempt("a")), Refresh::RepeatIfUnused(..)));
+        assert!(matches!(decide(&rotated, 605, attempt("b")), Refresh::Reused(_)));
+    }
+
+    #[test]
+    fn a_pair_is_unused_until_one_of_it_was_used() {
+        let rotated = rotated_at(5, attempt("a"));
+        let rotation = rotated.rotation.as_deref().expect("it is rotated");
+        let access = Session { used_at: rotation.at, ..refresh_token() };
+        let used =
+            Session { used_at: rotation.at.after(Duration::from_secs(60)), ..access.clone() };
+        let refresh = refresh_token();
+        assert!(is_unused(rotation, Some(&access), Some(&refresh)));
+        assert!(is_unused(rotation, None, Some(&refresh)), "it has expired meanwhile");
+        assert!(!is_unused(rotation, Some(&used), Some(&refresh)));
+        assert!(!is_unused(rotation, Some(&access), Some(&rotated)));
+        assert!(!is_unused(rotation, Some(&access), None));
     }
 
     #[test]

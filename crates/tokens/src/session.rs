@@ -15,6 +15,9 @@ use subtle::ConstantTimeEq;
 use crate::hex::hex_type;
 use crate::{Device, Lifetime, Rotation, Token, TokenHash, UnixMillis};
 
+/// How long a row is kept after it expired.
+pub const KEPT_AFTER_EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A use within a minute of the last one that was noted is not worth a write.
 const USE_IS_NOTED_EACH: Duration = Duration::from_secs(60);
 
@@ -146,6 +149,12 @@ impl Session {
         self.expires_at <= now
     }
 
+    /// Whether it may be forgotten at `now`: it expired a day ago. A clock that was ahead for a
+    /// while would otherwise have ended every session for good.
+    pub fn is_stale(&self, now: UnixMillis) -> bool {
+        self.expires_at.after(KEPT_AFTER_EXPIRY) <= now
+    }
+
     /// Whether a use at `now` is to be written down.
     pub fn is_worth_noting(&self, now: UnixMillis) -> bool {
         now.since(self.used_at) >= USE_IS_NOTED_EACH
@@ -216,6 +225,15 @@ mod tests {
         let id = SessionId::from([1; 16]);
         let session = Session::begin(id, "ada", Device::default(), SIGN_IN, Lifetime::default());
         assert_eq!(session.expires_at.0 - session.created_at.0, 604_800_000);
+    }
+
+    #[test]
+    fn what_expired_is_kept_for_a_day_in_case_the_clock_is_wrong() {
+        let session = session_of(10);
+        let expired = SIGN_IN.after(Duration::from_secs(10));
+        assert!(session.is_expired(expired) && !session.is_stale(expired));
+        assert!(!session.is_stale(expired.after(Duration::from_secs(86_399))));
+        assert!(session.is_stale(expired.after(Duration::from_secs(86_400))));
     }
 
     #[test]

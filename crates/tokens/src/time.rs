@@ -16,6 +16,12 @@ impl UnixMillis {
         Self(self.0.saturating_add(millis(duration)))
     }
 
+    /// The time `duration` earlier; 1970 where that would be before it.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
     /// How long ago `earlier` was; nothing where it lies ahead, as after a clock was set back.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -22,7 +22,10 @@ use tower::ServiceExt;
 
 const NOW: u64 = 1_900_000_000_000;
 /// The password is `fuzz`; the costs are the least there are, because it is checked often.
-const USERS: &str = r#"{ "ada": { "password": "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$pllDnSIY1r+fHzGL+0ECfrZYBOtRXDcKoq+RX2XEO88" } }"#;
+const USERS: &str = concat!(
+    r#"{ "ada": { "password": "$argon2id$v=19$m=8,t=1,p=1$"#,
+    r#"c2FsdHNhbHRzYWx0c2FsdA$pllDnSIY1r+fHzGL+0ECfrZYBOtRXDcKoq+RX2XEO88" } }"#
+);
 const LINE: &str = "x serve --store memory --refresh --rotate-after-seconds 60 --bind-address \
                     --trusted-proxies 2 --debug-token --jwt hs256 --login-attempts 4000000000 \
                     --login-attempts-per-address 4000000000 --token-requests-per-minute 1000000 \
@@ -67,7 +70,7 @@ impl World {
             self.tokens = Tokens([
                 (b'a', token("access_token")),
                 (b'r', token("refresh_token")),
-                (b's', cookie(&in_cookies, "__Host-session=")),
+                (b's', cookie(&in_cookies, "session=")),
                 (b'c', cookie(&in_cookies, "csrf=")),
             ]);
             self.are_used_up = false;
@@ -147,9 +150,10 @@ impl World {
     }
 }
 
-fn cookie(answer: &Answer, start: &str) -> String {
+/// Of the cookie whose name ends so, whatever browsers are to hold of it.
+fn cookie(answer: &Answer, name: &str) -> String {
     let lines = answer.headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
-    let line = lines.filter_map(|line| line.strip_prefix(start)).next();
-    let value = line.and_then(|line| line.split(';').next());
+    let pairs = lines.filter_map(|line| line.split(';').next());
+    let value = pairs.filter_map(|pair| Some(pair.split_once(name)?.1)).next();
     value.expect("the sign-in sets it").to_owned()
 }

@@ -46,6 +46,10 @@ const IDLE_UNTIL_PROBED: Duration = Duration::from_secs(30);
 const BEGIN: &str = "SET statement_timeout = '2s'; SET enable_seqscan = off; SET jit = off; \
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
+/// Also a primary whose database or user has `default_transaction_read_only`.
+pub(super) const NO_PRIMARY: &str =
+    "it takes no changes, as a standby: name the primary in the URL, alone or among several hosts";
+
 /// A pool that connects when it is asked to.
 pub(super) fn pool(url: &str) -> Result<Pool, StoreError> {
     let (mut config, tls) = address::parse(url)?;
@@ -176,6 +180,10 @@ pub(super) fn reason(error: &Error) -> String {
         return match io_error(error) {
             Some(io) if is_tls(error) => {
                 format!("its certificate is not trusted ({io}): name its authority by sslrootcert")
+            }
+            // The client's own: the system's have nothing within.
+            Some(io) if io.kind() == io::ErrorKind::PermissionDenied && io.get_ref().is_some() => {
+                NO_PRIMARY.to_owned()
             }
             Some(io) => io.to_string().to_lowercase(),
             None => of_connecting(error).unwrap_or_else(|| error.to_string()),

@@ -33,7 +33,7 @@ pub(super) const ENGINE: &str = "Redis";
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// What to ask.
-pub(super) enum Ask<'a> {
+enum Ask<'a> {
     Command(&'a Cmd),
     Script(&'a ScriptInvocation<'a>),
 }
@@ -91,19 +91,36 @@ impl Link {
         })
     }
 
-    /// Asks, and waits for the answer.
-    pub(super) async fn ask<T: FromRedisValue>(
+    pub(super) async fn command<T: FromRedisValue>(
         &self,
-        ask: Ask<'_>,
+        command: &Cmd,
         twice: Twice,
     ) -> Result<T, StoreError> {
-        let mut outcome = self.ask_once(&ask).await;
+        self.ask(&Ask::Command(command), twice).await
+    }
+
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        twice: Twice,
+    ) -> Result<T, StoreError> {
+        self.ask(&Ask::Script(script), twice).await
+    }
+
+    /// Of the last connection that was made.
+    pub(super) fn number(&self) -> u64 {
+        self.lock().number
+    }
+
+    /// Asks, and waits for the answer.
+    async fn ask<T: FromRedisValue>(&self, ask: &Ask<'_>, twice: Twice) -> Result<T, StoreError> {
+        let mut outcome = self.ask_once(ask).await;
         let has_ended = |error: &Failure| {
             matches!(error, Failure::Redis(error) if error.is_connection_dropped()
                 && !error.is_connection_refusal())
         };
         if twice == Twice::IsTheSame && outcome.as_ref().is_err_and(has_ended) {
-            outcome = self.ask_once(&ask).await;
+            outcome = self.ask_once(ask).await;
         }
         let value = outcome.map_err(|failure| StoreError::unavailable(ENGINE, failure))?;
         T::from_redis_value(value)

@@ -18,8 +18,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{ENGINE, import};
-use crate::store::StoreError;
 use crate::store::private::{self, FILE_MODE, with_suffix};
+use crate::store::{Begin, StoreError};
 
 /// How long another process may hold the database.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(2);
@@ -37,13 +37,6 @@ const JOURNAL_BYTES: i64 = 16 << 20;
 /// Each brings the schema from the version of its place to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
 
-/// What happens where there is no file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
-    Make,
-    Refuse,
-}
-
 /// A database that is open.
 pub(super) struct Database {
     path: PathBuf,
@@ -55,13 +48,17 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn open(path: &Path, missing: Missing) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, begin: Begin) -> Result<Self, StoreError> {
         let failed = |error: rusqlite::Error| describe(path, &error);
-        private::prepare_folder(path)?;
+        match begin {
+            Begin::MayMake => private::prepare_folder(path)?,
+            // Before the lock, which would be left in a folder that is not ours.
+            Begin::MustExist => drop(Identity::of(path)?),
+        }
         // Without it, two processes that start together would switch to the journal of rule 1 at
         // once, which SQLite refuses to one of them.
         let _lock = private::lock(path)?;
-        if missing == Missing::Make {
+        if begin == Begin::MayMake {
             make_file(path)?;
         }
         for suffix in ["", "-wal", "-shm"] {
@@ -70,7 +67,7 @@ impl Database {
         let file = Identity::of(path)?;
         let mut writer = connect(path).map_err(failed)?;
         prepare_writer(&writer).map_err(failed)?.check(path)?;
-        migrate(&mut writer, path)?;
+        migrate(&mut writer, path, begin)?;
         let journal = Identity::of(&with_suffix(path, "-wal")).ok();
         Ok(Self {
             path: path.to_owned(),
@@ -266,11 +263,17 @@ fn prepare_writer(writer: &Connection) -> rusqlite::Result<Journal> {
     Ok(Journal(journal))
 }
 
-fn migrate(writer: &mut Connection, path: &Path) -> Result<(), StoreError> {
+fn migrate(writer: &mut Connection, path: &Path, begin: Begin) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| describe(path, &error);
-    if version(writer, path)? == MIGRATIONS.len() {
+    let version_before = version(writer, path)?;
+    if version_before == MIGRATIONS.len() {
         import::warn_of_ignored(path);
         return Ok(());
+    }
+    if version_before == 0 && begin == Begin::MustExist {
+        let path = path.display();
+        let reason = format_args!("{path} is empty, and was not: put the database back");
+        return Err(StoreError::unavailable(ENGINE, reason));
     }
     let transaction =
         writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;

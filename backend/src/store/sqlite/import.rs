@@ -3,7 +3,7 @@
 //! Rule: whoever was signed in before an upgrade is so after it. The file is renamed then: taken
 //! over again by a database that is made anew, it would bring ended sessions back to life.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,9 @@ use super::insert;
 use crate::clock;
 use crate::store::StoreError;
 use crate::store::columns::Columns;
+use crate::store::document::COPY;
 use crate::store::file::Rows;
-use crate::store::private::{folder_of, with_suffix};
+use crate::store::private::{self, folder_of, with_suffix};
 
 const FILE: &str = "auth_tokens.json";
 
@@ -24,6 +25,9 @@ const FILE: &str = "auth_tokens.json";
 pub(super) struct Imported {
     file: PathBuf,
     count: usize,
+    /// Until the file is renamed: what a server that runs on the file acknowledged after it was
+    /// read here would be lost.
+    _lock: File,
 }
 
 /// Takes over the rows of the file beside `database`, if there is one. One that cannot be read is
@@ -31,12 +35,16 @@ pub(super) struct Imported {
 pub(super) fn import(on: &Connection, database: &Path) -> Result<Option<Imported>, StoreError> {
     let file = folder_of(database).join(FILE);
     let failed = |source: io::Error| StoreError::io("take over", &file, source);
+    if !file.try_exists().map_err(failed)? {
+        return Ok(None);
+    }
+    let lock = private::lock(&file)?;
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let Rows(rows) = serde_json::from_slice(&bytes).map_err(|error| {
+    let Rows { known, odd } = serde_json::from_slice(&bytes).map_err(|error| {
         // Position and category only: serde's own text may quote what is in the file.
         let reason = format!(
             "{:?} error at line {}: mend it or move it away",
@@ -45,13 +53,17 @@ pub(super) fn import(on: &Connection, database: &Path) -> Result<Option<Imported
         );
         failed(io::Error::new(io::ErrorKind::InvalidData, reason))
     })?;
+    if !odd.is_empty() {
+        let reason = format!("{} rows cannot be understood: mend or delete them", odd.len());
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, reason)));
+    }
     let now = clock::system_now();
     let mut count = 0;
-    for (hash, session) in rows.iter().filter(|(_, session)| !session.is_expired(now)) {
+    for (hash, session) in known.iter().filter(|(_, session)| !session.is_stale(now)) {
         insert(on, &Columns::new(hash, session)).map_err(|error| describe(database, &error))?;
         count += 1;
     }
-    Ok(Some(Imported { file, count }))
+    Ok(Some(Imported { file, count, _lock: lock }))
 }
 
 /// After a rollback and a second upgrade there is a file again, and whoever signed in meanwhile is
@@ -68,6 +80,8 @@ impl Imported {
     pub(super) fn finish(self) {
         info!("Loaded {} tokens from file", self.count);
         let aside = with_suffix(&self.file, ".imported");
+        // It serves the file, and what stays would only be taken for something newer.
+        let _ = fs::remove_file(with_suffix(&self.file, COPY));
         match fs::rename(&self.file, &aside) {
             Ok(()) => info!("{} is taken over: renamed to {FILE}.imported", self.file.display()),
             Err(error) => warn!("cannot rename {}: {error}: delete it", self.file.display()),

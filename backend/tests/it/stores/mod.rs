@@ -5,11 +5,14 @@
 //! own, and those that look at all rows have a database of their own.
 
 mod attempts;
+mod begin;
 mod contract;
 mod names;
 mod outage;
 pub(crate) mod place;
+mod postgres_only;
 mod races;
+mod redis_index;
 mod redis_only;
 mod rows;
 

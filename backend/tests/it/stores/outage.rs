@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Forgiven, Reads, Store, StoreError, Whose, open};
+use session_keeper_backend::store::{Begin, Forgiven, Reads, Store, StoreError, Whose, open};
 use session_keeper_backend::tokens::TokenHash;
 use session_keeper_services::{Service, ServiceError, unless_missing};
 use tempfile::TempDir;
@@ -97,7 +97,8 @@ async fn a_server_goes_and_comes(mut server: Service, choice: fn(String) -> Stor
 }
 
 async fn store_with_row(choice: &StoreChoice) -> (Arc<dyn Store>, TokenHash) {
-    let store = open(choice, Reads::EachChange).await.expect("the store can be opened");
+    let store =
+        open(choice, Reads::EachChange, Begin::MayMake).await.expect("the store can be opened");
     let (hash, session) = row(&name());
     insert(&*store, &[(hash, session)]).await;
     (store, hash)
@@ -132,7 +133,7 @@ async fn fails<T: fmt::Debug>(what: &str, call: impl Future<Output = Result<T, S
 }
 
 async fn opening_fails(choice: &StoreChoice) {
-    let outcome = within(SOON, open(choice, Reads::EachChange)).await;
+    let outcome = within(SOON, open(choice, Reads::EachChange, Begin::MayMake)).await;
     let error = outcome.expect_err("there is nothing to open").to_string();
     for secret in ["ada", "s3cret"] {
         assert!(!error.contains(secret), "{error}");

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::noticing::was_up;
 use super::{Keeper, Life, Session};
-use crate::answer::{self, Body, Outcome, Probe, Response, Sign};
+use crate::answer::{self, Outcome, Probe, Response, Sign};
 use crate::backend::APART;
 use crate::confirm::{Proof, WARM};
 use crate::diagnosis::Symptoms;
@@ -20,13 +21,6 @@ use crate::time::{Duration, Instant};
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
 /// Requests of the app that fail start at most one check in this time (G2).
 pub(super) const HINT_EVERY: Duration = Duration::from_secs(10);
-
-/// A wake-up takes a second at the least and two minutes at the most.
-const WAKES_IN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
-/// Where the process says how long it is up: it started for the first request, not before it.
-const WAKES_BEFORE: Duration = Duration::from_secs(5);
-/// The first bad answer of a wake-up comes this soon after the first request.
-const HELD_BEFORE: Duration = Duration::from_secs(15);
 
 /// A request this young was not sent to a server that was away.
 const JUST_SENT: Duration = Duration::from_secs(1);
@@ -142,17 +136,19 @@ impl Keeper {
         let retry_after = retry_after(outcome);
         let recovery = self.take_sign(&request, reading.sign, voice, retry_after);
         let recovered = recovery.is_some();
-        if let (Some(recovery), Outcome::Response(response)) = (recovery, outcome) {
+        let mut slow = None;
+        if let Outcome::Response(response) = outcome {
             let held_since = was_held.then_some(request.sent);
             // The same start before and after: it did not sleep.
             let is_same = boot_before.is_some() && boot_before == response.server.boot;
-            if !is_same {
+            slow = (was_held && (is_same || was_up(response, took))).then_some(took);
+            if let Some(recovery) = recovery.filter(|_| !is_same) {
                 self.note_wake_up(recovery, held_since, response, out);
             }
         }
         match probe {
             Probe::Health => {
-                self.note_health(outcome, out);
+                self.note_health(outcome, slow, out);
                 self.handle_health(&request, reading.sign, out);
             }
             Probe::Verify => self.handle_verdict(&request, reading.verdict, outcome, out),
@@ -256,39 +252,6 @@ impl Keeper {
             }
         }
         recovery
-    }
-
-    /// Was the server asleep? A platform that wakes it holds the first request, or answers for it
-    /// when the keeper asks again after a pause. `held_since`: when the held request was sent.
-    fn note_wake_up(
-        &mut self,
-        Recovery { since, by_platform, proven_before }: Recovery,
-        held_since: Option<Instant>,
-        response: &Response,
-        out: &mut Vec<Effect>,
-    ) {
-        let began = self.requests.began();
-        let since = held_since.map_or(since, |sent| sent.min(since));
-        let took = self.now().since(since);
-        let was_well = proven_before.is_some_and(|at| at >= began);
-        let after_silence = since.since(began) < HELD_BEFORE && !was_well;
-        let was_up = response.server.uptime.is_some_and(|up| up > took.plus(WAKES_BEFORE));
-        let is_wake_up = held_since.is_some() || by_platform && after_silence;
-        if is_wake_up && !was_up && took >= WAKES_IN.0 && took <= WAKES_IN.1 {
-            let found = self.symptoms.woke(took);
-            self.diagnose(out, found);
-        }
-    }
-
-    fn note_health(&mut self, outcome: &Outcome, out: &mut Vec<Effect>) {
-        let Outcome::Response(response) = outcome else { return };
-        let verified = matches!(self.live(), Some(live) if live.verified_at.is_some());
-        let is_page = response.status < 300 && response.body == Body::Html;
-        let is_missing = response.status == 404 || is_page;
-        let found = self.symptoms.health_answered(response.status, is_missing, verified);
-        if let Some(found) = found {
-            self.diagnose(out, found);
-        }
     }
 
     fn ping_every(&self) -> Duration {

@@ -1,7 +1,8 @@
 //! What stands in the URL of a PostgreSQL server.
 //!
-//! Rule: whoever asks for encryption gets a server that proved its name, or none. libpq's `require`
+//! Rule 1: whoever asks for encryption gets a server that proved its name, or none. libpq's `require`
 //! would take any certificate, and its `verify-full` is the same as `require` here.
+//! Rule 2: of several hosts the one that takes changes is meant, unless the URL says otherwise.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore, crypto};
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::ENGINE;
@@ -26,6 +27,10 @@ pub(super) fn parse(url: &str) -> Result<(Config, Option<MakeRustlsConnect>), St
                       postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for an @ in a password";
         StoreError::unavailable(ENGINE, wanted)
     })?;
+    let options = url.split_once('?').map_or("", |(_, options)| options);
+    if !options.split('&').any(|option| option.starts_with("target_session_attrs=")) {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
     if tls.mode.is_none() && config.get_hosts().iter().all(is_this_machine) {
         config.ssl_mode(SslMode::Disable);
     }
@@ -118,6 +123,18 @@ mod tests {
         ] {
             let (config, tls) = parse(url).expect("it is a URL");
             assert_eq!((config.get_ssl_mode(), tls.is_some()), (mode, mode != SslMode::Disable));
+        }
+    }
+
+    #[test]
+    fn a_server_that_takes_changes_is_meant_unless_it_is_said_otherwise() {
+        for (url, wanted) in [
+            ("postgres://ada@a,b/app", TargetSessionAttrs::ReadWrite),
+            ("postgres://ada@a,b/app?connect_timeout=3", TargetSessionAttrs::ReadWrite),
+            ("postgres://ada@a,b/app?target_session_attrs=any", TargetSessionAttrs::Any),
+        ] {
+            let (config, _) = parse(url).expect("it is a URL");
+            assert_eq!(config.get_target_session_attrs(), wanted);
         }
     }
 

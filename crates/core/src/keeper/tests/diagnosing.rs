@@ -100,6 +100,9 @@ fn a_server_that_was_up_all_the_time_and_only_slow_did_not_sleep() {
     world.pass(60_000);
     assert!(world.has_logged("held"), "the scene was not set");
     assert_eq!(found(&world), []);
+    // Again and again, it is the health path that waits for something.
+    world.pass(120_000);
+    assert_eq!(found(&world), [Cause::SlowHealth]);
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! What an answer says of the server's ways, for the causes that are named.
+//!
+//! Rule: nothing here changes what is thought of the server or of the session.
+
+use alloc::vec::Vec;
+
+use super::Keeper;
+use crate::answer::{Body, Outcome, Response};
+use crate::effect::Effect;
+use crate::server::Recovery;
+use crate::time::{Duration, Instant};
+
+/// A wake-up takes a second at the least and two minutes at the most.
+const WAKES_IN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+/// Where the process says how long it is up: it started for the first request, not before it.
+const WAKES_BEFORE: Duration = Duration::from_secs(5);
+/// The first bad answer of a wake-up comes this soon after the first request.
+const HELD_BEFORE: Duration = Duration::from_secs(15);
+
+impl Keeper {
+    /// Was the server asleep? A platform that wakes it holds the first request, or answers for it
+    /// when the keeper asks again after a pause. `held_since`: when the held request was sent.
+    pub(super) fn note_wake_up(
+        &mut self,
+        Recovery { since, by_platform, proven_before }: Recovery,
+        held_since: Option<Instant>,
+        response: &Response,
+        out: &mut Vec<Effect>,
+    ) {
+        let began = self.requests.began();
+        let since = held_since.map_or(since, |sent| sent.min(since));
+        let took = self.now().since(since);
+        let was_well = proven_before.is_some_and(|at| at >= began);
+        let after_silence = since.since(began) < HELD_BEFORE && !was_well;
+        let is_wake_up = held_since.is_some() || by_platform && after_silence;
+        if is_wake_up && !was_up(response, took) && took >= WAKES_IN.0 && took <= WAKES_IN.1 {
+            let found = self.symptoms.woke(took);
+            self.diagnose(out, found);
+        }
+    }
+
+    /// `slow`: how long it took, where a server that was up all the time kept the health path
+    /// waiting.
+    pub(super) fn note_health(
+        &mut self,
+        outcome: &Outcome,
+        slow: Option<Duration>,
+        out: &mut Vec<Effect>,
+    ) {
+        let Outcome::Response(response) = outcome else { return };
+        if let Some(found) = self.symptoms.health_took(slow) {
+            self.diagnose(out, found);
+        }
+        let verified = matches!(self.live(), Some(live) if live.verified_at.is_some());
+        let is_page = response.status < 300 && response.body == Body::Html;
+        let is_missing = response.status == 404 || is_page;
+        let found = self.symptoms.health_answered(response.status, is_missing, verified);
+        if let Some(found) = found {
+            self.diagnose(out, found);
+        }
+    }
+}
+
+/// Whether the server says that it was up before a request that took so long.
+pub(super) fn was_up(response: &Response, took: Duration) -> bool {
+    response.server.uptime.is_some_and(|up| up > took.plus(WAKES_BEFORE))
+}
