@@ -8,11 +8,11 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::runtime;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::app::{Backend, app};
 use crate::clock::{self, Clock};
@@ -29,6 +29,11 @@ use crate::{logging, metrics};
 
 /// What has expired is refused all the same; this only makes room.
 const CLEANED_UP_EACH: Duration = Duration::from_secs(60);
+
+/// What expired by a clock that is wrong would be gone for good. A machine that slept has a jump
+/// too, and loses nothing by waiting.
+const JUMP: Duration = Duration::from_secs(60 * 60);
+const CLOCK_IS_MENDED_IN: Duration = Duration::from_secs(60 * 60);
 
 /// A password over this is a file piped in by mistake.
 const MAX_PASSWORD_BYTES: u64 = 4096;
@@ -220,9 +225,23 @@ pub(crate) fn announce(address: SocketAddr) -> io::Result<()> {
 
 async fn clean_up(backend: Arc<Backend>) {
     let mut ticks = tokio::time::interval(CLEANED_UP_EACH);
+    let mut last = (Instant::now(), clock::system_now());
+    let mut trusted_from = Instant::now();
     loop {
         ticks.tick().await;
-        backend.clean_up().await;
+        let now = (Instant::now(), clock::system_now());
+        let jump = now.1.since(last.1).saturating_sub(now.0.duration_since(last.0));
+        if jump > JUMP {
+            warn!(
+                "the clock jumped ahead by {} s: nothing is cleaned up for a while",
+                jump.as_secs()
+            );
+            trusted_from = now.0 + CLOCK_IS_MENDED_IN;
+        }
+        last = now;
+        if now.0 >= trusted_from {
+            backend.clean_up().await;
+        }
     }
 }
 
@@ -244,7 +263,7 @@ fn revoke(choice: &StoreChoice, whose: &Whose) -> Result<usize, CommandError> {
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let revoked = runtime.map_err(CommandError::System)?.block_on(async {
-        let store = open(choice, Reads::EachChange, Begin::MayMake).await?;
+        let store = open(choice, Reads::EachChange, Begin::MustExist).await?;
         // What had expired was no session any more, and is not counted.
         store.clean_up(clock::system_now()).await?;
         store.remove(whose).await

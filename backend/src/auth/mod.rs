@@ -44,6 +44,7 @@ const MISSING_KEY: &str = "a valid session's token is signed with a key that thi
 /// The session that a request was made in. A route that takes it is served to nobody else.
 pub(crate) struct SignedIn {
     pub(crate) session: Session,
+    hash: TokenHash,
 }
 
 impl FromRequestParts<Arc<Backend>> for SignedIn {
@@ -55,7 +56,7 @@ impl FromRequestParts<Arc<Backend>> for SignedIn {
     ) -> Result<Self, ApiError> {
         let outcome = authenticate(parts, backend).await;
         match &outcome {
-            Ok(session) => {
+            Ok((session, _)) => {
                 backend.metrics().count(Counter::TokensVerified);
                 debug!("Token validated for user: {}", session.username);
             }
@@ -66,11 +67,11 @@ impl FromRequestParts<Arc<Backend>> for SignedIn {
                 }
             }
         }
-        outcome.map(|session| Self { session })
+        outcome.map(|(session, hash)| Self { session, hash })
     }
 }
 
-async fn authenticate(parts: &Parts, backend: &Backend) -> Result<Session, ApiError> {
+async fn authenticate(parts: &Parts, backend: &Backend) -> Result<(Session, TokenHash), ApiError> {
     let credential = Credential::look_up(&parts.headers, backend).await?;
     let session = credential.session(backend).await?;
     backend.token_limit().count(credential.hash, backend.now())?;
@@ -100,7 +101,7 @@ async fn authenticate(parts: &Parts, backend: &Backend) -> Result<Session, ApiEr
             }
         }
     }
-    Ok(session)
+    Ok((session, credential.hash))
 }
 
 /// How a token was sent.

@@ -42,7 +42,7 @@ pub(crate) async fn logout(
     body: Bytes,
 ) -> Result<impl IntoResponse, ApiError> {
     let session = match user {
-        Ok(SignedIn { session }) => session,
+        Ok(SignedIn { session, .. }) => session,
         Err(error) if error.refusal().is_some() => {
             refresh::session_to_end(&headers, &body, &backend).await?.ok_or(error)?
         }
@@ -57,8 +57,10 @@ pub(crate) async fn logout(
 pub(crate) async fn logout_everywhere(
     State(backend): State<Arc<Backend>>,
     Extension(client): Extension<Client>,
-    SignedIn { session }: SignedIn,
+    SignedIn { session, hash }: SignedIn,
 ) -> Result<impl IntoResponse, ApiError> {
+    // A store whose list of the user's tokens was evicted learns of it by a token that is used.
+    backend.store().touch(hash, backend.now()).await?;
     end(&backend, &Whose::User(session.username.to_string())).await?;
     audit("signed_out_everywhere", &session, &client);
     Ok((StatusCode::NO_CONTENT, without_cookies(&backend)))
@@ -67,7 +69,7 @@ pub(crate) async fn logout_everywhere(
 /// The sessions of the user, the newest first.
 pub(crate) async fn list_sessions(
     State(backend): State<Arc<Backend>>,
-    SignedIn { session: this }: SignedIn,
+    SignedIn { session: this, .. }: SignedIn,
 ) -> Result<Json<SessionList>, ApiError> {
     let now = backend.now();
     let tokens = backend.store().of_user(&this.username).await?;
@@ -91,7 +93,7 @@ pub(crate) async fn list_sessions(
 pub(crate) async fn end_session(
     State(backend): State<Arc<Backend>>,
     Extension(client): Extension<Client>,
-    SignedIn { session: this }: SignedIn,
+    SignedIn { session: this, .. }: SignedIn,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     let id: SessionId = id.parse().map_err(|_| ApiError::NoSuchSession)?;

@@ -18,7 +18,7 @@ use session_keeper_tokens::SessionId;
 use super::link::{ENGINE, Link, Twice};
 use super::{StoreError, scripts};
 
-/// Looked at by Redis before others get their turn: about a millisecond.
+/// Looked at by Redis before others get their turn: three milliseconds at most.
 const AT_ONCE: usize = 500;
 
 /// A clean-up goes on where the one before ended. Each worker's takes some ten milliseconds of
