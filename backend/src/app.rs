@@ -91,8 +91,8 @@ pub fn app(backend: Arc<Backend>, origins: &[Origin]) -> Router {
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(Arc::clone(&backend))
         .layer(DefaultBodyLimit::max(body::MAX_BYTES))
-        // One call with all of them, the outermost first: each call would box every route once more,
-        // and each request would copy all the boxes.
+        // One call with all of them, the outermost first: each call would box every route once
+        // more, and each request would copy all the boxes.
         .layer((
             from_fn_with_state(Arc::clone(&backend), note_access),
             cors::layer(origins),

@@ -26,8 +26,8 @@ pub(crate) const PACKAGE: &str = "session-keeper-fuzz";
 const TARGETS: [(&str, &str); 3] =
     [("tokens", "150000"), ("keys_and_files", "150000"), ("http", "12000")];
 
-/// What each input may take, in seconds and MiB: beyond it somebody found a way to be expensive. All
-/// lengths from the start: that they grow by and by is for runs of hours.
+/// What each input may take, in seconds and MiB: beyond it somebody found a way to be expensive.
+/// All lengths from the start: that they grow by and by is for runs of hours.
 const BOUNDS: [&str; 4] = ["-timeout=10", "-rss_limit_mb=1024", "-max_len=512", "-len_control=0"];
 
 /// `like` names the packages whose dependencies are built already. Returns why nothing was run.

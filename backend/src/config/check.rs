@@ -30,8 +30,8 @@ impl ServeOptions {
         }
     }
 
-    /// Whether files that are not there may be made: by the first process of a start, and not by one
-    /// that takes another's place.
+    /// Whether files that are not there may be made: by the first process of a start, and not by
+    /// one that takes another's place.
     pub(crate) fn begin(&self) -> Begin {
         if self.replaces { Begin::MustExist } else { Begin::MayMake }
     }

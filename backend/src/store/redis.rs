@@ -3,7 +3,7 @@
 //! | key | what |
 //! |---|---|
 //! | `auth_token:<hash of the token>` | the row, as in files |
-//! | `auth_user:<SHA-256 of the name>` | the hashes of a user's tokens, some of them gone: `index` |
+//! | `auth_user:<SHA-256 of the name>` | hashes of the user's tokens, some of them gone: `index` |
 //! | `auth_ending:<session>` | for some seconds: it is being ended, in more than one step |
 //! | `auth_attempts:<digest>` | when the window began, and the count |
 //!
@@ -15,8 +15,8 @@
 //!
 //! It keeps what it acknowledged as well as Redis does: that needs `appendonly yes`, and
 //! `maxmemory-policy noeviction`, or it drops sessions that are valid; with one of the `allkeys-`
-//! policies also a user's index, without which a sign-out everywhere may overlook a session. Redis Cluster is none of
-//! it: a script's keys would be on several machines.
+//! policies also a user's index, without which a sign-out everywhere may overlook a session. Redis
+//! Cluster is none of it: a script's keys would be on several machines.
 
 mod index;
 mod link;

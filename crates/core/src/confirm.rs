@@ -240,8 +240,8 @@ impl Suspicion {
         // One refusal without a name among others must not stand in for an instance that was
         // never asked.
         let named = !self.by_instance.is_empty() && self.proof == Proof::Own;
-        // Workers that were heard may all refuse a token that only another one knows: until the token
-        // was accepted once, that it is unknown to those proves nothing.
+        // Workers that were heard may all refuse a token that only another one knows: until it was
+        // accepted once, that it is unknown to those proves nothing.
         let named = named && setting.token != Token::New;
         let chance = (!named).then(|| self.chance(setting, span));
         let warm = setting.woken.is_none_or(|woken| span.last >= woken.plus(WARM));

@@ -67,12 +67,13 @@ impl World {
             let in_body = self.sign_in(false);
             let in_cookies = self.sign_in(true);
             let body: Value = serde_json::from_str(&in_body.body).expect("it is JSON");
-            let token = |name: &str| body[name].as_str().expect("a sign-in has it").to_owned();
+            let access = body["access_token"].as_str().expect("a sign-in has it").to_owned();
             self.tokens = Tokens([
-                (b'a', token("access_token")),
-                (b'r', token("refresh_token")),
+                (b'a', access),
                 (b's', cookie(&in_cookies, "session=")),
                 (b'c', cookie(&in_cookies, "csrf=")),
+                // Of the same session as the CSRF token, and good in a body too.
+                (b'r', cookie(&in_cookies, "refresh=")),
             ]);
             self.are_used_up = false;
         }

@@ -1,7 +1,7 @@
 //! What stands in the URL of a PostgreSQL server.
 //!
-//! Rule 1: whoever asks for encryption gets a server that proved its name, or none. libpq's `require`
-//! would take any certificate, and its `verify-full` is the same as `require` here.
+//! Rule 1: whoever asks for encryption gets a server that proved its name, or none. libpq's
+//! `require` would take any certificate, and its `verify-full` is the same as `require` here.
 //! Rule 2: of several hosts the one that takes changes is meant, unless the URL says otherwise.
 
 use std::net::IpAddr;
