@@ -29,6 +29,27 @@ pub(crate) trait Input: DeserializeOwned {
 /// A body that was read and has the shape that the route wants.
 pub(crate) struct Body<T>(pub(crate) T);
 
+/// A body that was read, whatever is in it.
+pub(crate) struct Raw(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match timeout(MAX_TIME, Bytes::from_request(request, state)).await {
+            Ok(Ok(bytes)) => Ok(Self(bytes)),
+            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(ApiError::PayloadTooLarge)
+            }
+            Ok(Err(_)) => Err(ApiError::invalid("the body ended early: send it again")),
+            Err(_) => {
+                let status = StatusCode::REQUEST_TIMEOUT;
+                Err(ApiError::InvalidRequest(status, "the body came too slowly"))
+            }
+        }
+    }
+}
+
 impl<T: Input, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
@@ -38,17 +59,7 @@ impl<T: Input, S: Send + Sync> FromRequest<S> for Body<T> {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(ApiError::InvalidRequest(status, "send Content-Type: application/json"));
         }
-        let bytes = match timeout(MAX_TIME, Bytes::from_request(request, state)).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                return Err(ApiError::PayloadTooLarge);
-            }
-            Ok(Err(_)) => return Err(ApiError::invalid("the body ended early: send it again")),
-            Err(_) => {
-                let status = StatusCode::REQUEST_TIMEOUT;
-                return Err(ApiError::InvalidRequest(status, "the body came too slowly"));
-            }
-        };
+        let Raw(bytes) = Raw::from_request(request, state).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|_| ApiError::invalid(T::EXPECTED))
     }
 }

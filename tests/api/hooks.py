@@ -22,7 +22,8 @@ def sign_in(username):
     tokens = answer.json()
     # The driver looks for them in the server's log.
     with open(os.environ["SECRETS"], "a", encoding="utf-8") as secrets:
-        secrets.write(tokens["access_token"] + "\n" + tokens["refresh_token"] + "\n")
+        for name in ("access_token", "refresh_token"):
+            secrets.write(tokens.get(name, "") + "\n")
     return tokens["access_token"]
 
 

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse};
@@ -16,6 +15,7 @@ use tracing::info;
 
 use super::{SignedIn, refresh};
 use crate::app::Backend;
+use crate::body::Raw;
 use crate::client::Client;
 use crate::clock;
 use crate::cookies::Cookie;
@@ -39,7 +39,7 @@ pub(crate) async fn logout(
     Extension(client): Extension<Client>,
     user: Result<SignedIn, ApiError>,
     headers: HeaderMap,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<impl IntoResponse, ApiError> {
     let session = match user {
         Ok(SignedIn { session, .. }) => session,

@@ -28,7 +28,7 @@ const HEADERS: [(u8, &str); 9] = [
     (b't', "content-type"),
 ];
 
-fuzz_target!(|bytes: &[u8]| World::with(|world| {
+fuzz_target!(|bytes: &[u8]| World::with(bytes, |world| {
     world.begin();
     let Some(request) = read(bytes, world) else { return };
     let is_head = request.method() == "HEAD";
