@@ -41,8 +41,8 @@ impl Device {
     /// Reads a `User-Agent` header, of which any text is one (RFC 9110 section 10.1.5).
     pub fn from_user_agent(text: &str) -> Self {
         let find = |list: &[(&str, &str)]| {
-            let known = list.iter().skip(1).position(|(mark, _)| text.contains(mark));
-            known.and_then(|index| u8::try_from(index + 1).ok()).unwrap_or(0)
+            let known = list.iter().skip(1).find(|(mark, _)| text.contains(mark));
+            known.map_or(0, |(_, word)| place(list, word))
         };
         Self { browser: find(&BROWSERS), system: find(&SYSTEMS) }
     }
@@ -61,12 +61,14 @@ impl FromStr for Device {
     /// Reads what `Display` wrote. Words of a newer version are unknown ones.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (browser, system) = text.split_once(" on ").unwrap_or_default();
-        let find = |list: &[(&str, &str)], word: &str| {
-            let index = list.iter().position(|(_, known)| *known == word);
-            index.and_then(|index| u8::try_from(index).ok()).unwrap_or(0)
-        };
-        Ok(Self { browser: find(&BROWSERS, browser), system: find(&SYSTEMS, system) })
+        Ok(Self { browser: place(&BROWSERS, browser), system: place(&SYSTEMS, system) })
     }
+}
+
+/// Where a word stands first: several marks mean the same.
+fn place(list: &[(&str, &str)], word: &str) -> u8 {
+    let index = list.iter().position(|(_, known)| *known == word);
+    index.and_then(|index| u8::try_from(index).ok()).unwrap_or(0)
 }
 
 impl From<Device> for String {
@@ -89,10 +91,13 @@ mod tests {
             (alloc::format!("{mozilla} {like}"), "Chrome on Windows"),
             ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0".into(), "Firefox on Linux"),
             (iphone.into(), "Safari on iOS"),
+            ("Mozilla/5.0 (iPad; CPU OS 18_0) CriOS/140 Safari/605".into(), "Chrome on iOS"),
             ("curl/8.5".into(), "Unknown on unknown"),
             (String::new(), "Unknown on unknown"),
         ] {
-            assert_eq!(Device::from_user_agent(&agent).to_string(), device);
+            let read = Device::from_user_agent(&agent);
+            assert_eq!(read.to_string(), device);
+            assert_eq!(device.parse(), Ok(read));
         }
     }
 
