@@ -70,7 +70,10 @@ describe("while the server wakes up", { concurrency: AT_ONCE }, () => {
       if (row.mode === "hold") await assertHeldPingsAreNotRepeated(visitor, to);
       await visitor.assertNeverSignedOut();
       const voided = await visitor.history("refusal-void");
-      assert.ok(voided.every(({ why }) => why === "server-not-awake"));
+      // The page's refusals belong to no server that was there: it was not, or is another one now.
+      const reasons = new Set(["server-not-awake", "restarted"]);
+      const others = voided.filter(({ why }) => !reasons.has(why));
+      assert.deepEqual(others, []);
       assert.equal(voided.length > 0, !!row.weighs);
 
       await fallAsleep(visitor);
