@@ -160,6 +160,19 @@ impl Backend {
         if self.keys.is_some() { token.signed_hash() } else { token.hash() }
     }
 
+    /// The text of an access token that its owner is given.
+    pub(crate) fn access_text(
+        &self,
+        token: &Token,
+        session: &Session,
+        issued_at: UnixMillis,
+    ) -> Result<String, StoreError> {
+        match &self.keys {
+            Some(keys) => keys.sign(token, session, issued_at),
+            None => Ok(token.expose()),
+        }
+    }
+
     /// The row of an access token, under whichever hash: signing may have been switched on or off
     /// since it was handed out.
     pub(crate) async fn find_access(&self, token: &Token) -> Result<Option<Session>, StoreError> {

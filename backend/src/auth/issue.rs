@@ -93,7 +93,7 @@ impl Tokens {
         let life = self.session.expires_at.since(self.issued_at).as_secs();
         let expires_in = life.saturating_sub(now.since(self.issued_at).as_secs());
         info!("Token issued. Expires in {expires_in} seconds ({} hours)", expires_in / 3600);
-        let access = self.access_text(backend)?;
+        let access = backend.access_text(&self.access, &self.session, self.issued_at)?;
         let refresh = self.refresh.as_ref().map(|(token, _)| token.expose());
         let user = User { username: self.session.username.to_string() };
         if carrier == Carrier::Header {
@@ -125,13 +125,6 @@ impl Tokens {
             response.headers_mut().append(name, value);
         }
         Ok(response)
-    }
-
-    fn access_text(&self, backend: &Backend) -> Result<String, ApiError> {
-        match backend.keys() {
-            Some(keys) => Ok(keys.sign(&self.access, &self.session, self.issued_at)?),
-            None => Ok(self.access.expose()),
-        }
     }
 }
 
@@ -181,10 +174,7 @@ pub(super) async fn successor_cookies(
         backend.metrics().count(Counter::TokensRefreshed);
     }
     let seconds = successor.expires_at.since(now).as_secs();
-    let text = match backend.keys() {
-        Some(keys) => keys.sign(&access, &successor, rotation.at)?,
-        None => access.expose(),
-    };
+    let text = backend.access_text(&access, &successor, rotation.at)?;
     let csrf = session.id.csrf_token();
     let cookies = [Cookie::session(&text, seconds), Cookie::csrf(&csrf, seconds)];
     Ok(cookies.iter().map(|cookie| cookie.header(backend.same_site())).collect())

@@ -90,11 +90,7 @@ impl Asked<'_> {
                 self.audit("refreshed", &session);
                 tokens.answer(self.carrier, backend).map(Some)
             }
-            Refresh::Repeat(session, rotation) => {
-                self.check(&session)?;
-                self.audit("refresh_repeated", &session);
-                self.tokens(&session, &rotation, backend).answer(self.carrier, backend).map(Some)
-            }
+            Refresh::Repeat(session, rotation) => self.repeat(&session, &rotation, backend),
             Refresh::RepeatIfUnused(session, rotation) => {
                 let seed = rotation.successor.open(&self.token);
                 let access = backend.find_access(&seed.access()).await?;
@@ -102,13 +98,23 @@ impl Asked<'_> {
                 if !is_unused(&rotation, access.as_ref(), refresh.as_ref()) {
                     return self.end(&session, backend).await;
                 }
-                self.check(&session)?;
-                self.audit("refresh_repeated", &session);
-                self.tokens(&session, &rotation, backend).answer(self.carrier, backend).map(Some)
+                self.repeat(&session, &rotation, backend)
             }
             Refresh::Reused(session) => self.end(&session, backend).await,
             Refresh::Expired(_) | Refresh::Unknown => Err(ApiError::InvalidGrant),
         }
+    }
+
+    /// The pair that was handed out already.
+    fn repeat(
+        &self,
+        session: &Session,
+        rotation: &Rotation,
+        backend: &Backend,
+    ) -> Result<Option<Response>, ApiError> {
+        self.check(session)?;
+        self.audit("refresh_repeated", session);
+        self.tokens(session, rotation, backend).answer(self.carrier, backend).map(Some)
     }
 
     /// Somebody holds a copy: nobody is to go on with this session.
