@@ -200,7 +200,7 @@ impl Driver {
             Effect::StoreBackend(kept) => {
                 self.storage.write_backend(&record::write_backend(&self.origin(), &kept));
             }
-            Effect::Adopt { generation } => {
+            Effect::UseStoredToken { generation } => {
                 let own = &mut *self.own.borrow_mut();
                 own.held.push((generation, own.found.clone()));
                 own.user = JsValue::UNDEFINED;
@@ -208,7 +208,7 @@ impl Driver {
             Effect::Store { generation, expires_at, verified_at } => {
                 self.store(generation, expires_at, verified_at);
             }
-            Effect::Bury { generation, sign_out, undelivered } => {
+            Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let origin = &self.origin();
                 let tombstone = record::write_tombstone(origin, generation, &sign_out, undelivered);
                 let answer = self.storage.write(&tombstone);
@@ -218,7 +218,7 @@ impl Driver {
                     self.forget(generation);
                 }
             }
-            Effect::TakeUser { .. } => {
+            Effect::SetUser { .. } => {
                 let own = &mut *self.own.borrow_mut();
                 own.user = own.body.clone();
             }
@@ -227,9 +227,9 @@ impl Driver {
                 let answer = self.storage.erase();
                 self.mind(answer, JsValue::NULL, Failed::Leave);
             }
-            Effect::LeaveStore => self.storage.fall_back(JsValue::NULL),
+            Effect::UseMemoryStorage => self.storage.fall_back(JsValue::NULL),
             // Other tabs are told by the issue that brings them.
-            Effect::Tell(_) => {}
+            Effect::Broadcast(_) => {}
             Effect::Notify(notice) => (self.notify)(&notice),
         }
     }

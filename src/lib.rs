@@ -39,8 +39,8 @@ pub use keeper::{Keeper, Token};
 pub use options::{Options, OptionsError, Persist};
 pub use session_keeper_core::{
     Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event, HealthOptions, Instant,
-    Label, Level, Notice, Refusal, Rule, ServerState, SessionState, SignOut, SignOutReason,
-    Snapshot, Teller, UnixMillis, VerifyOptions, WhenHidden,
+    Label, Level, Notice, RejectedAnswer, Rule, ServerState, SessionState, SignOut, SignOutReason,
+    Snapshot, FieldVisitor, UnixMillis, VerifyOptions, WhenHidden,
 };
 
 /// Frees what it was given, unlike the smallest ones; 1 KB smaller than talc and 3 KB smaller than

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use session_keeper_core::{Credential, Reach};
+use session_keeper_core::{Credential, OriginRelation};
 use wasm_bindgen::JsValue;
 
 use crate::js::{self, get, set, set_text, text};
@@ -174,7 +174,7 @@ impl Options {
             },
             credential: Credential::Token,
             tell_sign_out: false,
-            reach: Reach::SameOrigin,
+            reach: OriginRelation::SameOrigin,
         };
         Self { core, object }
     }
@@ -187,7 +187,7 @@ impl Options {
             core.credential = Credential::Cookie;
         }
         if text(&js::window(), "origin") != self.text("origin") {
-            core.reach = Reach::CrossOrigin;
+            core.reach = OriginRelation::CrossOrigin;
         }
         core
     }

@@ -27,17 +27,17 @@ pub(crate) fn present() -> Vec<PageEvent> {
         facts.push(PageEvent::Offline);
     }
     if js::is_true(&document(), "prerendering") {
-        facts.push(PageEvent::Away);
+        facts.push(PageEvent::Suspended);
     }
     facts
 }
 
 impl Listener {
     /// Calls back for each event.
-    pub(crate) fn new(tell: Box<dyn Fn(PageEvent)>) -> Self {
+    pub(crate) fn new(visit_fields: Box<dyn Fn(PageEvent)>) -> Self {
         let callback = Closure::new(move |event: JsValue| {
             if let Some(fact) = read(&event) {
-                tell(fact);
+                visit_fields(fact);
             }
         });
         let listener = Self { callback };
@@ -71,12 +71,12 @@ fn read(event: &JsValue) -> Option<PageEvent> {
     Some(match name.as_str() {
         "online" => PageEvent::Online,
         "offline" => PageEvent::Offline,
-        "pagehide" | "freeze" => PageEvent::Away,
+        "pagehide" | "freeze" => PageEvent::Suspended,
         // The first one of each page is no return.
         "pageshow" if !js::is_true(event, "persisted") => return None,
-        "pageshow" | "resume" | "prerenderingchange" => PageEvent::Back,
+        "pageshow" | "resume" | "prerenderingchange" => PageEvent::Resumed,
         "visibilitychange" => visibility(),
-        _ => PageEvent::Touched,
+        _ => PageEvent::UserActivity,
     })
 }
 

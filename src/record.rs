@@ -5,7 +5,7 @@
 
 use js_sys::{Array, JSON};
 use session_keeper_core::{
-    BackendRecord, Chance, Generation, Grade, Label, PROTOCOL, Record, Refusal, Rule, SignOut,
+    BackendRecord, Chance, Generation, Grade, Label, PROTOCOL, Record, RejectedAnswer, Rule, SignOut,
     SignOutReason, TokenId, TokenKind, UnixMillis,
 };
 use wasm_bindgen::JsValue;
@@ -38,7 +38,7 @@ pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record 
     if needs_token && text(object, "token").is_none_or(|token| token.is_empty()) {
         return Record::Corrupt;
     }
-    Record::Live {
+    Record::ActiveSession {
         generation,
         expires_at: moment(object, "expires_at"),
         verified_at: moment(object, "verified_at"),
@@ -62,7 +62,7 @@ pub(crate) fn read_backend(object: &JsValue, origin: &str) -> Option<BackendReco
     Some(BackendRecord {
         boot: label(object, "boot"),
         accepted: count("accepted")?,
-        refused: count("refused")?,
+        rejected: count("refused")?,
         at: moment(object, "at")?,
     })
 }
@@ -73,7 +73,7 @@ pub(crate) fn write_backend(origin: &str, record: &BackendRecord) -> JsValue {
     set_text(&object, "origin", origin);
     set_label(&object, "boot", record.boot.as_ref());
     set_number(&object, "accepted", record.accepted.into());
-    set_number(&object, "refused", record.refused.into());
+    set_number(&object, "refused", record.rejected.into());
     set_moment(&object, "at", Some(record.at));
     stringify(&object)
 }
@@ -120,17 +120,17 @@ pub(crate) fn write_evidence(object: &JsValue, end: &SignOut) {
     if let Some(chance) = end.chance {
         set_number(object, "chance", chance.as_f64());
     }
-    let refusals = Array::new();
-    for refusal in &end.refusals {
+    let rejections = Array::new();
+    for rejection in &end.rejections {
         let item = js::object();
-        set_moment(&item, "at", Some(refusal.at));
-        set_number(&item, "status", refusal.status.into());
-        set_text(&item, "grade", refusal.grade.name());
-        set_label(&item, "instance", refusal.instance.as_ref());
-        set_label(&item, "boot", refusal.boot.as_ref());
-        refusals.push(&item);
+        set_moment(&item, "at", Some(rejection.at));
+        set_number(&item, "status", rejection.status.into());
+        set_text(&item, "grade", rejection.grade.name());
+        set_label(&item, "instance", rejection.instance.as_ref());
+        set_label(&item, "boot", rejection.boot.as_ref());
+        rejections.push(&item);
     }
-    set(object, "refusals", &refusals);
+    set(object, "refusals", &rejections);
 }
 
 #[inline(never)]
@@ -190,10 +190,10 @@ fn sign_out(object: &JsValue) -> Option<SignOut> {
     Some(SignOut {
         reason: SignOutReason::ALL.into_iter().find(|known| known.name() == reason)?,
         at: moment(object, "at")?,
-        elsewhere: false,
+        from_other_tab: false,
         rule: Rule::ALL.into_iter().find(|known| rule.as_deref() == Some(known.name())),
         chance: get(object, "chance").as_f64().map(Chance::of),
-        refusals: refusals(&get(object, "refusals")),
+        rejections: rejections(&get(object, "refusals")),
     })
 }
 
@@ -203,8 +203,8 @@ fn index_of(index: u8) -> String {
     digits.into_iter().skip(usize::from(index < 10)).collect()
 }
 
-fn refusals(list: &JsValue) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
+fn rejections(list: &JsValue) -> Vec<RejectedAnswer> {
+    let mut rejections = Vec::new();
     // What is no list has no such items, and `at` and `status` are asked of each.
     for index in 0..16 {
         let item = get(list, &index_of(index));
@@ -212,7 +212,7 @@ fn refusals(list: &JsValue) -> Vec<Refusal> {
             continue;
         };
         let weak = text(&item, "grade").as_deref() == Some(Grade::Weak.name());
-        refusals.push(Refusal {
+        rejections.push(RejectedAnswer {
             at,
             status: status as u16,
             grade: if weak { Grade::Weak } else { Grade::Strong },
@@ -220,5 +220,5 @@ fn refusals(list: &JsValue) -> Vec<Refusal> {
             boot: label(&item, "boot"),
         });
     }
-    refusals
+    rejections
 }

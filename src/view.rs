@@ -1,7 +1,7 @@
 //! What the page sees: plain objects made of the core's data.
 
 use js_sys::Array;
-use session_keeper_core::{Entry, Instant, Label, Notice, SignOut, Teller};
+use session_keeper_core::{Entry, Instant, Label, Notice, SignOut, FieldVisitor};
 use wasm_bindgen::JsValue;
 
 use crate::driver::Driver;
@@ -33,7 +33,7 @@ fn sign_out(end: &SignOut) -> JsValue {
     let object = js::object();
     set_text(&object, "reason", end.reason.name());
     set_moment(&object, "at", Some(end.at));
-    set_flag(&object, "elsewhere", end.elsewhere);
+    set_flag(&object, "elsewhere", end.from_other_tab);
     let evidence = js::object();
     record::write_evidence(&evidence, end);
     set(&object, "evidence", &evidence);
@@ -50,8 +50,8 @@ pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
             set_number(&object, "status", 403.0);
             "forbidden"
         }
-        Notice::SignedIn { elsewhere } => {
-            set_flag(&object, "elsewhere", *elsewhere);
+        Notice::SignedIn { from_other_tab } => {
+            set_flag(&object, "elsewhere", *from_other_tab);
             "signin"
         }
         Notice::SignedOut(end) => return ("signout", sign_out(end)),
@@ -83,7 +83,7 @@ fn entry(entry: &Entry) -> JsValue {
     let numbers = Array::new();
     numbers.push(&entry.event.place().into());
     let mut details = Details { object, numbers };
-    entry.event.tell(&mut details);
+    entry.event.visit_fields(&mut details);
     set(&details.object, "n", &details.numbers);
     details.object
 }
@@ -93,7 +93,7 @@ struct Details {
     numbers: Array,
 }
 
-impl Teller for Details {
+impl FieldVisitor for Details {
     #[inline(never)]
     fn number(&mut self, _: &'static str, number: u64) {
         self.numbers.push(&JsValue::from_f64(number as f64));
@@ -118,7 +118,7 @@ pub(crate) fn debug(driver: &Driver) -> JsValue {
             }
         };
         wait("nextPing", core.next_ping());
-        wait("nextVerification", core.next_round());
+        wait("nextVerification", core.next_verification());
         set_flag(&object, "runOut", core.has_run_out());
         record::set_label(&object, "boot", core.boot());
         let instances = Array::new();

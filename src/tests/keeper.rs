@@ -98,11 +98,11 @@ fn a_handler_may_call_back_in() {
 async fn an_adapter_that_throws_means_memory_and_no_crash() {
     let adapter = script("({ get() { throw 1 }, set() { throw 2 }, remove() { throw 3 } })");
     let settled: Rc<RefCell<Option<()>>> = Rc::default();
-    let teller = Rc::clone(&settled);
+    let visitor = Rc::clone(&settled);
     let options = options("throws").persist(&Persist::Adapter(adapter));
     let keeper = Keeper::new(options, move |notice| {
         if matches!(notice, Notice::Logged(entry) if entry.event.code() == "store-failed") {
-            *teller.borrow_mut() = Some(());
+            *visitor.borrow_mut() = Some(());
         }
     });
     keeper.start();

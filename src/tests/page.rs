@@ -10,8 +10,8 @@ use crate::{clock, entropy};
 
 fn listen() -> (Listener, Rc<RefCell<Vec<PageEvent>>>) {
     let heard = Rc::new(RefCell::new(Vec::new()));
-    let teller = Rc::clone(&heard);
-    (Listener::new(Box::new(move |event| teller.borrow_mut().push(event))), heard)
+    let visitor = Rc::clone(&heard);
+    (Listener::new(Box::new(move |event| visitor.borrow_mut().push(event))), heard)
 }
 
 #[wasm_bindgen_test]
@@ -20,15 +20,15 @@ fn what_happens_to_the_page_is_told_as_it_happens() {
     for (source, event) in [
         ("window.dispatchEvent(new Event('online'))", PageEvent::Online),
         ("window.dispatchEvent(new Event('offline'))", PageEvent::Offline),
-        ("window.dispatchEvent(new PageTransitionEvent('pagehide'))", PageEvent::Away),
+        ("window.dispatchEvent(new PageTransitionEvent('pagehide'))", PageEvent::Suspended),
         (
             "window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))",
-            PageEvent::Back,
+            PageEvent::Resumed,
         ),
-        ("document.dispatchEvent(new Event('freeze'))", PageEvent::Away),
-        ("document.dispatchEvent(new Event('resume'))", PageEvent::Back),
-        ("document.dispatchEvent(new Event('prerenderingchange'))", PageEvent::Back),
-        ("window.dispatchEvent(new Event('keydown'))", PageEvent::Touched),
+        ("document.dispatchEvent(new Event('freeze'))", PageEvent::Suspended),
+        ("document.dispatchEvent(new Event('resume'))", PageEvent::Resumed),
+        ("document.dispatchEvent(new Event('prerenderingchange'))", PageEvent::Resumed),
+        ("window.dispatchEvent(new Event('keydown'))", PageEvent::UserActivity),
     ] {
         script(source);
         assert_eq!(heard.borrow_mut().pop(), Some(event), "{source}");

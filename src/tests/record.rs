@@ -20,7 +20,7 @@ fn compact(text: &str) -> String {
 
 #[wasm_bindgen_test]
 fn the_record_of_the_fixture_is_read_as_it_is_documented() {
-    let Record::Live { generation, expires_at, verified_at, .. } = read(LIVE) else {
+    let Record::ActiveSession { generation, expires_at, verified_at, .. } = read(LIVE) else {
         panic!("the fixture is a session");
     };
     assert_eq!((generation.number, generation.token_id.0), (3, 0x9f3c_5a1b_2d4e_6f70));
@@ -30,7 +30,7 @@ fn the_record_of_the_fixture_is_read_as_it_is_documented() {
 
 #[wasm_bindgen_test]
 fn a_record_is_written_as_the_fixture_and_keeps_what_it_does_not_know() {
-    let Record::Live { generation, expires_at, verified_at, .. } = read(LIVE) else {
+    let Record::ActiveSession { generation, expires_at, verified_at, .. } = read(LIVE) else {
         panic!("the fixture is a session");
     };
     let object = js::parse(LIVE).expect("the fixture is JSON");
@@ -47,7 +47,7 @@ fn the_tombstone_of_the_fixture_is_read_and_written_as_it_is_documented() {
         panic!("the fixture is a sign-out");
     };
     assert_eq!((sign_out.reason, sign_out.rule), (SignOutReason::Rejected, Some(Rule::Instances)));
-    assert_eq!((sign_out.refusals.len(), undelivered), (2, true));
+    assert_eq!((sign_out.rejections.len(), undelivered), (2, true));
     let written = record::write_tombstone(ORIGIN, generation, &sign_out, undelivered);
     assert_eq!(written.as_string(), Some(compact(TOMBSTONE)));
 }
@@ -84,14 +84,14 @@ fn a_record_of_another_origin_or_a_newer_version_is_foreign() {
 fn in_cookie_mode_a_record_without_a_token_is_a_session() {
     let marker = LIVE.replace("\"token\":", "\"no\":");
     let object = js::parse(&marker).expect("it is still JSON");
-    assert!(matches!(record::read(&object, ORIGIN, false), Record::Live { .. }));
+    assert!(matches!(record::read(&object, ORIGIN, false), Record::ActiveSession { .. }));
 }
 
 #[wasm_bindgen_test]
 fn the_backends_record_of_the_fixture_is_read_and_written_as_it_is_documented() {
     let object = js::parse(BACKEND).expect("the fixture is JSON");
     let kept = record::read_backend(&object, ORIGIN).expect("the fixture is a record");
-    assert_eq!((kept.accepted, kept.refused), (12_500, 3_000));
+    assert_eq!((kept.accepted, kept.rejected), (12_500, 3_000));
     assert_eq!(kept.at, UnixMillis(1_763_690_300_000));
     assert_eq!(record::write_backend(ORIGIN, &kept).as_string(), Some(compact(BACKEND)));
 }

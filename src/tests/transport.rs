@@ -11,12 +11,12 @@ use crate::options::Options;
 use crate::transport::{self, Ended, Watch};
 
 #[derive(Clone, Default)]
-struct Heard {
+struct Rejection {
     head: Rc<Cell<bool>>,
     outcome: Rc<RefCell<Option<Outcome>>>,
 }
 
-impl Watch for Heard {
+impl Watch for Rejection {
     fn answering(&self) {
         self.head.set(true);
     }
@@ -41,7 +41,7 @@ async fn exchange(options: Options, probe: Probe, answer: &str) -> (Outcome, boo
            return {answer};
          }}"
     ));
-    let heard = Heard::default();
+    let heard = Rejection::default();
     let signal = js::get(&js::make("AbortController", &[]), "signal");
     let options = Box::leak(Box::new(options));
     let watch = Box::new(heard.clone());
@@ -84,18 +84,18 @@ async fn a_verification_carries_the_token_and_is_marked_on_the_same_origin_only(
     assert_eq!(js::text(&headers, "authorization").as_deref(), Some("Bearer canary-token"));
     assert_eq!(js::text(&headers, "x-background").as_deref(), Some("1"));
     assert_eq!(asked("redirect").as_string().as_deref(), Some("manual"));
-    let elsewhere = Options::new("https://api.example.com/v1/").expect("it is an address");
-    exchange(elsewhere, Probe::Verify, "new Response('{}')").await;
+    let from_other_tab = Options::new("https://api.example.com/v1/").expect("it is an address");
+    exchange(from_other_tab, Probe::Verify, "new Response('{}')").await;
     assert!(js::get(&asked("headers"), "x-background").is_undefined());
     assert_eq!(asked("url").as_string().as_deref(), Some("https://api.example.com/v1/auth/me"));
 }
 
 #[wasm_bindgen_test]
 async fn the_facts_of_a_refusal_are_read() {
-    let refusal = r#"new Response('{"code":"invalid_token","instance":"w1","boot":"b1","now":5}',
+    let rejection = r#"new Response('{"code":"invalid_token","instance":"w1","boot":"b1","now":5}',
         { status: 401, headers: { "content-type": "application/json", "retry-after": "7",
           "www-authenticate": 'Bearer error="invalid_token"' } })"#;
-    let response = answered(Probe::Verify, refusal).await;
+    let response = answered(Probe::Verify, rejection).await;
     assert_eq!((response.status, response.body), (401, Body::Object));
     assert_eq!(response.challenge, Challenge::InvalidToken);
     assert_eq!(response.retry_after, Some(Duration::from_secs(7)));
@@ -131,8 +131,8 @@ async fn a_date_to_retry_after_is_read_against_the_date_of_the_same_answer() {
 
 #[wasm_bindgen_test]
 async fn a_fetch_that_fails_and_a_body_that_breaks_off_are_no_answer() {
-    let refused = exchange(options(), Probe::Health, "Promise.reject(new TypeError('x'))").await;
-    assert_eq!(refused, (Outcome::NoAnswer, false));
+    let rejected = exchange(options(), Probe::Health, "Promise.reject(new TypeError('x'))").await;
+    assert_eq!(rejected, (Outcome::NoAnswer, false));
     let broken = "new Response(new ReadableStream({ pull(it) { it.error(new Error('reset')) } }))";
     assert_eq!(exchange(options(), Probe::Verify, broken).await, (Outcome::NoAnswer, true));
 }

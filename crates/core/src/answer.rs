@@ -109,7 +109,7 @@ pub enum Grade {
 
 /// What an answer says about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sign {
+pub(crate) enum Availability {
     /// It proved itself.
     Awake,
     /// It is not ready, or something in between answered.
@@ -128,7 +128,7 @@ pub(crate) enum Verdict {
     /// Good.
     Valid,
     /// Refused, to be confirmed.
-    Refused(Grade),
+    Rejected(Grade),
     /// A 401 that is no evidence.
     Void,
     /// 403: the app's business.
@@ -145,34 +145,34 @@ pub(crate) enum Verdict {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading {
-    pub(crate) sign: Sign,
+    pub(crate) availability: Availability,
     pub(crate) verdict: Verdict,
 }
 
 /// Reads one answer by the table.
 pub(crate) fn read(probe: Probe, outcome: &Outcome) -> Reading {
-    let (sign, verdict) = match outcome {
-        Outcome::NoAnswer => (Sign::Silent, Verdict::NoAnswer),
+    let (availability, verdict) = match outcome {
+        Outcome::NoAnswer => (Availability::Silent, Verdict::NoAnswer),
         Outcome::Response(response) => match probe {
             Probe::Health => (read_health(response), Verdict::Inconclusive),
             Probe::Verify => read_verify(response),
-            Probe::SignOut => (Sign::Nothing, read_sign_out(response)),
+            Probe::SignOut => (Availability::Nothing, read_sign_out(response)),
         },
     };
-    Reading { sign, verdict }
+    Reading { availability, verdict }
 }
 
 /// Health carries no credential, so a 401 or 403 there is of something in between, and a 404 is
 /// a platform that has no instance (Render says so while it deploys).
-fn read_health(response: &Response) -> Sign {
+fn read_health(response: &Response) -> Availability {
     if response.redirected {
-        return Sign::Waking;
+        return Availability::Waking;
     }
     match response.status {
-        200..=299 if response.body != Body::Html => Sign::Awake,
-        429 => Sign::Awake,
-        407 | 511 | 540 => Sign::Unreachable,
-        _ => Sign::Waking,
+        200..=299 if response.body != Body::Html => Availability::Awake,
+        429 => Availability::Awake,
+        407 | 511 | 540 => Availability::Unreachable,
+        _ => Availability::Waking,
     }
 }
 
@@ -184,49 +184,51 @@ const fn read_sign_out(response: &Response) -> Verdict {
     }
 }
 
-fn read_verify(response: &Response) -> (Sign, Verdict) {
+fn read_verify(response: &Response) -> (Availability, Verdict) {
     if let Some(classified) = response.classified {
         return match classified {
-            Classified::Valid => (Sign::Awake, Verdict::Valid),
-            Classified::Rejected => refusal(response),
+            Classified::Valid => (Availability::Awake, Verdict::Valid),
+            Classified::Rejected => rejection(response),
         };
     }
     if response.redirected {
-        return (Sign::Waking, Verdict::Unproven);
+        return (Availability::Waking, Verdict::Unproven);
     }
     match (response.status, response.body) {
-        (200..=299, Body::Object) => (Sign::Awake, Verdict::Valid),
-        (200..=299, Body::Html) => (Sign::Waking, Verdict::Unproven),
-        (401, _) => refusal(response),
-        (403, _) => (Sign::Awake, Verdict::Forbidden),
-        (404, _) => (Sign::Awake, Verdict::NotFound),
-        (429, _) => (Sign::Awake, Verdict::Inconclusive),
+        (200..=299, Body::Object) => (Availability::Awake, Verdict::Valid),
+        (200..=299, Body::Html) => (Availability::Waking, Verdict::Unproven),
+        (401, _) => rejection(response),
+        (403, _) => (Availability::Awake, Verdict::Forbidden),
+        (404, _) => (Availability::Awake, Verdict::NotFound),
+        (429, _) => (Availability::Awake, Verdict::Inconclusive),
         _ => common(response),
     }
 }
 
 /// The rows that mean the same on every path.
-const fn common(response: &Response) -> (Sign, Verdict) {
+const fn common(response: &Response) -> (Availability, Verdict) {
     match response.status {
         // A response that a page may not look into.
-        0 => (Sign::Waking, Verdict::Unproven),
-        408 | 421 | 425 | 502 | 503 | 504 | 520..=530 => (Sign::Waking, Verdict::NoAnswer),
-        407 | 511 | 540 => (Sign::Unreachable, Verdict::NoAnswer),
-        _ => (Sign::Nothing, Verdict::Inconclusive),
+        0 => (Availability::Waking, Verdict::Unproven),
+        408 | 421 | 425 | 502 | 503 | 504 | 520..=530 => (Availability::Waking, Verdict::NoAnswer),
+        407 | 511 | 540 => (Availability::Unreachable, Verdict::NoAnswer),
+        _ => (Availability::Nothing, Verdict::Inconclusive),
     }
 }
 
 /// Gate 2: is it from our server?
-fn refusal(response: &Response) -> (Sign, Verdict) {
+fn rejection(response: &Response) -> (Availability, Verdict) {
     let json = matches!(response.body, Body::Object | Body::Json);
     match response.challenge {
         Challenge::Foreign | Challenge::Survivable => {
-            (if json { Sign::Awake } else { Sign::Nothing }, Verdict::Void)
+            (if json { Availability::Awake } else { Availability::Nothing }, Verdict::Void)
         }
-        Challenge::InvalidToken => (Sign::Awake, Verdict::Refused(Grade::Strong)),
-        Challenge::Unreadable if json => (Sign::Awake, Verdict::Refused(Grade::Strong)),
-        Challenge::Bare if json => (Sign::Awake, Verdict::Refused(Grade::Weak)),
-        Challenge::Unreadable | Challenge::Bare => (Sign::Nothing, Verdict::Refused(Grade::Weak)),
+        Challenge::InvalidToken => (Availability::Awake, Verdict::Rejected(Grade::Strong)),
+        Challenge::Unreadable if json => (Availability::Awake, Verdict::Rejected(Grade::Strong)),
+        Challenge::Bare if json => (Availability::Awake, Verdict::Rejected(Grade::Weak)),
+        Challenge::Unreadable | Challenge::Bare => {
+            (Availability::Nothing, Verdict::Rejected(Grade::Weak))
+        }
     }
 }
 

@@ -7,43 +7,43 @@ fn answer(status: u16, body: Body) -> Response {
     Response { status, body, ..Response::default() }
 }
 
-fn verify(response: Response) -> (Sign, Verdict) {
-    let Reading { sign, verdict } = read(Probe::Verify, &Outcome::Response(response));
-    (sign, verdict)
+fn verify(response: Response) -> (Availability, Verdict) {
+    let Reading { availability, verdict } = read(Probe::Verify, &Outcome::Response(response));
+    (availability, verdict)
 }
 
-fn health(response: Response) -> Sign {
-    read(Probe::Health, &Outcome::Response(response)).sign
+fn health(response: Response) -> Availability {
+    read(Probe::Health, &Outcome::Response(response)).availability
 }
 
-fn challenged(body: Body, challenge: Challenge) -> (Sign, Verdict) {
+fn challenged(body: Body, challenge: Challenge) -> (Availability, Verdict) {
     verify(Response { challenge, ..answer(401, body) })
 }
 
 #[test]
 fn a_2xx_with_proof_is_awake_and_valid() {
-    assert_eq!(verify(answer(200, Object)), (Sign::Awake, Verdict::Valid));
+    assert_eq!(verify(answer(200, Object)), (Availability::Awake, Verdict::Valid));
     for (status, body) in [(200, Object), (200, Other), (200, Empty), (204, Empty), (200, Json)] {
-        assert_eq!(health(answer(status, body)), Sign::Awake);
+        assert_eq!(health(answer(status, body)), Availability::Awake);
     }
 }
 
 #[test]
 fn a_2xx_without_proof_and_a_redirect_are_a_server_that_wakes() {
-    assert_eq!(verify(answer(200, Html)), (Sign::Waking, Verdict::Unproven));
-    assert_eq!(verify(answer(0, Empty)), (Sign::Waking, Verdict::Unproven));
-    assert_eq!(health(answer(200, Html)), Sign::Waking);
-    assert_eq!(health(answer(0, Empty)), Sign::Waking);
+    assert_eq!(verify(answer(200, Html)), (Availability::Waking, Verdict::Unproven));
+    assert_eq!(verify(answer(0, Empty)), (Availability::Waking, Verdict::Unproven));
+    assert_eq!(health(answer(200, Html)), Availability::Waking);
+    assert_eq!(health(answer(0, Empty)), Availability::Waking);
     for status in [0, 200, 302, 401] {
         let redirected = Response { redirected: true, ..answer(status, Object) };
-        assert_eq!(verify(redirected), (Sign::Waking, Verdict::Unproven));
-        assert_eq!(health(redirected), Sign::Waking);
+        assert_eq!(verify(redirected), (Availability::Waking, Verdict::Unproven));
+        assert_eq!(health(redirected), Availability::Waking);
     }
 }
 
 #[test]
 fn a_401_on_verify_is_a_refusal_to_be_confirmed_and_proves_the_server_when_it_proves_itself() {
-    let strong = (Sign::Awake, Verdict::Refused(Grade::Strong));
+    let strong = (Availability::Awake, Verdict::Rejected(Grade::Strong));
     for body in [Empty, Object, Json, Html, Other] {
         assert_eq!(challenged(body, Challenge::InvalidToken), strong);
     }
@@ -55,11 +55,11 @@ fn a_401_on_verify_is_a_refusal_to_be_confirmed_and_proves_the_server_when_it_pr
 fn an_unproven_401_is_weak_whether_or_not_its_header_can_be_read() {
     for body in [Empty, Html, Other] {
         for challenge in [Challenge::Unreadable, Challenge::Bare] {
-            let weak = (Sign::Nothing, Verdict::Refused(Grade::Weak));
+            let weak = (Availability::Nothing, Verdict::Rejected(Grade::Weak));
             assert_eq!(challenged(body, challenge), weak);
         }
     }
-    let fastapi = (Sign::Awake, Verdict::Refused(Grade::Weak));
+    let fastapi = (Availability::Awake, Verdict::Rejected(Grade::Weak));
     assert_eq!(challenged(Object, Challenge::Bare), fastapi);
 }
 
@@ -74,47 +74,47 @@ fn a_401_of_a_proxy_or_with_an_error_that_a_token_survives_is_no_evidence() {
 
 #[test]
 fn a_401_or_403_on_health_is_something_in_between() {
-    assert_eq!(health(answer(401, Object)), Sign::Waking);
-    assert_eq!(health(answer(403, Html)), Sign::Waking);
+    assert_eq!(health(answer(401, Object)), Availability::Waking);
+    assert_eq!(health(answer(403, Html)), Availability::Waking);
 }
 
 #[test]
 fn a_403_and_a_404_on_verify_are_an_awake_server_and_no_verdict() {
-    assert_eq!(verify(answer(403, Html)), (Sign::Awake, Verdict::Forbidden));
-    assert_eq!(verify(answer(404, Object)), (Sign::Awake, Verdict::NotFound));
+    assert_eq!(verify(answer(403, Html)), (Availability::Awake, Verdict::Forbidden));
+    assert_eq!(verify(answer(404, Object)), (Availability::Awake, Verdict::NotFound));
 }
 
 #[test]
 fn answers_of_a_server_that_wakes_are_repeated() {
     for status in [408, 421, 425, 502, 503, 504, 520, 522, 530] {
         for body in [Empty, Html, Object] {
-            assert_eq!(verify(answer(status, body)), (Sign::Waking, Verdict::NoAnswer));
-            assert_eq!(health(answer(status, body)), Sign::Waking);
+            assert_eq!(verify(answer(status, body)), (Availability::Waking, Verdict::NoAnswer));
+            assert_eq!(health(answer(status, body)), Availability::Waking);
         }
     }
     for status in [500, 501, 505, 507, 599] {
-        assert_eq!(health(answer(status, Object)), Sign::Waking);
+        assert_eq!(health(answer(status, Object)), Availability::Waking);
     }
 }
 
 #[test]
 fn where_the_network_or_the_owner_must_act_the_server_is_unreachable() {
     for status in [407, 511, 540] {
-        assert_eq!(verify(answer(status, Html)).0, Sign::Unreachable);
-        assert_eq!(health(answer(status, Html)), Sign::Unreachable);
+        assert_eq!(verify(answer(status, Html)).0, Availability::Unreachable);
+        assert_eq!(health(answer(status, Html)), Availability::Unreachable);
     }
 }
 
 #[test]
 fn a_429_is_an_awake_server() {
-    assert_eq!(verify(answer(429, Html)), (Sign::Awake, Verdict::Inconclusive));
-    assert_eq!(health(answer(429, Empty)), Sign::Awake);
+    assert_eq!(verify(answer(429, Html)), (Availability::Awake, Verdict::Inconclusive));
+    assert_eq!(health(answer(429, Empty)), Availability::Awake);
 }
 
 #[test]
 fn a_network_error_says_nothing_but_silence() {
     for probe in [Probe::Health, Probe::Verify] {
-        assert_eq!(read(probe, &Outcome::NoAnswer).sign, Sign::Silent);
+        assert_eq!(read(probe, &Outcome::NoAnswer).availability, Availability::Silent);
         assert_ne!(read(probe, &Outcome::NoAnswer).verdict, Verdict::Valid);
     }
 }
@@ -139,7 +139,7 @@ fn every_other_answer_to_verify_leaves_the_server_to_health_and_the_session_as_i
         (100, Empty),
     ];
     for (status, body) in rest {
-        assert_eq!(verify(answer(status, body)), (Sign::Nothing, Verdict::Inconclusive));
+        assert_eq!(verify(answer(status, body)), (Availability::Nothing, Verdict::Inconclusive));
     }
 }
 
@@ -147,7 +147,7 @@ fn every_other_answer_to_verify_leaves_the_server_to_health_and_the_session_as_i
 fn no_status_but_401_can_refuse() {
     for status in (0..=999).filter(|status| *status != 401) {
         for body in [Empty, Object, Json, Html, Other] {
-            assert!(!matches!(verify(answer(status, body)).1, Verdict::Refused(_)), "{status}");
+            assert!(!matches!(verify(answer(status, body)).1, Verdict::Rejected(_)), "{status}");
         }
     }
 }
@@ -157,8 +157,8 @@ fn what_the_app_classifies_overrules_the_status_and_still_passes_gate_two() {
     let says = |classified, status, body| {
         verify(Response { classified: Some(classified), ..answer(status, body) })
     };
-    assert_eq!(says(Classified::Valid, 204, Empty), (Sign::Awake, Verdict::Valid));
-    let strong = (Sign::Awake, Verdict::Refused(Grade::Strong));
+    assert_eq!(says(Classified::Valid, 204, Empty), (Availability::Awake, Verdict::Valid));
+    let strong = (Availability::Awake, Verdict::Rejected(Grade::Strong));
     assert_eq!(says(Classified::Rejected, 200, Object), strong);
-    assert_eq!(says(Classified::Rejected, 419, Html).1, Verdict::Refused(Grade::Weak));
+    assert_eq!(says(Classified::Rejected, 419, Html).1, Verdict::Rejected(Grade::Weak));
 }

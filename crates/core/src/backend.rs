@@ -18,14 +18,14 @@ use crate::time::{Duration, Instant, UnixMillis};
 
 /// Answers this far apart count each: longer than the usual keep-alive (gunicorn keeps a
 /// connection for 2 s, uvicorn and Node for 5 s).
-pub(crate) const APART: Duration = Duration::from_secs(6);
+pub(crate) const MIN_BURST_GAP: Duration = Duration::from_secs(6);
 /// Accepted answers after which two refused bursts are enough with the usual bound.
-const LESSONS: u32 = 7;
+const LEARNING_SAMPLES: u32 = 7;
 /// Counts are in thousandths of a draw, so that they can fade.
-const DRAW: u32 = 1_000;
+const SAMPLE: u32 = 1_000;
 /// Each new draw takes this part of the older ones: what a backend did 256 draws ago, nearly a
 /// day of regular verifications, says little of what it is after a deploy that nobody announced.
-const FADES_BY: u32 = 256;
+const DECAY: u32 = 256;
 /// Regular verifications in a day of eight hours.
 const A_DAY: u64 = 96;
 /// A day without an answer halves both counts.
@@ -33,9 +33,9 @@ const HALVED_IN: u64 = 86_400_000;
 /// Workers that keep their own tokens, with the share of backends that are such.
 const WORKERS: [(f64, f64); 5] =
     [(2.0, 0.02), (3.0, 0.02), (4.0, 0.02), (8.0, 0.02), (16.0, 0.015)];
-const ONE_MIND: f64 = 0.9;
+const CONSISTENT: f64 = 0.9;
 /// One in so many is not.
-const NOT_OF_ONE_MIND: u64 = 10;
+const INCONSISTENT_ONE_IN: u64 = 10;
 const PASSING: f64 = 0.005;
 /// How often a backend of passing refusals refuses, and what is left of a refusal after a second:
 /// half after two, an eighth after six.
@@ -51,7 +51,7 @@ pub struct BackendRecord {
     /// Verifications accepted, far apart, in thousandths: older ones count for less.
     pub accepted: u32,
     /// Refusals of a token that was accepted afterwards, in thousandths.
-    pub refused: u32,
+    pub rejected: u32,
     /// When it was last added to.
     pub at: UnixMillis,
 }
@@ -59,22 +59,22 @@ pub struct BackendRecord {
 #[derive(Debug, Default)]
 pub(crate) struct Backend {
     record: BackendRecord,
-    last_draw: Option<Instant>,
-    standing: Standing,
+    last_sample: Option<Instant>,
+    continuity: ProcessContinuity,
 }
 
 /// Whether the process that answers is the one that last accepted a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Standing {
+enum ProcessContinuity {
     #[default]
-    Known,
+    Same,
     /// It started since then.
-    Anew,
+    Restarted,
 }
 
 /// What a suspicion has met: refused bursts, and the time from the first to the last.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Refused {
+pub(crate) struct Rejected {
     pub(crate) bursts: u32,
     pub(crate) span: Duration,
 }
@@ -84,8 +84,8 @@ impl Backend {
     pub(crate) fn restore(&mut self, record: BackendRecord, wall: UnixMillis) {
         if self.record.boot.is_some() && self.record.boot != record.boot {
             // An answer was faster than the store, and it came from another start.
-            if record.boot.is_some() && self.last_draw.is_none() {
-                self.standing = Standing::Anew;
+            if record.boot.is_some() && self.last_sample.is_none() {
+                self.continuity = ProcessContinuity::Restarted;
             }
             return;
         }
@@ -96,7 +96,7 @@ impl Backend {
         // More days than that leave nothing anyway.
         let days = (wall.0.saturating_sub(record.at.0) / HALVED_IN).min(31);
         self.record.accepted >>= days;
-        self.record.refused >>= days;
+        self.record.rejected >>= days;
     }
 
     /// An answer of the server's own came: `boot` says what its id and its uptime tell.
@@ -107,16 +107,16 @@ impl Backend {
         up: Option<Duration>,
         wall: UnixMillis,
     ) {
-        let began = up.map(|up| wall.0.saturating_sub(up.as_millis()));
+        let active_since = up.map(|up| wall.0.saturating_sub(up.as_millis()));
         // The page was loaded since: what was kept may be of a worker that is still there.
-        let is_older = began.is_some_and(|began| began <= self.record.at.0);
-        let is_anew = match boot {
+        let is_older = active_since.is_some_and(|active_since| active_since <= self.record.at.0);
+        let is_new_process = match boot {
             Boot::Changed => true,
             Boot::First => self.record.boot.is_some() && id != self.record.boot && !is_older,
             Boot::Known => false,
         };
-        if is_anew {
-            self.standing = Standing::Anew;
+        if is_new_process {
+            self.continuity = ProcessContinuity::Restarted;
             self.record = BackendRecord::default();
         }
         if boot != Boot::Known {
@@ -126,18 +126,18 @@ impl Backend {
 
     /// A token was accepted. Returns whether that told anything new.
     pub(crate) fn accepted(&mut self, now: Instant, wall: UnixMillis) -> bool {
-        let anew = core::mem::take(&mut self.standing) == Standing::Anew;
-        let apart = self.last_draw.is_none_or(|last| now.since(last) >= APART);
+        let anew = core::mem::take(&mut self.continuity) == ProcessContinuity::Restarted;
+        let apart = self.last_sample.is_none_or(|last| now.since(last) >= MIN_BURST_GAP);
         if apart {
-            self.draw(now, wall, DRAW, 0);
+            self.draw(now, wall, SAMPLE, 0);
         }
         apart || anew
     }
 
     /// A token was accepted that had been refused in so many bursts.
     pub(crate) fn refuted(&mut self, now: Instant, wall: UnixMillis, bursts: u32) {
-        self.standing = Standing::Known;
-        self.draw(now, wall, DRAW, bursts.saturating_mul(DRAW));
+        self.continuity = ProcessContinuity::Same;
+        self.draw(now, wall, SAMPLE, bursts.saturating_mul(SAMPLE));
     }
 
     pub(crate) const fn record(&self) -> BackendRecord {
@@ -145,13 +145,13 @@ impl Backend {
     }
 
     /// Whether the process started since it last accepted a token.
-    pub(crate) fn is_anew(&self) -> bool {
-        self.standing == Standing::Anew
+    pub(crate) fn is_new_process(&self) -> bool {
+        self.continuity == ProcessContinuity::Restarted
     }
 
     /// Whether it was caught refusing a token that was good.
     pub(crate) const fn contradicts_itself(&self) -> bool {
-        self.record.refused >= DRAW / 2
+        self.record.rejected >= SAMPLE / 2
     }
 
     /// Below which chance a refusal is believed, where the app wants one of `most` at the most.
@@ -159,37 +159,38 @@ impl Backend {
     /// them on average. One that is known to refuse good tokens does so at each verification, so
     /// there the bound is one for a whole day.
     pub(crate) const fn bound(&self, most: Chance) -> Chance {
-        most.divided(if self.contradicts_itself() { A_DAY } else { NOT_OF_ONE_MIND })
+        most.divided(if self.contradicts_itself() { A_DAY } else { INCONSISTENT_ONE_IN })
     }
 
     /// How many lessons it still needs before a refusal can be believed soon.
-    pub(crate) const fn lessons_left(&self) -> u32 {
-        LESSONS.saturating_sub(draws(self.record.accepted))
+    pub(crate) const fn samples_left(&self) -> u32 {
+        LEARNING_SAMPLES.saturating_sub(samples(self.record.accepted))
     }
 
     /// How likely a good token would have been refused so often.
-    pub(crate) fn chance(&self, mind: Mind, refused: Refused) -> Chance {
-        let BackendRecord { accepted, refused: contradictions, .. } = self.record;
-        let known = misled(draws(accepted), draws(contradictions), refused);
+    pub(crate) fn chance(&self, mind: HistoryUse, rejected: Rejected) -> Chance {
+        let BackendRecord { accepted, rejected: contradictions, .. } = self.record;
+        let known =
+            false_rejection_probability(samples(accepted), samples(contradictions), rejected);
         match mind {
-            Mind::Known => known,
-            Mind::Unknown => known.max(misled(0, 0, refused)),
+            HistoryUse::Known => known,
+            HistoryUse::Unknown => known.max(false_rejection_probability(0, 0, rejected)),
         }
     }
 
-    fn draw(&mut self, now: Instant, wall: UnixMillis, accepted: u32, refused: u32) {
-        self.last_draw = Some(now);
-        let fade = |count: u32| count - count / FADES_BY;
+    fn draw(&mut self, now: Instant, wall: UnixMillis, accepted: u32, rejected: u32) {
+        self.last_sample = Some(now);
+        let fade = |count: u32| count - count / DECAY;
         let record = &mut self.record;
         record.accepted = fade(record.accepted).saturating_add(accepted);
-        record.refused = fade(record.refused).saturating_add(refused);
+        record.rejected = fade(record.rejected).saturating_add(rejected);
         record.at = wall;
     }
 }
 
 /// How much of the history counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mind {
+pub(crate) enum HistoryUse {
     Known,
     /// Weak refusals are judged as if nothing were known of the backend.
     Unknown,
@@ -197,26 +198,26 @@ pub(crate) enum Mind {
 
 /// How likely it is that a good token is refused so often by a backend that accepted such ones in
 /// so many draws and refused them in so many others.
-fn misled(accepted: u32, contradictions: u32, refused: Refused) -> Chance {
-    let left = power(PASSING_LEFT, (refused.span.as_millis() / 1_000) as u32);
+fn false_rejection_probability(accepted: u32, contradictions: u32, rejected: Rejected) -> Chance {
+    let left = power(PASSING_LEFT, (rejected.span.as_millis() / 1_000) as u32);
     let passing =
         PASSING * power(1.0 - PASSING_RATE, accepted) * power(PASSING_RATE, contradictions);
-    let one_mind = if contradictions > 0 { 0.0 } else { ONE_MIND };
-    let mut all = one_mind + passing;
-    let mut misled = passing * PASSING_RATE * left;
+    let consistent = if contradictions > 0 { 0.0 } else { CONSISTENT };
+    let mut all = consistent + passing;
+    let mut false_rejection_probability = passing * PASSING_RATE * left;
     for (workers, share) in WORKERS {
-        let (knows, refuses) = (1.0 / workers, 1.0 - 1.0 / workers);
-        let weight = share * power(knows, accepted) * power(refuses, contradictions);
+        let (knows, rejects) = (1.0 / workers, 1.0 - 1.0 / workers);
+        let weight = share * power(knows, accepted) * power(rejects, contradictions);
         all += weight;
-        misled += weight * power(refuses, refused.bursts);
+        false_rejection_probability += weight * power(rejects, rejected.bursts);
     }
     // Counts that no hypothesis explains tell nothing.
-    Chance::of(if all > 0.0 { misled / all } else { 1.0 })
+    Chance::of(if all > 0.0 { false_rejection_probability / all } else { 1.0 })
 }
 
 /// The nearest whole number of draws.
-const fn draws(count: u32) -> u32 {
-    count.saturating_add(DRAW / 2) / DRAW
+const fn samples(count: u32) -> u32 {
+    count.saturating_add(SAMPLE / 2) / SAMPLE
 }
 
 /// `core` has no powers of floats.

@@ -11,46 +11,49 @@ fn wall(days: u64) -> UnixMillis {
 }
 
 /// A backend that accepted so often, and refused in so many bursts in between.
-fn backend(accepted: u64, refused: u32) -> Backend {
+fn backend(accepted: u64, rejected: u32) -> Backend {
     let mut backend = Backend::default();
     for n in 0..accepted {
         backend.accepted(at(n * 300), wall(0));
     }
-    if refused > 0 {
-        backend.refuted(at(accepted * 300), wall(0), refused);
-        backend.record.accepted -= DRAW;
+    if rejected > 0 {
+        backend.refuted(at(accepted * 300), wall(0), rejected);
+        backend.record.accepted -= SAMPLE;
     }
     backend
 }
 
-fn refused(bursts: u32) -> Refused {
-    Refused { bursts, span: APART.times(u64::from(bursts.saturating_sub(1))) }
+fn rejected_bursts(bursts: u32) -> Rejected {
+    Rejected { bursts, span: MIN_BURST_GAP.times(u64::from(bursts.saturating_sub(1))) }
 }
 
-fn bursts_needed(backend: &Backend, mind: Mind) -> u32 {
+fn bursts_needed(backend: &Backend, mind: HistoryUse) -> u32 {
     let bound = backend.bound(Chance::of(0.001));
-    let enough = |bursts: &u32| backend.chance(mind, refused(*bursts)) < bound;
+    let enough = |bursts: &u32| backend.chance(mind, rejected_bursts(*bursts)) < bound;
     (1..).find(enough).expect("any chance falls below any bound")
 }
 
 #[test]
 fn a_backend_nobody_knows_needs_more_bursts_than_a_minute_has() {
-    assert!(bursts_needed(&Backend::default(), Mind::Known) > 10);
+    assert!(bursts_needed(&Backend::default(), HistoryUse::Known) > 10);
 }
 
 #[test]
 fn seven_lessons_make_two_bursts_enough_and_six_do_not() {
-    assert_eq!(bursts_needed(&backend(7, 0), Mind::Known), 2);
-    assert_eq!(backend(7, 0).lessons_left(), 0);
-    assert!(bursts_needed(&backend(6, 0), Mind::Known) > 2);
-    assert_eq!(backend(6, 0).lessons_left(), 1);
+    assert_eq!(bursts_needed(&backend(7, 0), HistoryUse::Known), 2);
+    assert_eq!(backend(7, 0).samples_left(), 0);
+    assert!(bursts_needed(&backend(6, 0), HistoryUse::Known) > 2);
+    assert_eq!(backend(6, 0).samples_left(), 1);
 }
 
 #[test]
 fn what_is_known_does_not_help_weak_refusals_and_what_speaks_against_it_does_not_go_away() {
-    assert!(bursts_needed(&backend(100, 0), Mind::Unknown) > 10);
+    assert!(bursts_needed(&backend(100, 0), HistoryUse::Unknown) > 10);
     let caught = backend(4, 28);
-    assert_eq!(bursts_needed(&caught, Mind::Unknown), bursts_needed(&caught, Mind::Known));
+    assert_eq!(
+        bursts_needed(&caught, HistoryUse::Unknown),
+        bursts_needed(&caught, HistoryUse::Known)
+    );
 }
 
 #[test]
@@ -59,15 +62,15 @@ fn a_backend_of_two_workers_that_is_known_as_such_takes_the_bursts_that_two_work
     assert!(two.contradicts_itself());
     // A half to the seventeenth is below 0.001 in a day of 96; the bit that is left of three
     // workers makes it one more.
-    assert!((17..=18).contains(&bursts_needed(&two, Mind::Known)));
-    let chance = two.chance(Mind::Known, refused(5)).as_f64();
+    assert!((17..=18).contains(&bursts_needed(&two, HistoryUse::Known)));
+    let chance = two.chance(HistoryUse::Known, rejected_bursts(5)).as_f64();
     assert!((0.9..1.1).contains(&(chance / 0.5_f64.powi(5))), "{chance}");
 }
 
 #[test]
 fn eight_workers_are_told_from_two_and_need_what_two_minutes_do_not_have() {
     let eight = backend(4, 28);
-    let chance = eight.chance(Mind::Known, refused(20)).as_f64();
+    let chance = eight.chance(HistoryUse::Known, rejected_bursts(20)).as_f64();
     assert!((0.03..0.15).contains(&chance), "{chance}");
 }
 
@@ -75,7 +78,7 @@ fn eight_workers_are_told_from_two_and_need_what_two_minutes_do_not_have() {
 fn a_backend_that_refused_once_in_a_day_has_refusals_that_pass_in_seconds() {
     let passing = backend(100, 1);
     assert!(passing.contradicts_itself());
-    assert!((3..=6).contains(&bursts_needed(&passing, Mind::Known)));
+    assert!((3..=6).contains(&bursts_needed(&passing, HistoryUse::Known)));
 }
 
 #[test]
@@ -84,8 +87,8 @@ fn answers_that_come_close_together_are_one_draw() {
     assert!(backend.accepted(at(0), wall(0)));
     assert!(!backend.accepted(at(5), wall(0)));
     assert!(backend.accepted(at(6), wall(0)));
-    assert_eq!(backend.record().accepted / DRAW, 1, "the older one has faded a little");
-    assert_eq!(backend.lessons_left(), 5);
+    assert_eq!(backend.record().accepted / SAMPLE, 1, "the older one has faded a little");
+    assert_eq!(backend.samples_left(), 5);
 }
 
 #[test]
@@ -94,14 +97,14 @@ fn a_new_boot_id_starts_the_history_again_and_an_old_one_does_not() {
     assert!(known.record.boot.is_none());
     known.see(Boot::First, Label::new("b1"), None, wall(0));
     assert!(known.contradicts_itself(), "a name that is learned is no restart");
-    assert!(!known.is_anew());
+    assert!(!known.is_new_process());
     known.see(Boot::Known, Label::new("b0"), None, wall(0));
     assert!(known.contradicts_itself(), "a worker with an id of its own is no restart");
     known.see(Boot::Changed, Label::new("b2"), None, wall(0));
     assert!(!known.contradicts_itself());
-    assert!(known.is_anew());
+    assert!(known.is_new_process());
     known.accepted(at(9_002), wall(0));
-    assert!(!known.is_anew(), "it accepted the token");
+    assert!(!known.is_new_process(), "it accepted the token");
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn what_was_kept_is_of_another_start_unless_the_process_is_older_than_it() {
         let kept = BackendRecord { boot: Label::new("b1"), ..backend(10, 3).record() };
         loaded.restore(kept, wall(1));
         loaded.see(Boot::First, Label::new("b2"), up.map(Duration::from_secs), wall(1));
-        assert_eq!(loaded.is_anew(), anew, "{up:?}");
+        assert_eq!(loaded.is_new_process(), anew, "{up:?}");
         assert_eq!(loaded.record.accepted > 0, !anew, "{up:?}");
     }
 }
@@ -122,7 +125,7 @@ fn both_counts_fade_together_with_the_days_and_with_what_comes_after() {
     let mut later = Backend::default();
     later.restore(record, wall(2));
     assert_eq!(later.record.accepted, record.accepted / 4);
-    assert_eq!(later.record.refused, record.refused / 4);
+    assert_eq!(later.record.rejected, record.rejected / 4);
     let mut busy = backend(0, 1);
     for n in 0..400 {
         busy.accepted(at(1_000 + n * 300), wall(0));
@@ -146,7 +149,7 @@ fn what_was_kept_is_taken_unless_more_or_another_start_is_known() {
     moved.see(Boot::First, Label::new("b2"), None, wall(0));
     moved.restore(kept, wall(0));
     assert_eq!(moved.record().accepted, 0);
-    assert!(moved.is_anew(), "the tokens may be those of the start before");
+    assert!(moved.is_new_process(), "the tokens may be those of the start before");
 }
 
 #[test]
@@ -154,15 +157,15 @@ fn any_history_gives_a_chance_between_nought_and_one_that_falls_with_each_burst(
     for (accepted, refused_before) in [(0, 0), (1, 1), (1_000, 0), (0, 1_000), (300, 300)] {
         let backend = Backend {
             record: BackendRecord {
-                accepted: accepted * DRAW,
-                refused: refused_before * DRAW,
+                accepted: accepted * SAMPLE,
+                rejected: refused_before * SAMPLE,
                 ..BackendRecord::default()
             },
             ..Backend::default()
         };
         let mut before = Chance::of(1.0);
         for bursts in 1..40 {
-            let chance = backend.chance(Mind::Known, refused(bursts));
+            let chance = backend.chance(HistoryUse::Known, rejected_bursts(bursts));
             assert!(chance <= before, "{accepted} {refused_before} {bursts}");
             before = chance;
         }

@@ -31,9 +31,10 @@ mod tests {
 
     #[test]
     fn a_chance_is_a_number_from_nought_to_one() {
-        for (given, told) in [(0.25, 0.25), (-1.0, 0.0), (7.0, 1.0), (f64::NAN, 0.0), (1e-13, 0.0)]
+        for (given, reported) in
+            [(0.25, 0.25), (-1.0, 0.0), (7.0, 1.0), (f64::NAN, 0.0), (1e-13, 0.0)]
         {
-            assert_eq!(Chance::of(given).as_f64(), told, "{given}");
+            assert_eq!(Chance::of(given).as_f64(), reported, "{given}");
         }
         assert!(Chance::of(0.001) < Chance::of(0.0011));
     }

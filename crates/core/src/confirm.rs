@@ -1,4 +1,4 @@
-//! Gate 4: is the refusal stable? What one suspicion has gathered, and when it is enough.
+//! Gate 4: is the refusal stable? What one confirmation has gathered, and when it is enough.
 //!
 //! Refusals come in bursts. Requests of one burst may share a connection and so a worker, which
 //! is why a burst counts once however many refusals it holds. Where the backend names its
@@ -7,18 +7,18 @@
 use alloc::vec::Vec;
 
 use crate::answer::Grade;
-use crate::backend::{APART, Backend, Mind, Refused};
+use crate::backend::{Backend, HistoryUse, MIN_BURST_GAP, Rejected};
 use crate::chance::Chance;
-use crate::history::{Origin, Why};
+use crate::history::{Origin, Reason};
 use crate::instances::Instances;
 use crate::options::Confirm;
-use crate::session::{Refusal, Rule};
+use crate::session::{RejectedAnswer, Rule};
 use crate::time::{Duration, Instant};
 
 /// After a wake-up or a restart a store or a key may not be ready: the last refusal must come at
 /// least this long after the server was proven awake.
-pub(crate) const WARM: Duration = Duration::from_secs(10);
-/// When the next burst would come later than this a suspicion ends the session, whatever is still
+pub(crate) const WARM_UP: Duration = Duration::from_secs(10);
+/// When the next burst would come later than this a confirmation ends the session, whatever is still
 /// open: G2 promises 60 s, and its answer and a health probe take their time.
 const LIMIT: Duration = Duration::from_secs(58);
 /// The same for a backend that was caught contradicting itself, 120 s, and for weak refusals that
@@ -27,15 +27,15 @@ const LONG_LIMIT: Duration = Duration::from_secs(118);
 /// Bursts further apart have lost some between them, which says nothing of the next.
 const SLOWEST: Duration = Duration::from_secs(9);
 /// How long checks that lead to nothing go on every 6 s; then one each 30 s is enough.
-const BRISK_FOR: Duration = Duration::from_secs(120);
+const FAST_RETRY_PERIOD: Duration = Duration::from_secs(120);
 /// The pace after that.
-const CALM: Duration = Duration::from_secs(30);
+const SLOW_INTERVAL: Duration = Duration::from_secs(30);
 /// How many refusals are kept as evidence; the first ones and the last one tell the story.
 const KEPT: usize = 16;
 
 /// What decides besides the refusals themselves.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Setting<'a> {
+pub(crate) struct ConfirmContext<'a> {
     pub(crate) now: Instant,
     pub(crate) instances: &'a Instances,
     pub(crate) woken: Option<Instant>,
@@ -46,17 +46,17 @@ pub(crate) struct Setting<'a> {
 
 /// Why the refusals are to be believed, and how likely that is wrong where it was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
+pub(crate) struct Conclusion {
     pub(crate) rule: Rule,
     pub(crate) chance: Option<Chance>,
 }
 
-/// A refusal with the moments that matter: when the question was asked, and when its answer came.
+/// A refusal with the moments that matter: when the question was sent_at, and when its answer came.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
-    pub(crate) asked: Instant,
-    pub(crate) came: Instant,
-    pub(crate) refusal: Refusal,
+pub(crate) struct Rejection {
+    pub(crate) sent_at: Instant,
+    pub(crate) received_at: Instant,
+    pub(crate) rejection: RejectedAnswer,
 }
 
 /// What is known of the token.
@@ -71,51 +71,51 @@ pub(crate) enum Token {
     RunOut,
 }
 
-/// Whether the server answers as it should while it is asked again and again.
+/// Whether the server answers as it should while it is sent_at again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum ServerHealth {
     Well,
     Bad,
 }
 
 #[derive(Debug)]
-pub(crate) struct Suspicion {
-    /// The first refusal: what was asked later can refute it.
+pub(crate) struct Confirmation {
+    /// The first refusal: what was sent_at later can refute it.
     since: Instant,
     /// The time limit counts from here: a night asleep or a dead server is no time in which the
     /// token was refused.
     answering_since: Instant,
     last_burst: Instant,
-    /// A floor that the server asked for.
+    /// A floor that the server sent_at for.
     not_before: Instant,
     /// The page could not run until then, or must not yet.
-    rests_until: Instant,
-    refusals: Vec<Refusal>,
+    paused_until: Instant,
+    rejections: Vec<RejectedAnswer>,
     counted: u32,
-    /// Refused bursts, and when the last of them was asked.
+    /// Refused bursts, and when the last of them was sent_at.
     bursts: u32,
     burst_asked: Instant,
     /// How far apart the last two were.
     cycle: Duration,
     span: Option<Span>,
     by_instance: Vec<(Origin, Span)>,
-    /// Weak refusals that wait for the health path's proof.
-    waiting: Vec<Heard>,
+    /// Weak refusals that wait for the health path's corroboration.
+    waiting: Vec<Rejection>,
     /// How much those that count prove: only the strongest do.
-    proof: Proof,
+    corroboration: Corroboration,
     /// Why nothing speaks for it, when nothing does.
-    void: Why,
+    void: Reason,
 }
 
 /// Who stands behind the refusals that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Proof {
+pub(crate) enum Corroboration {
     /// They are the server's own.
-    Own,
+    Direct,
     /// The health path proved the server awake meanwhile.
-    ByHealth,
+    Health,
     /// There is no health path.
-    None,
+    Missing,
 }
 
 /// From the first counted refusal to the last.
@@ -131,36 +131,36 @@ impl Span {
     }
 
     fn is_apart(self) -> bool {
-        self.last.since(self.first) >= APART
+        self.last.since(self.first) >= MIN_BURST_GAP
     }
 }
 
-impl Suspicion {
+impl Confirmation {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             since: now,
             answering_since: now,
             last_burst: now,
             not_before: now,
-            rests_until: now,
-            refusals: Vec::new(),
+            paused_until: now,
+            rejections: Vec::new(),
             counted: 0,
             bursts: 0,
             burst_asked: now,
-            cycle: APART,
+            cycle: MIN_BURST_GAP,
             span: None,
             by_instance: Vec::new(),
             waiting: Vec::new(),
-            proof: Proof::Own,
-            void: Why::ServerNotAwake,
+            corroboration: Corroboration::Direct,
+            void: Reason::ServerNotAwake,
         }
     }
 
     /// Takes a refusal that passed gates 1 and 2.
-    pub(crate) fn refused(&mut self, heard: Heard) {
-        match heard.refusal.grade {
-            Grade::Strong => self.count(heard, Proof::Own),
-            Grade::Weak => self.waiting.push(heard),
+    pub(crate) fn rejected(&mut self, rejection: Rejection) {
+        match rejection.rejection.grade {
+            Grade::Strong => self.count(rejection, Corroboration::Direct),
+            Grade::Weak => self.waiting.push(rejection),
         }
     }
 
@@ -169,59 +169,65 @@ impl Suspicion {
         !self.waiting.is_empty()
     }
 
-    /// The health path proved the server awake by an answer to a question asked at `asked`, or
+    /// The health path proved the server awake by an answer to a question sent_at at `sent_at`, or
     /// there is none to ask.
-    pub(crate) fn proven(&mut self, asked: Instant, proof: Proof) {
-        while let Some(at) = self.waiting.iter().position(|heard| heard.came <= asked) {
-            let heard = self.waiting.remove(at);
-            self.count(heard, proof);
+    pub(crate) fn proven(&mut self, sent_at: Instant, corroboration: Corroboration) {
+        while let Some(at) =
+            self.waiting.iter().position(|rejection| rejection.received_at <= sent_at)
+        {
+            let rejection = self.waiting.remove(at);
+            self.count(rejection, corroboration);
         }
     }
 
-    /// The health path answered without a proof: what waited for it counts for nothing.
+    /// The health path answered without a corroboration: what waited for it counts for nothing.
     pub(crate) fn health_failed(&mut self) {
         self.waiting.clear();
     }
 
-    /// Whether nothing speaks for this suspicion any more.
-    pub(crate) fn is_groundless(&self) -> bool {
-        self.refusals.is_empty() && self.waiting.is_empty()
+    /// Whether nothing speaks for this confirmation any more.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.rejections.is_empty() && self.waiting.is_empty()
     }
 
-    pub(crate) const fn why_groundless(&self) -> Why {
+    pub(crate) const fn why_unsupported(&self) -> Reason {
         self.void
     }
 
-    fn count(&mut self, Heard { asked, came, refusal }: Heard, proof: Proof) {
-        if self.counted > 0 && proof > self.proof {
+    fn count(
+        &mut self,
+        Rejection { sent_at, received_at, rejection }: Rejection,
+        corroboration: Corroboration,
+    ) {
+        if self.counted > 0 && corroboration > self.corroboration {
             // What a proxy says adds nothing to what the server itself has said.
             return;
         }
-        if proof < self.proof {
+        if corroboration < self.corroboration {
             self.count_anew();
         }
-        self.proof = proof;
-        if self.counted == 0 || asked.since(self.burst_asked) >= APART {
+        self.corroboration = corroboration;
+        if self.counted == 0 || sent_at.since(self.burst_asked) >= MIN_BURST_GAP {
             if self.counted > 0 {
-                self.cycle = asked.since(self.burst_asked).min(SLOWEST);
+                self.cycle = sent_at.since(self.burst_asked).min(SLOWEST);
             }
             self.bursts += 1;
-            self.burst_asked = asked;
+            self.burst_asked = sent_at;
         }
         self.counted += 1;
-        self.span = Some(Span::stretch(self.span, came));
-        if refusal.instance.is_some() {
-            let origin = refusal.origin();
+        self.span = Some(Span::stretch(self.span, received_at));
+        if rejection.instance.is_some() {
+            let origin = rejection.origin();
             let known = self.by_instance.iter_mut().find(|(known, _)| *known == origin);
             match known {
-                Some((_, span)) => span.last = came,
-                None => self.by_instance.push((origin, Span::stretch(None, came))),
+                Some((_, span)) => span.last = received_at,
+                None => self.by_instance.push((origin, Span::stretch(None, received_at))),
             }
         }
-        if self.refusals.len() == KEPT {
-            self.refusals.pop();
+        if self.rejections.len() == KEPT {
+            self.rejections.pop();
         }
-        self.refusals.push(refusal);
+        self.rejections.push(rejection);
     }
 
     /// What counted so far is told, and counts no more.
@@ -231,55 +237,56 @@ impl Suspicion {
     }
 
     /// Why the refusals are to be believed now, if they are.
-    pub(crate) fn verdict(&self, setting: Setting<'_>) -> Option<Finding> {
+    pub(crate) fn verdict(&self, context: ConfirmContext<'_>) -> Option<Conclusion> {
         let span = self.span?;
-        let by = |rule| Some(Finding { rule, chance: None });
-        if setting.confirm == Confirm::Immediate {
+        let by = |rule| Some(Conclusion { rule, chance: None });
+        if context.confirm == Confirm::Immediate {
             return by(Rule::Immediate);
         }
         // One refusal without a name among others must not stand in for an instance that was
-        // never asked.
-        let named = !self.by_instance.is_empty() && self.proof == Proof::Own;
+        // never sent_at.
+        let named = !self.by_instance.is_empty() && self.corroboration == Corroboration::Direct;
         // Workers that were heard may all refuse a token that only another one knows: until it was
         // accepted once, that it is unknown to those proves nothing.
-        let named = named && setting.token != Token::New;
-        let chance = (!named).then(|| self.chance(setting, span));
-        let warm = setting.woken.is_none_or(|woken| span.last >= woken.plus(WARM));
+        let named = named && context.token != Token::New;
+        let chance = (!named).then(|| self.chance(context, span));
+        let warm = context.woken.is_none_or(|woken| span.last >= woken.plus(WARM_UP));
         if warm && span.is_apart() {
-            if setting.token == Token::RunOut {
+            if context.token == Token::RunOut {
                 return by(Rule::Expired);
             }
-            if named && setting.instances.are_known() && self.all_instances(setting) {
+            if named && context.instances.are_known() && self.all_instances(context) {
                 return by(Rule::Instances);
             }
-            if let (Some(chance), Confirm::Below(most)) = (chance, setting.confirm)
-                && chance < setting.backend.bound(most)
+            if let (Some(chance), Confirm::Below(most)) = (chance, context.confirm)
+                && chance < context.backend.bound(most)
                 && self.bursts >= 2
-                && self.proof != Proof::None
+                && self.corroboration != Corroboration::Missing
             {
-                return Some(Finding { rule: Rule::Chance, chance: Some(chance) });
+                return Some(Conclusion { rule: Rule::Chance, chance: Some(chance) });
             }
         }
-        let long = setting.backend.contradicts_itself() || self.proof == Proof::None;
+        let long =
+            context.backend.contradicts_itself() || self.corroboration == Corroboration::Missing;
         let limit = if long { LONG_LIMIT } else { LIMIT };
         let next = span.last.plus(self.cycle);
         let over = next.since(self.answering_since) > limit;
-        over.then_some(Finding { rule: Rule::Limit, chance })
+        over.then_some(Conclusion { rule: Rule::Limit, chance })
     }
 
     /// How likely a good token would have been refused so often.
-    fn chance(&self, setting: Setting<'_>, span: Span) -> Chance {
-        let known = self.proof == Proof::Own && setting.token != Token::New;
-        let mind = if known { Mind::Known } else { Mind::Unknown };
-        setting
+    fn chance(&self, context: ConfirmContext<'_>, span: Span) -> Chance {
+        let known = self.corroboration == Corroboration::Direct && context.token != Token::New;
+        let mind = if known { HistoryUse::Known } else { HistoryUse::Unknown };
+        context
             .backend
-            .chance(mind, Refused { bursts: self.bursts, span: span.last.since(span.first) })
+            .chance(mind, Rejected { bursts: self.bursts, span: span.last.since(span.first) })
     }
 
-    fn all_instances(&self, setting: Setting<'_>) -> bool {
-        setting.instances.lately(setting.now).all(|seen| {
-            let refused = self.by_instance.iter().find(|(origin, _)| *origin == seen.origin());
-            refused.is_some_and(|(_, span)| span.is_apart())
+    fn all_instances(&self, context: ConfirmContext<'_>) -> bool {
+        context.instances.lately(context.now).all(|seen| {
+            let rejected = self.by_instance.iter().find(|(origin, _)| *origin == seen.origin());
+            rejected.is_some_and(|(_, span)| span.is_apart())
         })
     }
 
@@ -287,27 +294,29 @@ impl Suspicion {
     pub(crate) fn next_burst(
         &self,
         woken: Option<Instant>,
-        server: Mood,
+        server: ServerHealth,
         closed: Instant,
     ) -> Instant {
-        let next = self.last_burst.plus(if self.is_brisk(server) { APART } else { CALM });
+        let next =
+            self.last_burst.plus(if self.is_fast(server) { MIN_BURST_GAP } else { SLOW_INTERVAL });
         let next = if self.last_burst == Instant::default() { next } else { next.max(closed) };
         // A second burst before the server is warm could not settle anything.
-        let warm = woken.filter(|_| self.counted == 1).map_or(next, |woken| woken.plus(WARM));
-        next.max(warm).max(self.not_before).max(self.rests_until)
+        let warm = woken.filter(|_| self.counted == 1).map_or(next, |woken| woken.plus(WARM_UP));
+        next.max(warm).max(self.not_before).max(self.paused_until)
     }
 
     /// How many requests a burst may hold, of `spare` ones that the server can bear: a weak
     /// refusal asks for a health probe too, and where nothing comes of it one is enough.
-    pub(crate) fn burst_size(&self, spare: usize, server: Mood) -> usize {
-        let asks_health = self.needs_health() || self.proof == Proof::ByHealth;
-        let most = if self.is_brisk(server) { spare } else { 1 };
+    pub(crate) fn burst_size(&self, available: usize, server: ServerHealth) -> usize {
+        let asks_health = self.needs_health() || self.corroboration == Corroboration::Health;
+        let most = if self.is_fast(server) { available } else { 1 };
         most.saturating_sub(usize::from(asks_health)).max(1)
     }
 
     /// By the burst before, not by the clock: the answer must not change while it is waited for.
-    fn is_brisk(&self, server: Mood) -> bool {
-        server == Mood::Well && self.last_burst.since(self.answering_since) < BRISK_FOR
+    fn is_fast(&self, server: ServerHealth) -> bool {
+        server == ServerHealth::Well
+            && self.last_burst.since(self.answering_since) < FAST_RETRY_PERIOD
     }
 
     pub(crate) const fn burst_sent(&mut self, now: Instant) {
@@ -320,9 +329,9 @@ impl Suspicion {
     }
 
     /// The page could not run: what was refused before is about another time (gate 1), nothing is
-    /// asked before `at`, and the limit counts from there.
+    /// sent_at before `at`, and the limit counts from there.
     pub(crate) fn interrupted(&mut self, at: Instant) {
-        self.rests_until = at;
+        self.paused_until = at;
         self.answering_since = at;
         self.waiting.clear();
         self.count_anew();
@@ -342,18 +351,18 @@ impl Suspicion {
     pub(crate) fn start_over(&mut self, now: Instant) {
         let since = self.since;
         let last_burst = Instant::default();
-        *self = Self { since, last_burst, void: Why::Restarted, ..Self::new(now) };
+        *self = Self { since, last_burst, void: Reason::Restarted, ..Self::new(now) };
     }
 
-    /// Whether an answer to a question asked at `asked` can refute: one that was asked before the
+    /// Whether an answer to a question sent_at at `sent_at` can refute: one that was sent_at before the
     /// first refusal may have been answered before the session ended.
-    pub(crate) fn is_refuted_by(&self, asked: Instant) -> bool {
-        asked >= self.since
+    pub(crate) fn is_refuted_by(&self, sent_at: Instant) -> bool {
+        sent_at >= self.since
     }
 
     /// Whether refusals name the instance that they are of.
     pub(crate) fn is_named(&self) -> bool {
-        self.refusals.iter().any(|refusal| refusal.instance.is_some())
+        self.rejections.iter().any(|rejection| rejection.instance.is_some())
     }
 
     pub(crate) fn began_after(&self, at: Instant) -> bool {
@@ -366,13 +375,13 @@ impl Suspicion {
 
     /// Refused bursts that were the server's own, as far as anybody can tell.
     pub(crate) fn bursts_of_the_server(&self) -> u32 {
-        if self.proof == Proof::None { 0 } else { self.bursts }
+        if self.corroboration == Corroboration::Missing { 0 } else { self.bursts }
     }
 
     /// Whether all that counted came before the server was ready, by `woken`.
     pub(crate) fn is_of_a_cold_server(&self, woken: Option<Instant>) -> bool {
         let (Some(span), Some(woken)) = (self.span, woken) else { return false };
-        span.last < woken.plus(WARM)
+        span.last < woken.plus(WARM_UP)
     }
 
     /// Whether that instance alone refused.
@@ -380,8 +389,8 @@ impl Suspicion {
         matches!(self.by_instance.as_slice(), [(origin, _)] if *origin == accepting)
     }
 
-    pub(crate) fn into_refusals(self) -> Vec<Refusal> {
-        self.refusals
+    pub(crate) fn into_rejections(self) -> Vec<RejectedAnswer> {
+        self.rejections
     }
 }
 

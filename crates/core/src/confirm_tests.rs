@@ -1,4 +1,4 @@
-//! Gate 4 by itself: which refusals are enough, and when the next ones are asked for.
+//! Gate 4 by itself: which refusals are enough, and when the next ones are sent_at for.
 
 use super::*;
 use crate::answer::{Probe, ServerFacts};
@@ -9,21 +9,25 @@ fn at(secs: u64) -> Instant {
     Instant::default().plus(Duration::from_secs(secs))
 }
 
-fn refusal(grade: Grade, instance: Option<&str>) -> Refusal {
+fn rejected_answer(grade: Grade, instance: Option<&str>) -> RejectedAnswer {
     let instance = instance.and_then(Label::new);
-    Refusal { at: UnixMillis(0), status: 401, grade, instance, boot: None }
+    RejectedAnswer { at: UnixMillis(0), status: 401, grade, instance, boot: None }
 }
 
-fn heard(secs: u64, grade: Grade, instance: Option<&str>) -> Heard {
-    Heard { asked: at(secs), came: at(secs), refusal: refusal(grade, instance) }
-}
-
-fn suspicion(refusals: &[(u64, Option<&str>)]) -> Suspicion {
-    let mut suspicion = Suspicion::new(at(100));
-    for (secs, instance) in refusals {
-        suspicion.refused(heard(*secs, Grade::Strong, *instance));
+fn rejection(secs: u64, grade: Grade, instance: Option<&str>) -> Rejection {
+    Rejection {
+        sent_at: at(secs),
+        received_at: at(secs),
+        rejection: rejected_answer(grade, instance),
     }
-    suspicion
+}
+
+fn confirmation(rejections: &[(u64, Option<&str>)]) -> Confirmation {
+    let mut confirmation = Confirmation::new(at(100));
+    for (secs, instance) in rejections {
+        confirmation.rejected(rejection(*secs, Grade::Strong, *instance));
+    }
+    confirmation
 }
 
 /// A backend that was of one mind seven times, or also refused so often.
@@ -38,8 +42,8 @@ fn backend(contradictions: u32) -> Backend {
     backend
 }
 
-fn setting<'a>(instances: &'a Instances, backend: &'a Backend) -> Setting<'a> {
-    Setting {
+fn context<'a>(instances: &'a Instances, backend: &'a Backend) -> ConfirmContext<'a> {
+    ConfirmContext {
         now: at(200),
         instances,
         woken: None,
@@ -49,8 +53,8 @@ fn setting<'a>(instances: &'a Instances, backend: &'a Backend) -> Setting<'a> {
     }
 }
 
-fn rule(suspicion: &Suspicion, setting: Setting<'_>) -> Option<Rule> {
-    suspicion.verdict(setting).map(|finding| finding.rule)
+fn rule(confirmation: &Confirmation, context: ConfirmContext<'_>) -> Option<Rule> {
+    confirmation.verdict(context).map(|finding| finding.rule)
 }
 
 fn seen(names: &[&str]) -> Instances {
@@ -68,11 +72,11 @@ fn seen(names: &[&str]) -> Instances {
 #[test]
 fn refusals_of_one_burst_are_not_two_however_many_they_are() {
     let (none, known) = (Instances::default(), backend(0));
-    let burst = suspicion(&[(100, None), (101, None), (105, None)]);
-    assert_eq!(rule(&burst, setting(&none, &known)), None);
+    let burst = confirmation(&[(100, None), (101, None), (105, None)]);
+    assert_eq!(rule(&burst, context(&none, &known)), None);
     assert_eq!(burst.bursts_of_the_server(), 1);
-    let two = suspicion(&[(100, None), (106, None)]);
-    let finding = two.verdict(setting(&none, &known)).expect("two bursts are enough");
+    let two = confirmation(&[(100, None), (106, None)]);
+    let finding = two.verdict(context(&none, &known)).expect("two bursts are enough");
     assert_eq!(finding.rule, Rule::Chance);
     assert!(finding.chance.is_some_and(|chance| chance < Chance::of(0.001)));
 }
@@ -81,9 +85,9 @@ fn refusals_of_one_burst_are_not_two_however_many_they_are() {
 fn a_backend_nobody_knows_is_asked_until_the_limit_which_names_the_chance() {
     let (none, unknown) = (Instances::default(), Backend::default());
     let bursts: Vec<_> = (0..9).map(|burst| (100 + burst * 6, None)).collect();
-    assert_eq!(rule(&suspicion(&bursts), setting(&none, &unknown)), None);
-    let last = suspicion(&[&*bursts, &[(154, None)]].concat());
-    let finding = last.verdict(setting(&none, &unknown)).expect("the limit");
+    assert_eq!(rule(&confirmation(&bursts), context(&none, &unknown)), None);
+    let last = confirmation(&[&*bursts, &[(154, None)]].concat());
+    let finding = last.verdict(context(&none, &unknown)).expect("the limit");
     assert_eq!(finding.rule, Rule::Limit);
     assert!(finding.chance.is_some_and(|chance| chance > Chance::of(0.001)));
 }
@@ -91,24 +95,25 @@ fn a_backend_nobody_knows_is_asked_until_the_limit_which_names_the_chance() {
 #[test]
 fn the_apps_bound_is_the_one_that_counts() {
     let (none, known) = (Instances::default(), backend(0));
-    let two = suspicion(&[(100, None), (106, None)]);
+    let two = confirmation(&[(100, None), (106, None)]);
     let strict = Confirm::Below(Chance::of(0.000_01));
-    assert_eq!(rule(&two, Setting { confirm: strict, ..setting(&none, &known) }), None);
+    assert_eq!(rule(&two, ConfirmContext { confirm: strict, ..context(&none, &known) }), None);
     let lax = Confirm::Below(Chance::of(0.9));
     let unknown = Backend::default();
-    let finding = rule(&two, Setting { confirm: lax, ..setting(&none, &unknown) });
+    let finding = rule(&two, ConfirmContext { confirm: lax, ..context(&none, &unknown) });
     assert_eq!(finding, Some(Rule::Chance));
-    let one = suspicion(&[(100, None)]);
-    assert_eq!(rule(&one, Setting { confirm: lax, ..setting(&none, &known) }), None);
+    let one = confirmation(&[(100, None)]);
+    assert_eq!(rule(&one, ConfirmContext { confirm: lax, ..context(&none, &known) }), None);
 }
 
 #[test]
 fn every_instance_must_refuse_twice_over_and_not_only_one_of_them() {
     let (both, known) = (seen(&["a", "b"]), backend(0));
-    let one = suspicion(&[(100, Some("a")), (106, Some("a")), (106, Some("b"))]);
-    assert_eq!(rule(&one, setting(&both, &known)), None);
-    let all = suspicion(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
-    assert_eq!(rule(&all, setting(&both, &known)), Some(Rule::Instances));
+    let one = confirmation(&[(100, Some("a")), (106, Some("a")), (106, Some("b"))]);
+    assert_eq!(rule(&one, context(&both, &known)), None);
+    let all =
+        confirmation(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
+    assert_eq!(rule(&all, context(&both, &known)), Some(Rule::Instances));
 }
 
 #[test]
@@ -120,12 +125,13 @@ fn two_replicas_of_one_name_are_two_instances() {
         replicas.see(at(100), Probe::Health, &facts);
     }
     let known = backend(0);
-    let mut one = Suspicion::new(at(100));
+    let mut one = Confirmation::new(at(100));
     for secs in [100, 106, 112] {
-        let refusal = Refusal { boot: Label::new("2"), ..refusal(Grade::Strong, Some("a")) };
-        one.refused(Heard { asked: at(secs), came: at(secs), refusal });
+        let rejection =
+            RejectedAnswer { boot: Label::new("2"), ..rejected_answer(Grade::Strong, Some("a")) };
+        one.rejected(Rejection { sent_at: at(secs), received_at: at(secs), rejection });
     }
-    assert_eq!(rule(&one, setting(&replicas, &known)), None);
+    assert_eq!(rule(&one, context(&replicas, &known)), None);
     let accepting = Origin { instance: Label::new("a"), boot: Label::new("1") };
     assert!(!one.is_of_one_instance(accepting));
 }
@@ -133,10 +139,11 @@ fn two_replicas_of_one_name_are_two_instances() {
 #[test]
 fn instances_that_were_heard_do_not_speak_for_the_one_that_issued_a_new_token() {
     let (both, known) = (seen(&["a", "b"]), backend(0));
-    let all = suspicion(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
-    let new = Setting { token: Token::New, ..setting(&both, &known) };
+    let all =
+        confirmation(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
+    let new = ConfirmContext { token: Token::New, ..context(&both, &known) };
     assert_eq!(rule(&all, new), None);
-    assert_eq!(rule(&all, setting(&both, &known)), Some(Rule::Instances));
+    assert_eq!(rule(&all, context(&both, &known)), Some(Rule::Instances));
 }
 
 #[test]
@@ -146,147 +153,151 @@ fn an_instance_of_a_backend_that_is_hardly_known_does_not_speak_for_all() {
     for _ in 0..3 {
         instances.see(at(100), Probe::Health, &facts);
     }
-    let twice = suspicion(&[(100, Some("a")), (106, Some("a"))]);
-    assert_eq!(rule(&twice, setting(&instances, &known)), None);
+    let twice = confirmation(&[(100, Some("a")), (106, Some("a"))]);
+    assert_eq!(rule(&twice, context(&instances, &known)), None);
     instances.see(at(101), Probe::Health, &facts);
-    assert_eq!(rule(&twice, setting(&instances, &known)), Some(Rule::Instances));
+    assert_eq!(rule(&twice, context(&instances, &known)), Some(Rule::Instances));
 }
 
 #[test]
 fn refusals_of_a_server_that_is_not_warm_yet_are_not_enough_by_any_rule() {
     let (none, known) = (Instances::default(), backend(0));
-    let early = Setting { woken: Some(at(98)), ..setting(&none, &known) };
-    assert_eq!(rule(&suspicion(&[(100, None), (107, None)]), early), None);
-    let ready = suspicion(&[(100, None), (108, None)]);
+    let early = ConfirmContext { woken: Some(at(98)), ..context(&none, &known) };
+    assert_eq!(rule(&confirmation(&[(100, None), (107, None)]), early), None);
+    let ready = confirmation(&[(100, None), (108, None)]);
     assert_eq!(rule(&ready, early), Some(Rule::Chance));
-    let expired = Setting { token: Token::RunOut, ..early };
-    assert_eq!(rule(&suspicion(&[(100, None), (107, None)]), expired), None);
+    let expired = ConfirmContext { token: Token::RunOut, ..early };
+    assert_eq!(rule(&confirmation(&[(100, None), (107, None)]), expired), None);
     assert_eq!(rule(&ready, expired), Some(Rule::Expired));
 }
 
 #[test]
 fn the_limit_is_a_minute_and_two_for_a_backend_that_was_caught() {
     let (two, known, caught) = (seen(&["a", "b"]), backend(0), backend(2));
-    let asked = [(100, Some("a")), (130, Some("a")), (154, Some("a"))];
-    assert_eq!(rule(&suspicion(&asked), setting(&two, &known)), Some(Rule::Limit));
-    assert_eq!(rule(&suspicion(&asked), setting(&two, &caught)), None);
-    let longer = suspicion(&[(100, Some("a")), (214, Some("a"))]);
-    assert_eq!(rule(&longer, setting(&two, &caught)), Some(Rule::Limit));
+    let sent_at = [(100, Some("a")), (130, Some("a")), (154, Some("a"))];
+    assert_eq!(rule(&confirmation(&sent_at), context(&two, &known)), Some(Rule::Limit));
+    assert_eq!(rule(&confirmation(&sent_at), context(&two, &caught)), None);
+    let longer = confirmation(&[(100, Some("a")), (214, Some("a"))]);
+    assert_eq!(rule(&longer, context(&two, &caught)), Some(Rule::Limit));
 }
 
-/// Weak refusals at these seconds, each with this proof.
-fn weak(secs: &[u64], proof: Proof) -> Suspicion {
-    let mut weak = Suspicion::new(at(100));
+/// Weak refusals at these seconds, each with this corroboration.
+fn weak(secs: &[u64], corroboration: Corroboration) -> Confirmation {
+    let mut weak = Confirmation::new(at(100));
     for secs in secs {
-        weak.refused(heard(*secs, Grade::Weak, Some("a")));
-        weak.proven(at(*secs), proof);
+        weak.rejected(rejection(*secs, Grade::Weak, Some("a")));
+        weak.proven(at(*secs), corroboration);
     }
     weak
 }
 
 #[test]
 fn weak_refusals_wait_for_a_proof_and_are_dropped_where_it_fails() {
-    let mut weak = Suspicion::new(at(100));
-    weak.refused(heard(100, Grade::Weak, None));
-    weak.proven(at(99), Proof::ByHealth);
-    assert!(weak.needs_health(), "a proof from before the refusal was taken");
+    let mut weak = Confirmation::new(at(100));
+    weak.rejected(rejection(100, Grade::Weak, None));
+    weak.proven(at(99), Corroboration::Health);
+    assert!(weak.needs_health(), "a corroboration from before the refusal was taken");
     assert_eq!(weak.counted(), 0);
-    weak.proven(at(100), Proof::ByHealth);
+    weak.proven(at(100), Corroboration::Health);
     assert_eq!(weak.counted(), 1);
 
-    let mut dropped = Suspicion::new(at(100));
-    dropped.refused(heard(100, Grade::Weak, None));
+    let mut dropped = Confirmation::new(at(100));
+    dropped.rejected(rejection(100, Grade::Weak, None));
     dropped.health_failed();
-    assert!(dropped.is_groundless());
+    assert!(dropped.is_unsupported());
 }
 
 #[test]
 fn weak_refusals_are_judged_as_if_nothing_were_known_of_the_backend() {
     let (one, known) = (seen(&["a"]), backend(0));
-    let setting = setting(&one, &known);
-    assert_eq!(rule(&weak(&[100, 106, 148], Proof::ByHealth), setting), None);
-    let over = weak(&[100, 106, 148, 154], Proof::ByHealth);
-    assert_eq!(rule(&over, setting), Some(Rule::Limit));
+    let context = context(&one, &known);
+    assert_eq!(rule(&weak(&[100, 106, 148], Corroboration::Health), context), None);
+    let over = weak(&[100, 106, 148, 154], Corroboration::Health);
+    assert_eq!(rule(&over, context), Some(Rule::Limit));
 }
 
 #[test]
 fn weak_refusals_that_nothing_can_prove_take_longer_than_any_wake_up() {
     let (one, known) = (seen(&["a"]), backend(0));
-    let setting = setting(&one, &known);
-    assert_eq!(rule(&weak(&[100, 154, 206], Proof::None), setting), None);
-    assert_eq!(rule(&weak(&[100, 154, 214], Proof::None), setting), Some(Rule::Limit));
+    let context = context(&one, &known);
+    assert_eq!(rule(&weak(&[100, 154, 206], Corroboration::Missing), context), None);
+    assert_eq!(rule(&weak(&[100, 154, 214], Corroboration::Missing), context), Some(Rule::Limit));
 }
 
 #[test]
 fn what_the_server_itself_says_counts_by_itself() {
     let (one, known) = (seen(&["a"]), backend(0));
-    let mut mixed = weak(&[100, 106], Proof::ByHealth);
-    mixed.refused(heard(112, Grade::Strong, Some("a")));
-    assert_eq!(rule(&mixed, setting(&one, &known)), None, "the page before it was counted");
-    mixed.refused(heard(114, Grade::Weak, None));
-    mixed.proven(at(114), Proof::ByHealth);
-    mixed.refused(heard(118, Grade::Strong, Some("a")));
-    assert_eq!(rule(&mixed, setting(&one, &known)), Some(Rule::Instances));
-    assert_eq!(mixed.into_refusals().len(), 4, "all that counted once is told");
+    let mut mixed = weak(&[100, 106], Corroboration::Health);
+    mixed.rejected(rejection(112, Grade::Strong, Some("a")));
+    assert_eq!(rule(&mixed, context(&one, &known)), None, "the page before it was counted");
+    mixed.rejected(rejection(114, Grade::Weak, None));
+    mixed.proven(at(114), Corroboration::Health);
+    mixed.rejected(rejection(118, Grade::Strong, Some("a")));
+    assert_eq!(rule(&mixed, context(&one, &known)), Some(Rule::Instances));
+    assert_eq!(mixed.into_rejections().len(), 4, "all that counted once is told");
 }
 
 #[test]
 fn refusals_on_either_side_of_a_pause_in_which_the_page_could_not_run_are_not_two() {
     let (one, known) = (seen(&["a"]), backend(0));
-    let mut paused = suspicion(&[(100, Some("a"))]);
+    let mut paused = confirmation(&[(100, Some("a"))]);
     paused.interrupted(at(150));
-    paused.refused(heard(151, Grade::Strong, Some("a")));
-    assert_eq!(rule(&paused, setting(&one, &known)), None);
-    assert!(!paused.is_groundless());
-    paused.refused(heard(157, Grade::Strong, Some("a")));
-    assert_eq!(rule(&paused, setting(&one, &known)), Some(Rule::Instances));
+    paused.rejected(rejection(151, Grade::Strong, Some("a")));
+    assert_eq!(rule(&paused, context(&one, &known)), None);
+    assert!(!paused.is_unsupported());
+    paused.rejected(rejection(157, Grade::Strong, Some("a")));
+    assert_eq!(rule(&paused, context(&one, &known)), Some(Rule::Instances));
 
-    let mut weak = Suspicion::new(at(100));
-    weak.refused(heard(100, Grade::Weak, None));
+    let mut weak = Confirmation::new(at(100));
+    weak.rejected(rejection(100, Grade::Weak, None));
     weak.interrupted(at(150));
-    weak.proven(at(151), Proof::ByHealth);
+    weak.proven(at(151), Corroboration::Health);
     assert_eq!(weak.counted(), 0, "a refusal from before the pause was proven after it");
 }
 
 #[test]
 fn a_burst_leaves_one_request_for_the_health_probe_of_a_weak_refusal() {
-    assert_eq!(suspicion(&[(100, None)]).burst_size(3, Mood::Well), 3);
-    assert_eq!(weak(&[100], Proof::ByHealth).burst_size(3, Mood::Well), 2);
-    assert_eq!(weak(&[100], Proof::ByHealth).burst_size(1, Mood::Well), 1);
-    assert_eq!(suspicion(&[(100, None)]).burst_size(3, Mood::Bad), 1);
+    assert_eq!(confirmation(&[(100, None)]).burst_size(3, ServerHealth::Well), 3);
+    assert_eq!(weak(&[100], Corroboration::Health).burst_size(3, ServerHealth::Well), 2);
+    assert_eq!(weak(&[100], Corroboration::Health).burst_size(1, ServerHealth::Well), 1);
+    assert_eq!(confirmation(&[(100, None)]).burst_size(3, ServerHealth::Bad), 1);
 }
 
 #[test]
 fn only_what_was_asked_after_the_first_refusal_can_refute_also_after_a_restart() {
-    let mut suspicion = suspicion(&[(100, None)]);
-    assert!(!suspicion.is_refuted_by(at(99)));
-    assert!(suspicion.is_refuted_by(at(100)));
-    suspicion.start_over(at(150));
-    assert!(suspicion.is_refuted_by(at(120)));
+    let mut confirmation = confirmation(&[(100, None)]);
+    assert!(!confirmation.is_refuted_by(at(99)));
+    assert!(confirmation.is_refuted_by(at(100)));
+    confirmation.start_over(at(150));
+    assert!(confirmation.is_refuted_by(at(120)));
 }
 
 #[test]
 fn bursts_come_every_six_seconds_for_two_minutes_and_then_every_thirty() {
-    let mut asked = suspicion(&[(100, None), (101, None)]);
+    let mut sent_at = confirmation(&[(100, None), (101, None)]);
     for burst in 1..=20 {
-        let next = asked.next_burst(None, Mood::Well, at(0));
+        let next = sent_at.next_burst(None, ServerHealth::Well, at(0));
         assert_eq!(next, at(100 + burst * 6));
-        asked.burst_sent(next);
+        sent_at.burst_sent(next);
     }
-    assert_eq!(asked.next_burst(None, Mood::Well, at(0)), at(250));
-    assert_eq!(asked.next_burst(None, Mood::Bad, at(0)), at(250));
-    assert_eq!(asked.next_burst(None, Mood::Bad, at(251)), at(251), "a connection is still open");
+    assert_eq!(sent_at.next_burst(None, ServerHealth::Well, at(0)), at(250));
+    assert_eq!(sent_at.next_burst(None, ServerHealth::Bad, at(0)), at(250));
+    assert_eq!(
+        sent_at.next_burst(None, ServerHealth::Bad, at(251)),
+        at(251),
+        "a connection is still open"
+    );
 }
 
 #[test]
 fn evidence_keeps_the_first_refusals_and_the_last() {
-    let mut many = Suspicion::new(at(0));
+    let mut many = Confirmation::new(at(0));
     for secs in 0..100 {
-        let mut refusal = refusal(Grade::Strong, None);
-        refusal.at = UnixMillis(secs);
-        many.refused(Heard { asked: at(secs), came: at(secs), refusal });
+        let mut rejection = rejected_answer(Grade::Strong, None);
+        rejection.at = UnixMillis(secs);
+        many.rejected(Rejection { sent_at: at(secs), received_at: at(secs), rejection });
     }
-    let kept = many.into_refusals();
+    let kept = many.into_rejections();
     assert_eq!(kept.len(), KEPT);
     assert_eq!((kept[0].at, kept[KEPT - 1].at), (UnixMillis(0), UnixMillis(99)));
 }

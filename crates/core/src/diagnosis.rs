@@ -99,9 +99,9 @@ const SLOW: u32 = 3;
 
 /// What was seen of each cause, and which were told.
 #[derive(Debug, Default)]
-pub(crate) struct Symptoms {
+pub(crate) struct DiagnosisTracker {
     /// One bit for each cause, by its place.
-    told: u16,
+    reported: u16,
     /// Newest first.
     restarts: [Option<Instant>; RESTARTS],
     wake_ups: u32,
@@ -109,12 +109,12 @@ pub(crate) struct Symptoms {
     health_slow: u32,
 }
 
-impl Symptoms {
+impl DiagnosisTracker {
     /// Whether the cause is to be told now.
-    pub(crate) const fn is_news(&mut self, cause: Cause) -> bool {
+    pub(crate) const fn should_report(&mut self, cause: Cause) -> bool {
         let bit = 1 << cause as u8;
-        let known = self.told & bit != 0 && !cause.explains_a_sign_out();
-        self.told |= bit;
+        let known = self.reported & bit != 0 && !cause.explains_a_sign_out();
+        self.reported |= bit;
         !known
     }
 
@@ -172,49 +172,50 @@ mod tests {
 
     #[test]
     fn three_restarts_in_half_an_hour_are_a_loop_and_two_are_a_deploy() {
-        let mut symptoms = Symptoms::default();
-        assert_eq!(symptoms.restarted(at(0)), None);
-        assert_eq!(symptoms.restarted(at(1_799)), None);
-        assert_eq!(symptoms.restarted(at(1_800)), None, "the first is half an hour ago");
-        let found = symptoms.restarted(at(1_860)).expect("a loop");
+        let mut diagnosis_tracker = DiagnosisTracker::default();
+        assert_eq!(diagnosis_tracker.restarted(at(0)), None);
+        assert_eq!(diagnosis_tracker.restarted(at(1_799)), None);
+        assert_eq!(diagnosis_tracker.restarted(at(1_800)), None, "the first is half an hour ago");
+        let found = diagnosis_tracker.restarted(at(1_860)).expect("a loop");
         assert_eq!((found.cause, found.count), (Cause::RestartLoop, 3));
         assert_eq!(found.length, Duration::from_secs(61));
     }
 
     #[test]
     fn a_clock_is_off_from_a_minute_on() {
-        assert_eq!(Symptoms::skewed(Duration::from_secs(59)), None);
-        assert!(Symptoms::skewed(Duration::from_secs(60)).is_some());
+        assert_eq!(DiagnosisTracker::skewed(Duration::from_secs(59)), None);
+        assert!(DiagnosisTracker::skewed(Duration::from_secs(60)).is_some());
     }
 
     #[test]
     fn a_health_path_that_is_missing_thrice_while_verify_answers_is_wrong() {
-        let mut symptoms = Symptoms::default();
+        let mut diagnosis_tracker = DiagnosisTracker::default();
         for verified in [true, true, false] {
-            assert_eq!(symptoms.health_answered(404, true, verified), None);
+            assert_eq!(diagnosis_tracker.health_answered(404, true, verified), None);
         }
-        assert!(symptoms.health_answered(404, true, true).is_some());
-        symptoms.health_answered(200, false, true);
-        assert_eq!(symptoms.health_answered(404, true, true), None);
+        assert!(diagnosis_tracker.health_answered(404, true, true).is_some());
+        diagnosis_tracker.health_answered(200, false, true);
+        assert_eq!(diagnosis_tracker.health_answered(404, true, true), None);
     }
 
     #[test]
     fn a_health_path_that_is_slow_thrice_in_a_row_waits_for_something() {
-        let (mut symptoms, slow) = (Symptoms::default(), Some(Duration::from_secs(12)));
+        let (mut diagnosis_tracker, slow) =
+            (DiagnosisTracker::default(), Some(Duration::from_secs(12)));
         for took in [slow, slow, None, slow, slow] {
-            assert_eq!(symptoms.health_took(took), None);
+            assert_eq!(diagnosis_tracker.health_took(took), None);
         }
-        let found = symptoms.health_took(slow).expect("the third in a row");
+        let found = diagnosis_tracker.health_took(slow).expect("the third in a row");
         assert_eq!((found.cause, found.length), (Cause::SlowHealth, Duration::from_secs(12)));
     }
 
     #[test]
     fn each_cause_is_told_once_but_for_those_that_explain_a_sign_out() {
-        let mut symptoms = Symptoms::default();
+        let mut diagnosis_tracker = DiagnosisTracker::default();
         for cause in Cause::ALL {
-            assert!(symptoms.is_news(cause));
+            assert!(diagnosis_tracker.should_report(cause));
             let again = matches!(cause, Cause::TokensLost | Cause::SigningKeyChanged);
-            assert_eq!(symptoms.is_news(cause), again, "{cause:?}");
+            assert_eq!(diagnosis_tracker.should_report(cause), again, "{cause:?}");
         }
     }
 }

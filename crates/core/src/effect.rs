@@ -34,7 +34,7 @@ pub enum Effect {
     /// Write the backend's record.
     StoreBackend(BackendRecord),
     /// Use the token of the record that was just read.
-    Adopt {
+    UseStoredToken {
         /// Its generation.
         generation: Generation,
     },
@@ -49,7 +49,7 @@ pub enum Effect {
     },
     /// Replace the record by a tombstone and forget the token for everything but a sign-out
     /// request of its generation.
-    Bury {
+    WriteTombstone {
         /// The generation that ended.
         generation: Generation,
         /// Why.
@@ -58,7 +58,7 @@ pub enum Effect {
         undelivered: bool,
     },
     /// The body of this answer describes the user.
-    TakeUser {
+    SetUser {
         /// The verification's request.
         request: RequestId,
     },
@@ -70,9 +70,9 @@ pub enum Effect {
     /// Remove what is no record.
     EraseRecord,
     /// The store did not answer in time: keep the record in memory from here on.
-    LeaveStore,
+    UseMemoryStorage,
     /// Tell the other tabs.
-    Tell(Message),
+    Broadcast(Message),
     /// Tell the app.
     Notify(Notice),
 }
@@ -85,7 +85,7 @@ pub enum Notice {
     /// A session began.
     SignedIn {
         /// In another tab.
-        elsewhere: bool,
+        from_other_tab: bool,
     },
     /// A session ended.
     SignedOut(SignOut),

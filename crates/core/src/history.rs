@@ -55,13 +55,13 @@ pub enum Event {
     GivenUp { probe: Probe, request: RequestId },
     Periodic,
     Retry { attempt: u8, of: u8, wait: Duration },
-    Kept { why: Why, status: Option<u16> },
+    Kept { why: Reason, status: Option<u16> },
     Verified { facts: Origin },
     Suspect { status: u16 },
-    Refused { grade: Grade, status: u16, facts: Origin },
-    RefusalVoid { why: Why },
-    Refuted { refusals: u32 },
-    SignedOut { reason: SignOutReason, rule: Option<Rule>, elsewhere: bool },
+    Rejected { grade: Grade, status: u16, facts: Origin },
+    RejectionIgnored { why: Reason },
+    Refuted { rejections: u32 },
+    SignedOut { reason: SignOutReason, rule: Option<Rule>, from_other_tab: bool },
     SignOutTold,
     Server { state: ServerState, before: ServerState },
     Rebooted { boot: Label },
@@ -84,7 +84,7 @@ pub struct Origin {
 /// Why a session was kept, or a refusal did not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is its name")]
-pub enum Why {
+pub enum Reason {
     Hint,
     Network,
     NoAnswer,
@@ -101,7 +101,7 @@ pub enum Why {
 
 /// Takes the details of an entry, one at a time. A word comes with its place among its kind, so
 /// that the npm package carries the words once, in its face.
-pub trait Teller {
+pub trait FieldVisitor {
     /// A count, or milliseconds where the name says so; yes and no are 1 and 0.
     fn number(&mut self, name: &'static str, number: u64);
     /// One of a fixed set of words.
@@ -111,7 +111,7 @@ pub trait Teller {
 }
 
 /// Code and level of each event, in the order of [`Event::place`].
-const SHAPES: [(&str, Level); 30] = [
+const EVENT_INFO: [(&str, Level); 30] = [
     ("started", Level::Info),
     ("stopped", Level::Info),
     ("keep-alive", Level::Info),
@@ -167,8 +167,8 @@ impl Event {
             Self::Kept { .. } => 15,
             Self::Verified { .. } => 16,
             Self::Suspect { .. } => 17,
-            Self::Refused { .. } => 18,
-            Self::RefusalVoid { .. } => 19,
+            Self::Rejected { .. } => 18,
+            Self::RejectionIgnored { .. } => 19,
             Self::Refuted { .. } => 20,
             Self::SignedOut { .. } => 21,
             Self::SignOutTold => 22,
@@ -185,7 +185,7 @@ impl Event {
     /// The kebab-case code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        SHAPES[self.place() as usize].0
+        EVENT_INFO[self.place() as usize].0
     }
 
     /// How loud it is.
@@ -196,70 +196,70 @@ impl Event {
             return Level::Warn;
         }
         // An answer that nobody expects of a verify path is somebody's bug.
-        if matches!(self, Self::Kept { why: Why::NoVerdict, .. }) {
+        if matches!(self, Self::Kept { why: Reason::NoVerdict, .. }) {
             return Level::Error;
         }
-        SHAPES[self.place() as usize].1
+        EVENT_INFO[self.place() as usize].1
     }
 
     /// Tells each detail.
-    pub fn tell(&self, teller: &mut impl Teller) {
+    pub fn visit_fields(&self, visitor: &mut impl FieldVisitor) {
         match self {
-            Self::KeepAlive { every } => teller.number("ms", every.as_millis()),
+            Self::KeepAlive { every } => visitor.number("ms", every.as_millis()),
             Self::Held { probe, request } | Self::GivenUp { probe, request } => {
-                tell_request(teller, *probe, *request);
+                visit_request(visitor, *probe, *request);
             }
             Self::Answered { probe, request, status, took, facts } => {
-                tell_request(teller, *probe, *request);
-                teller.number("ms", took.as_millis());
-                teller.number("status", (*status).into());
-                facts.tell(teller);
+                visit_request(visitor, *probe, *request);
+                visitor.number("ms", took.as_millis());
+                visitor.number("status", (*status).into());
+                facts.visit_fields(visitor);
             }
             Self::Unanswered { probe, request, took } => {
-                tell_request(teller, *probe, *request);
-                teller.number("ms", took.as_millis());
+                visit_request(visitor, *probe, *request);
+                visitor.number("ms", took.as_millis());
             }
             Self::Retry { attempt, of, wait } => {
-                teller.number("attempt", (*attempt).into());
-                teller.number("of", (*of).into());
-                teller.number("ms", wait.as_millis());
+                visitor.number("attempt", (*attempt).into());
+                visitor.number("of", (*of).into());
+                visitor.number("ms", wait.as_millis());
             }
             Self::Kept { why, status } => {
-                teller.word("why", *why as u8, why.name());
+                visitor.word("why", *why as u8, why.name());
                 if let Some(status) = status {
-                    teller.number("status", (*status).into());
+                    visitor.number("status", (*status).into());
                 }
             }
-            Self::Verified { facts } => facts.tell(teller),
+            Self::Verified { facts } => facts.visit_fields(visitor),
             Self::Suspect { status } | Self::WrongPath { status } => {
-                teller.number("status", (*status).into());
+                visitor.number("status", (*status).into());
             }
-            Self::Refused { grade, status, facts } => {
-                teller.word("grade", *grade as u8, grade.name());
-                teller.number("status", (*status).into());
-                facts.tell(teller);
+            Self::Rejected { grade, status, facts } => {
+                visitor.word("grade", *grade as u8, grade.name());
+                visitor.number("status", (*status).into());
+                facts.visit_fields(visitor);
             }
-            Self::RefusalVoid { why } => teller.word("why", *why as u8, why.name()),
-            Self::Refuted { refusals } => teller.number("refusals", (*refusals).into()),
-            Self::SignedOut { reason, rule, elsewhere } => {
-                teller.word("reason", *reason as u8, reason.name());
-                teller.number("elsewhere", (*elsewhere).into());
+            Self::RejectionIgnored { why } => visitor.word("why", *why as u8, why.name()),
+            Self::Refuted { rejections } => visitor.number("refusals", (*rejections).into()),
+            Self::SignedOut { reason, rule, from_other_tab } => {
+                visitor.word("reason", *reason as u8, reason.name());
+                visitor.number("elsewhere", (*from_other_tab).into());
                 if let Some(rule) = rule {
-                    teller.word("rule", *rule as u8, rule.name());
+                    visitor.word("rule", *rule as u8, rule.name());
                 }
             }
             Self::Server { state, before } => {
-                teller.word("state", *state as u8, state.name());
-                teller.word("before", *before as u8, before.name());
+                visitor.word("state", *state as u8, state.name());
+                visitor.word("before", *before as u8, before.name());
             }
-            Self::Rebooted { boot } => teller.label("boot", boot),
-            Self::Slept { for_ } => teller.number("ms", for_.as_millis()),
-            Self::Page(event) => teller.word("event", *event as u8, event.name()),
+            Self::Rebooted { boot } => visitor.label("boot", boot),
+            Self::Slept { for_ } => visitor.number("ms", for_.as_millis()),
+            Self::Page(event) => visitor.word("event", *event as u8, event.name()),
             Self::Misconfigured { probe, status } => {
-                teller.word("probe", *probe as u8, probe.name());
-                teller.number("status", (*status).into());
+                visitor.word("probe", *probe as u8, probe.name());
+                visitor.number("status", (*status).into());
             }
-            Self::Diagnosed(diagnosis) => diagnosis.tell(teller),
+            Self::Diagnosed(diagnosis) => diagnosis.visit_fields(visitor),
             Self::Started
             | Self::Stopped
             | Self::Restored
@@ -274,30 +274,30 @@ impl Event {
     }
 }
 
-fn tell_request(teller: &mut impl Teller, probe: Probe, request: RequestId) {
-    teller.word("probe", probe as u8, probe.name());
-    teller.number("request", request.0.into());
+fn visit_request(visitor: &mut impl FieldVisitor, probe: Probe, request: RequestId) {
+    visitor.word("probe", probe as u8, probe.name());
+    visitor.number("request", request.0.into());
 }
 
 impl Origin {
-    fn tell(&self, teller: &mut impl Teller) {
+    fn visit_fields(&self, visitor: &mut impl FieldVisitor) {
         if let Some(instance) = &self.instance {
-            teller.label("instance", instance);
+            visitor.label("instance", instance);
         }
         if let Some(boot) = &self.boot {
-            teller.label("boot", boot);
+            visitor.label("boot", boot);
         }
     }
 }
 
 impl Diagnosis {
-    fn tell(&self, teller: &mut impl Teller) {
-        teller.word("cause", self.cause as u8, self.cause.name());
-        teller.number("count", self.count.into());
-        teller.number("ms", self.length.as_millis());
-        teller.number("status", self.status.into());
+    fn visit_fields(&self, visitor: &mut impl FieldVisitor) {
+        visitor.word("cause", self.cause as u8, self.cause.name());
+        visitor.number("count", self.count.into());
+        visitor.number("ms", self.length.as_millis());
+        visitor.number("status", self.status.into());
         if let Some(probe) = self.probe {
-            teller.word("probe", probe as u8, probe.name());
+            visitor.word("probe", probe as u8, probe.name());
         }
     }
 }
@@ -306,7 +306,7 @@ impl core::fmt::Display for Entry {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}", self.event.code())?;
         let mut line = Line { f, result: Ok(()) };
-        self.event.tell(&mut line);
+        self.event.visit_fields(&mut line);
         line.result
     }
 }
@@ -316,7 +316,7 @@ struct Line<'a, 'b> {
     result: core::fmt::Result,
 }
 
-impl Teller for Line<'_, '_> {
+impl FieldVisitor for Line<'_, '_> {
     fn number(&mut self, name: &'static str, number: u64) {
         self.result = self.result.and_then(|()| write!(self.f, " {name}={number}"));
     }
@@ -338,10 +338,10 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) const MOST: usize = 200;
+    pub(crate) const MAX: usize = 200;
 
     pub(crate) fn add(&mut self, entry: Entry) {
-        if self.entries.len() == Self::MOST {
+        if self.entries.len() == Self::MAX {
             self.entries.remove(0);
         }
         self.entries.push(entry);

@@ -31,16 +31,16 @@ fn one_of_each() -> Vec<Event> {
         Event::GivenUp { probe, request },
         Event::Periodic,
         Event::Retry { attempt: 1, of: 3, wait: ms },
-        Event::Kept { why: Why::Network, status: Some(status) },
+        Event::Kept { why: Reason::Network, status: Some(status) },
         Event::Verified { facts },
         Event::Suspect { status },
-        Event::Refused { grade: Grade::Strong, status, facts },
-        Event::RefusalVoid { why: Why::NewerSession },
-        Event::Refuted { refusals: 2 },
+        Event::Rejected { grade: Grade::Strong, status, facts },
+        Event::RejectionIgnored { why: Reason::NewerSession },
+        Event::Refuted { rejections: 2 },
         Event::SignedOut {
             reason: SignOutReason::Rejected,
             rule: Some(Rule::Instances),
-            elsewhere: false,
+            from_other_tab: false,
         },
         Event::SignOutTold,
         Event::Server { state: ServerState::Awake, before: ServerState::Waking },
@@ -57,7 +57,7 @@ fn one_of_each() -> Vec<Event> {
 #[derive(Default)]
 struct Names(String);
 
-impl Teller for Names {
+impl FieldVisitor for Names {
     fn number(&mut self, name: &'static str, _: u64) {
         write!(self.0, " {name}").expect("a string takes all");
     }
@@ -73,11 +73,11 @@ fn the_faces_table_of_events_is_the_cores() {
     for (place, event) in one_of_each().iter().enumerate() {
         assert_eq!(usize::from(event.place()), place);
         let mut names = Names::default();
-        event.tell(&mut names);
-        let (code, level) = SHAPES[place];
+        event.visit_fields(&mut names);
+        let (code, level) = EVENT_INFO[place];
         rows.push(alloc::format!("\"{code} {}{}\"", level as u8, names.0));
     }
-    assert_eq!(rows.len(), SHAPES.len());
+    assert_eq!(rows.len(), EVENT_INFO.len());
     let table: Vec<&str> = rows.iter().map(String::as_str).collect();
     let flat: String = FACE.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains(&table.join(", ")), "js/src/events.json must hold: {table:#?}");
@@ -91,7 +91,7 @@ fn the_faces_words_are_the_cores() {
         ("reason", SignOutReason::ALL.map(SignOutReason::name).into()),
         ("rule", Rule::ALL.map(Rule::name).into()),
         ("state", ServerState::ALL.map(ServerState::name).into()),
-        ("why", Why::ALL.map(Why::name).into()),
+        ("why", Reason::ALL.map(Reason::name).into()),
         ("cause", Cause::ALL.map(Cause::name).into()),
         ("event", PageEvent::ALL.map(PageEvent::name).into()),
     ];
@@ -112,9 +112,9 @@ fn an_entry_reads_as_a_line() {
 #[test]
 fn the_history_keeps_the_last_entries() {
     let mut history = History::default();
-    for at in 0..History::MOST as u64 + 5 {
+    for at in 0..History::MAX as u64 + 5 {
         history.add(Entry { at: UnixMillis(at), event: Event::Started });
     }
     let kept: Vec<u64> = history.iter().map(|entry| entry.at.0).collect();
-    assert_eq!((kept.len(), kept[0]), (History::MOST, 5));
+    assert_eq!((kept.len(), kept[0]), (History::MAX, 5));
 }

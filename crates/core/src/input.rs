@@ -57,7 +57,7 @@ pub enum Input {
     /// The store took nothing: the shell keeps the session in memory.
     StoreFailed,
     /// Another tab says something: a hint to read the record again.
-    Told(Message),
+    TabMessage(Message),
 }
 
 /// What happens to a page.
@@ -72,18 +72,18 @@ pub enum PageEvent {
     /// The browser knows that there is none.
     Offline,
     /// Frozen, in the back/forward cache, or not yet shown (prerendering): no requests, no timers.
-    Away,
+    Suspended,
     /// Back from there.
-    Back,
+    Resumed,
     /// Somebody touched the page.
-    Touched,
+    UserActivity,
 }
 
 /// What the store holds for this app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// A session.
-    Live {
+    ActiveSession {
         /// Its place in the order.
         generation: Generation,
         /// When its token runs out, as far as it is known.

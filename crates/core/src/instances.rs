@@ -15,7 +15,7 @@ use crate::time::{Duration, Instant};
 const LATELY: Duration = Duration::from_secs(600);
 
 /// More than a small backend has; a server that invents a name for each answer fills no memory.
-const MOST: usize = 32;
+const MAX: usize = 32;
 
 /// An answer travels, and a process that starts at once was not beside the one that it replaced.
 const SLACK: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ pub(crate) struct Instances {
     /// The last answer of a process that told of itself.
     last: Option<Instant>,
     /// What the last change was told by.
-    told: Start,
+    reported: Start,
     /// Answers of the health path in a row with the latest boot id, and with the one before it.
     streak: u32,
     streak_before: u32,
@@ -89,7 +89,7 @@ impl Instances {
         if let Some(instance) = &server.instance {
             self.answers = self.answers.saturating_add(1);
             self.seen.retain(|seen| seen.instance != *instance || seen.boot != server.boot);
-            if self.seen.len() < MOST {
+            if self.seen.len() < MAX {
                 let (instance, boot) = (*instance, server.boot);
                 self.seen.push(Seen { instance, boot, at: now });
             }
@@ -109,7 +109,7 @@ impl Instances {
     fn see_boot(&mut self, start: Start, by: Probe, boot: Option<&Label>) -> Boot {
         let Some(boot) = boot else {
             if start == Start::Later {
-                self.told = start;
+                self.reported = start;
                 return Boot::Changed;
             }
             return Boot::Known;
@@ -128,9 +128,9 @@ impl Instances {
             }
             return Boot::Known;
         }
-        self.told = start;
+        self.reported = start;
         let first = self.boots.is_empty();
-        if self.boots.len() == MOST {
+        if self.boots.len() == MAX {
             self.boots.remove(0);
         }
         self.boots.push(*boot);
@@ -149,7 +149,7 @@ impl Instances {
 
     /// Whether the boot id before the latest was the only one for a while, or an uptime tells.
     pub(crate) fn is_restart(&self) -> bool {
-        self.told == Start::Later || self.streak_before >= 2
+        self.reported == Start::Later || self.streak_before >= 2
     }
 
     /// Whether enough answers came to believe that those seen are all there are.
@@ -263,6 +263,6 @@ mod tests {
             let name = alloc::format!("i{n}");
             instances.see(at(0), Probe::Health, &facts(&name, &name));
         }
-        assert!(instances.seen.len() <= MOST && instances.boots.len() <= MOST);
+        assert!(instances.seen.len() <= MAX && instances.boots.len() <= MAX);
     }
 }

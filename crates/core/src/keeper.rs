@@ -14,8 +14,8 @@ mod verifying;
 use alloc::vec::Vec;
 
 use crate::backend::Backend;
-use crate::confirm::Suspicion;
-use crate::diagnosis::{Diagnosis, Symptoms};
+use crate::confirm::Confirmation;
+use crate::diagnosis::{Diagnosis, DiagnosisTracker};
 use crate::effect::{Effect, Notice};
 use crate::generation::Generation;
 use crate::history::{Entry, Event, History};
@@ -30,9 +30,9 @@ use crate::server::{Server, ServerState};
 use crate::session::{SessionState, SignOut, Snapshot, TokenKind};
 use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
 use answering::Ping;
-use judging::Accusation;
-use sessions::{Delivery, Wish};
-use verifying::Round;
+use judging::PendingRejection;
+use sessions::{PendingCommand, Revocation};
+use verifying::VerifySchedule;
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
 /// run once a minute at the least.
@@ -52,14 +52,14 @@ pub struct Keeper {
     answered: Instant,
     instances: Instances,
     backend: Backend,
-    symptoms: Symptoms,
+    diagnosis_tracker: DiagnosisTracker,
     requests: Requests,
     session: Session,
-    round: Round,
-    accused: Vec<Accusation>,
+    verify_schedule: VerifySchedule,
+    pending_rejections: Vec<PendingRejection>,
     reading: Option<Instant>,
-    wish: Option<Wish>,
-    delivery: Option<Delivery>,
+    pending_command: Option<PendingCommand>,
+    revocation: Option<Revocation>,
     newest: u32,
     sign_out: Option<SignOut>,
     history: History,
@@ -76,17 +76,17 @@ enum Life {
 enum Session {
     Restoring,
     SignedOut,
-    Live(Live),
+    ActiveSession(ActiveSession),
 }
 
 #[derive(Debug)]
-struct Live {
+struct ActiveSession {
     generation: Generation,
     expires_at: Option<UnixMillis>,
     verified_at: Option<UnixMillis>,
     kind: TokenKind,
     acceptance: Acceptance,
-    standing: Standing,
+    verification: Verification,
 }
 
 /// Whether the server has ever accepted the token.
@@ -99,10 +99,10 @@ enum Acceptance {
 }
 
 #[derive(Debug)]
-enum Standing {
+enum Verification {
     Unverified,
     Verified,
-    Suspect(Suspicion),
+    Suspect(Confirmation),
 }
 
 /// Why the keeper wants to be woken.
@@ -138,14 +138,14 @@ impl Keeper {
             answered: Instant::default(),
             instances: Instances::default(),
             backend: Backend::default(),
-            symptoms: Symptoms::default(),
+            diagnosis_tracker: DiagnosisTracker::default(),
             requests: Requests::default(),
             session: Session::Restoring,
-            round: Round::default(),
-            accused: Vec::new(),
+            verify_schedule: VerifySchedule::default(),
+            pending_rejections: Vec::new(),
             reading: None,
-            wish: None,
-            delivery: None,
+            pending_command: None,
+            revocation: None,
             newest: 0,
             sign_out: None,
             history: History::default(),
@@ -171,7 +171,7 @@ impl Keeper {
         }
         self.apply(input, &mut out);
         self.run_due(&mut out);
-        self.tell_server(server_before, &mut out);
+        self.notify_server_state(server_before, &mut out);
         if self.snapshot() != before {
             out.push(Effect::Notify(Notice::Changed));
         }
@@ -181,7 +181,7 @@ impl Keeper {
     /// The next moment at which [`Input::Timeout`] is of use, and why. Computed, never stored.
     #[must_use]
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
-        if self.life != Life::Running || self.page.presence == Presence::Away {
+        if self.life != Life::Running || self.page.presence == Presence::Suspended {
             return None;
         }
         let mut first = None;
@@ -195,29 +195,29 @@ impl Keeper {
         consider(self.reading, Timer::Reading);
         consider(self.requests.next_deadline(), Timer::Request);
         consider(self.next_ping(), Timer::Ping);
-        consider(self.next_round(), Timer::Verification);
+        consider(self.next_verification(), Timer::Verification);
         consider(self.next_burst(), Timer::Confirmation);
-        consider(self.next_delivery(), Timer::SignOut);
+        consider(self.next_revocation(), Timer::SignOut);
         first
     }
 
     /// What is known now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let live = self.live();
+        let active = self.active();
         Snapshot {
             session: match &self.session {
                 Session::Restoring => SessionState::Restoring,
                 Session::SignedOut => SessionState::SignedOut,
-                Session::Live(live) => match live.standing {
-                    Standing::Unverified => SessionState::Unverified,
-                    Standing::Verified => SessionState::SignedIn,
-                    Standing::Suspect(_) => SessionState::Suspect,
+                Session::ActiveSession(active) => match active.verification {
+                    Verification::Unverified => SessionState::Unverified,
+                    Verification::Verified => SessionState::SignedIn,
+                    Verification::Suspect(_) => SessionState::Suspect,
                 },
             },
             server: self.server.state(),
-            expires_at: live.and_then(|live| live.expires_at),
-            last_verified_at: live.and_then(|live| live.verified_at),
+            expires_at: active.and_then(|active| active.expires_at),
+            last_verified_at: active.and_then(|active| active.verified_at),
             last_awake_at: self.server.last_awake(),
             signed_out_at: self.sign_out.as_ref().map(|end| end.at),
         }
@@ -232,7 +232,7 @@ impl Keeper {
     /// The session's generation, while there is one.
     #[must_use]
     pub fn generation(&self) -> Option<Generation> {
-        self.live().map(|live| live.generation)
+        self.active().map(|active| active.generation)
     }
 
     /// What happened, oldest first.
@@ -254,7 +254,7 @@ impl Keeper {
     /// Whether the token is known to have run out, by the server's clock.
     #[must_use]
     pub fn has_run_out(&self) -> bool {
-        let expires_at = self.live().and_then(|live| live.expires_at);
+        let expires_at = self.active().and_then(|active| active.expires_at);
         expires_at.zip(self.clock.server_wall()).is_some_and(|(at, now)| at <= now)
     }
 
@@ -280,36 +280,36 @@ impl Keeper {
             Input::Record(record) => self.handle_record(record, out),
             Input::Backend(record) => self.backend.restore(record, self.clock.wall()),
             Input::StoreFailed => self.log(out, Event::StoreFailed),
-            Input::Told(_) => self.read_record(out),
+            Input::TabMessage(_) => self.read_record(out),
         }
     }
 
     fn run_due(&mut self, out: &mut Vec<Effect>) {
-        if self.life != Life::Running || self.page.presence == Presence::Away {
+        if self.life != Life::Running || self.page.presence == Presence::Suspended {
             return;
         }
         let now = self.now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.reading) {
-            out.push(Effect::LeaveStore);
+            out.push(Effect::UseMemoryStorage);
             self.handle_record(Record::Unreadable, out);
         }
         self.run_overdue(out);
         if due(self.next_ping()) {
             self.send_ping(out);
         }
-        if due(self.next_round()) {
-            self.send_round(out);
+        if due(self.next_verification()) {
+            self.send_verification(out);
         }
         if due(self.next_burst()) {
             self.send_burst(out);
         }
-        if due(self.next_delivery()) {
-            self.send_delivery(out);
+        if due(self.next_revocation()) {
+            self.send_revocation(out);
         }
     }
 
-    fn tell_server(&mut self, before: ServerState, out: &mut Vec<Effect>) {
+    fn notify_server_state(&mut self, before: ServerState, out: &mut Vec<Effect>) {
         let state = self.server.state();
         if state != before {
             self.log(out, Event::Server { state, before });
@@ -324,29 +324,32 @@ impl Keeper {
     }
 
     fn diagnose(&mut self, out: &mut Vec<Effect>, found: Diagnosis) {
-        if self.symptoms.is_news(found.cause) {
+        if self.diagnosis_tracker.should_report(found.cause) {
             self.log(out, Event::Diagnosed(found));
         }
     }
 
-    const fn live(&self) -> Option<&Live> {
+    const fn active(&self) -> Option<&ActiveSession> {
         match &self.session {
-            Session::Live(live) => Some(live),
+            Session::ActiveSession(active) => Some(active),
             Session::Restoring | Session::SignedOut => None,
         }
     }
 
-    const fn live_mut(&mut self) -> Option<&mut Live> {
+    const fn active_mut(&mut self) -> Option<&mut ActiveSession> {
         match &mut self.session {
-            Session::Live(live) => Some(live),
+            Session::ActiveSession(active) => Some(active),
             Session::Restoring | Session::SignedOut => None,
         }
     }
 
-    const fn suspicion(&mut self) -> Option<&mut Suspicion> {
+    const fn confirmation(&mut self) -> Option<&mut Confirmation> {
         match &mut self.session {
-            Session::Live(Live { standing: Standing::Suspect(suspicion), .. }) => Some(suspicion),
-            Session::Live(_) | Session::Restoring | Session::SignedOut => None,
+            Session::ActiveSession(ActiveSession {
+                verification: Verification::Suspect(confirmation),
+                ..
+            }) => Some(confirmation),
+            Session::ActiveSession(_) | Session::Restoring | Session::SignedOut => None,
         }
     }
 }

@@ -52,13 +52,17 @@ pub use chance::Chance;
 pub use diagnosis::{Cause, Diagnosis};
 pub use effect::{Effect, Notice};
 pub use generation::{Generation, TokenId};
-pub use history::{Entry, Event, Level, Origin, Teller, Why};
+pub use history::{Entry, Event, FieldVisitor, Level, Origin, Reason};
 pub use input::{Input, PageEvent, Record};
 pub use keeper::{Keeper, Timer};
 pub use label::Label;
 pub use message::{Message, PROTOCOL};
-pub use options::{Confirm, Credential, HealthOptions, Options, Reach, VerifyOptions, WhenHidden};
+pub use options::{
+    Confirm, Credential, HealthOptions, Options, OriginRelation, VerifyOptions, WhenHidden,
+};
 pub use requests::RequestId;
 pub use server::ServerState;
-pub use session::{Refusal, Rule, SessionState, SignOut, SignOutReason, Snapshot, TokenKind};
+pub use session::{
+    RejectedAnswer, Rule, SessionState, SignOut, SignOutReason, Snapshot, TokenKind,
+};
 pub use time::{Duration, Instant, Now, UnixMillis};

@@ -17,7 +17,7 @@ pub struct Options {
     /// Whether the server is told of a sign-out.
     pub tell_sign_out: bool,
     /// Where the server is, as browsers see it.
-    pub reach: Reach,
+    pub reach: OriginRelation,
 }
 
 impl Default for Options {
@@ -28,7 +28,7 @@ impl Default for Options {
             confirm: Confirm::default(),
             credential: Credential::default(),
             tell_sign_out: false,
-            reach: Reach::default(),
+            reach: OriginRelation::default(),
         }
     }
 }
@@ -45,7 +45,7 @@ pub enum Credential {
 
 /// Where the server is, as browsers see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
+pub enum OriginRelation {
     /// On the page's own origin.
     #[default]
     SameOrigin,

@@ -8,9 +8,9 @@ use crate::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Page {
     hidden_since: Option<Instant>,
-    touched: Instant,
+    user_activity: Instant,
     /// What comes next was put off until then.
-    pub(crate) rests_until: Instant,
+    pub(crate) paused_until: Instant,
     pub(crate) presence: Presence,
     pub(crate) network: Network,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Page {
 pub(crate) enum Presence {
     Here,
     /// Frozen, cached or prerendering: nothing is sent and no timer runs.
-    Away,
+    Suspended,
 }
 
 /// What the browser says of the network. `Up` proves nothing.
@@ -34,8 +34,8 @@ impl Page {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             hidden_since: None,
-            touched: now,
-            rests_until: now,
+            user_activity: now,
+            paused_until: now,
             presence: Presence::Here,
             network: Network::Up,
         }
@@ -45,14 +45,14 @@ impl Page {
         match event {
             PageEvent::Visible => {
                 self.hidden_since = None;
-                self.touched = now;
+                self.user_activity = now;
             }
             PageEvent::Hidden => self.hidden_since = self.hidden_since.or(Some(now)),
             PageEvent::Online => self.network = Network::Up,
             PageEvent::Offline => self.network = Network::Down,
-            PageEvent::Away => self.presence = Presence::Away,
-            PageEvent::Back => self.presence = Presence::Here,
-            PageEvent::Touched => self.touched = now,
+            PageEvent::Suspended => self.presence = Presence::Suspended,
+            PageEvent::Resumed => self.presence = Presence::Here,
+            PageEvent::UserActivity => self.user_activity = now,
         }
     }
 
@@ -73,13 +73,13 @@ impl Page {
 
     /// A periodic verification that is due then, unless nobody has touched the page for too long.
     pub(crate) fn in_use(&self, due: Instant, when_idle: Option<Duration>) -> Option<Instant> {
-        let in_use = when_idle.is_none_or(|idle| due < self.touched.plus(idle));
+        let in_use = when_idle.is_none_or(|idle| due < self.user_activity.plus(idle));
         in_use.then_some(due)
     }
 
     /// How long the first request after `online`, a wake from sleep or a resume waits: a million
     /// browsers wake at nine o'clock.
-    pub(crate) fn settle(&self, rng: &mut Rng) -> Duration {
+    pub(crate) fn spread_delay(&self, rng: &mut Rng) -> Duration {
         let most = if self.is_hidden() { Duration::from_secs(30) } else { Duration::from_secs(5) };
         rng.between(Duration::ZERO, most)
     }

@@ -78,9 +78,9 @@ pub(crate) struct Requests {
     last_id: u32,
     under_way: Vec<Request>,
     /// When the last requests were sent, newest first.
-    sent: [Option<Instant>; Self::MOST],
+    sent: [Option<Instant>; Self::MAX],
     /// When the first request after a long silence was sent.
-    began: Instant,
+    active_since: Instant,
 }
 
 impl Requests {
@@ -97,7 +97,7 @@ impl Requests {
         let held = false;
         self.under_way.push(Request { id, probe, generation, sent, stage, held, limits });
         if self.sent[0].is_none_or(|last| sent.since(last) >= SILENCE) {
-            self.began = sent;
+            self.active_since = sent;
         }
         self.sent.rotate_right(1);
         self.sent[0] = Some(sent);
@@ -106,25 +106,25 @@ impl Requests {
 
     /// In any 6 s of a confirmation or of a bad spell, so that a million users can bear with a
     /// server that lost all their tokens, and it with them.
-    pub(crate) const MOST: usize = 3;
+    pub(crate) const MAX: usize = 3;
 
     /// The first moment at which one more request is one of at most `most` within `window`.
-    pub(crate) fn free_at(&self, most: usize, window: Duration) -> Instant {
+    pub(crate) fn available_at(&self, most: usize, window: Duration) -> Instant {
         self.sent[most - 1].map_or(Instant::default(), |sent| sent.plus(window))
     }
 
     /// How many more may be sent now.
-    pub(crate) fn spare(&self, now: Instant, window: Duration) -> usize {
+    pub(crate) fn available(&self, now: Instant, window: Duration) -> usize {
         let mut most = 1;
-        while most <= Self::MOST && self.free_at(most, window) > now {
+        while most <= Self::MAX && self.available_at(most, window) > now {
             most += 1;
         }
-        Self::MOST + 1 - most
+        Self::MAX + 1 - most
     }
 
     /// When the first request after a long silence was sent.
-    pub(crate) const fn began(&self) -> Instant {
-        self.began
+    pub(crate) const fn active_since(&self) -> Instant {
+        self.active_since
     }
 
     /// Takes the request out; its answer is here, or nobody waits for it any more.

@@ -2,7 +2,7 @@
 //!
 //! Rule: nothing here knows that there is a session.
 
-use crate::answer::{Probe, Sign};
+use crate::answer::{Availability, Probe};
 use crate::page::Network;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, UnixMillis};
@@ -62,7 +62,7 @@ struct Pace {
 #[derive(Debug)]
 pub(crate) struct Server {
     state: ServerState,
-    spell: Option<Spell>,
+    outage: Option<Outage>,
     woken: Option<Instant>,
     last_awake: Option<UnixMillis>,
     proven_at: Option<Instant>,
@@ -70,7 +70,7 @@ pub(crate) struct Server {
 
 /// A time of bad answers, from the first of them to the first good one.
 #[derive(Debug)]
-struct Spell {
+struct Outage {
     since: Instant,
     delay: Duration,
     /// Something answered for the server, or held a request: a platform that wakes it up.
@@ -81,13 +81,13 @@ struct Spell {
 
 /// Who a bad answer may be of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Voice {
+pub(crate) enum ResponseSource {
     /// A platform that wakes the server up.
     Platform,
     /// The same, or the app's own page on a path that is wrong.
     Page,
     /// Anybody: a path may be wrong, or odd by itself.
-    Anybody,
+    Unknown,
 }
 
 /// A bad spell that is over.
@@ -104,7 +104,7 @@ impl Server {
     pub(crate) const fn new() -> Self {
         Self {
             state: ServerState::Unknown,
-            spell: None,
+            outage: None,
             woken: None,
             last_awake: None,
             proven_at: None,
@@ -120,7 +120,7 @@ impl Server {
     }
 
     pub(crate) const fn is_bad(&self) -> bool {
-        self.spell.is_some()
+        self.outage.is_some()
     }
 
     /// When it was proven awake after a bad spell or a restart, if it ever had one.
@@ -135,14 +135,14 @@ impl Server {
 
     /// Takes a proof. Returns the bad spell that ends with it.
     pub(crate) fn proven(&mut self, now: Instant, by: Probe, wall: UnixMillis) -> Option<Recovery> {
-        let ended = self.spell.take();
+        let ended = self.outage.take();
         if ended.is_some() {
             self.woken = Some(now);
         }
         self.state = ServerState::Awake;
         self.last_awake = Some(wall);
         let proven_before = self.proven_at.replace(now);
-        let recovery = |Spell { since, platform, page, .. }| Recovery {
+        let recovery = |Outage { since, platform, page, .. }| Recovery {
             since,
             // A path that is wrong does not become right.
             by_platform: platform || page && by == Probe::Health,
@@ -152,25 +152,31 @@ impl Server {
     }
 
     /// Takes a sign that is no proof.
-    pub(crate) fn failed(&mut self, now: Instant, by: Voice, sign: Sign, network: Network) {
-        let begun = Spell { since: now, delay: EAGER.low, platform: false, page: false };
-        let spell = self.spell.get_or_insert(begun);
-        spell.platform |= sign == Sign::Waking && by == Voice::Platform;
-        spell.page |= sign == Sign::Waking && by == Voice::Page;
-        self.state = match sign {
-            Sign::Waking => ServerState::Waking,
-            Sign::Unreachable => ServerState::Unreachable,
-            Sign::Silent if network == Network::Down => ServerState::Offline,
-            Sign::Silent if now.since(spell.since) < WAKING => ServerState::Waking,
-            Sign::Silent => ServerState::Unreachable,
-            Sign::Awake | Sign::Nothing => self.state,
+    pub(crate) fn failed(
+        &mut self,
+        now: Instant,
+        by: ResponseSource,
+        availability: Availability,
+        network: Network,
+    ) {
+        let begun = Outage { since: now, delay: EAGER.low, platform: false, page: false };
+        let outage = self.outage.get_or_insert(begun);
+        outage.platform |= availability == Availability::Waking && by == ResponseSource::Platform;
+        outage.page |= availability == Availability::Waking && by == ResponseSource::Page;
+        self.state = match availability {
+            Availability::Waking => ServerState::Waking,
+            Availability::Unreachable => ServerState::Unreachable,
+            Availability::Silent if network == Network::Down => ServerState::Offline,
+            Availability::Silent if now.since(outage.since) < WAKING => ServerState::Waking,
+            Availability::Silent => ServerState::Unreachable,
+            Availability::Awake | Availability::Nothing => self.state,
         };
     }
 
     /// How long to wait before the next probe of a bad spell.
     pub(crate) fn next_delay(&mut self, now: Instant, hidden: bool, rng: &mut Rng) -> Duration {
-        let Some(spell) = &mut self.spell else { return EAGER.low };
-        let age = now.since(spell.since);
+        let Some(outage) = &mut self.outage else { return EAGER.low };
+        let age = now.since(outage.since);
         let owner_must_act = matches!(self.state, ServerState::Unreachable) && age < WAKING;
         let pace = if hidden || owner_must_act || age >= PATIENT_FOR {
             SLOW
@@ -179,8 +185,8 @@ impl Server {
         } else {
             PATIENT
         };
-        spell.delay = rng.decorrelated(pace.low, pace.high, spell.delay);
-        spell.delay
+        outage.delay = rng.decorrelated(pace.low, pace.high, outage.delay);
+        outage.delay
     }
 }
 
@@ -199,37 +205,37 @@ mod tests {
     #[test]
     fn silence_is_a_wake_up_for_two_minutes_and_then_an_unreachable_server() {
         let mut server = Server::new();
-        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
+        server.failed(at(0), ResponseSource::Unknown, Availability::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
-        server.failed(at(119), Voice::Anybody, Sign::Silent, Network::Up);
+        server.failed(at(119), ResponseSource::Unknown, Availability::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
-        server.failed(at(120), Voice::Anybody, Sign::Silent, Network::Up);
+        server.failed(at(120), ResponseSource::Unknown, Availability::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Unreachable);
     }
 
     #[test]
     fn a_good_answer_ends_the_spell_and_the_next_one_starts_anew() {
         let mut server = Server::new();
-        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
+        server.failed(at(0), ResponseSource::Unknown, Availability::Silent, Network::Up);
         assert!(server.proven(at(200), Probe::Health, UnixMillis(1)).is_some());
         assert!(server.proven(at(230), Probe::Health, UnixMillis(2)).is_none());
-        server.failed(at(260), Voice::Anybody, Sign::Silent, Network::Up);
+        server.failed(at(260), ResponseSource::Unknown, Availability::Silent, Network::Up);
         assert_eq!(server.state(), ServerState::Waking);
     }
 
     #[test]
     fn offline_takes_both_the_browsers_word_and_a_network_error() {
         let mut server = Server::new();
-        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Down);
+        server.failed(at(0), ResponseSource::Unknown, Availability::Silent, Network::Down);
         assert_eq!(server.state(), ServerState::Offline);
-        server.failed(at(1), Voice::Anybody, Sign::Waking, Network::Down);
+        server.failed(at(1), ResponseSource::Unknown, Availability::Waking, Network::Down);
         assert_eq!(server.state(), ServerState::Waking);
     }
 
     #[test]
     fn a_server_that_wakes_is_asked_every_two_to_six_seconds_for_ninety() {
         let mut server = Server::new();
-        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
+        server.failed(at(0), ResponseSource::Unknown, Availability::Silent, Network::Up);
         for secs in 0..90 {
             assert!((2_000..=6_000).contains(&delay(&mut server, at(secs), false)));
         }
@@ -242,10 +248,10 @@ mod tests {
     #[test]
     fn nobody_who_looks_away_asks_often_and_nobody_asks_often_where_the_owner_must_act() {
         let mut server = Server::new();
-        server.failed(at(0), Voice::Anybody, Sign::Silent, Network::Up);
+        server.failed(at(0), ResponseSource::Unknown, Availability::Silent, Network::Up);
         assert!((30_000..=120_000).contains(&delay(&mut server, at(1), true)));
         let mut paused = Server::new();
-        paused.failed(at(0), Voice::Anybody, Sign::Unreachable, Network::Up);
+        paused.failed(at(0), ResponseSource::Unknown, Availability::Unreachable, Network::Up);
         assert!((30_000..=120_000).contains(&delay(&mut paused, at(1), false)));
     }
 }

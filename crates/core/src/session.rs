@@ -116,7 +116,7 @@ impl Rule {
 
 /// One refusal that counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RejectedAnswer {
     /// When its answer came, by the wall clock.
     pub at: UnixMillis,
     /// Its status.
@@ -129,7 +129,7 @@ pub struct Refusal {
     pub boot: Option<Label>,
 }
 
-impl Refusal {
+impl RejectedAnswer {
     /// Two replicas may have the same name under boot ids of their own.
     pub(crate) const fn origin(&self) -> Origin {
         Origin { instance: self.instance, boot: self.boot }
@@ -144,13 +144,13 @@ pub struct SignOut {
     /// When, by the wall clock.
     pub at: UnixMillis,
     /// Whether another tab ended it.
-    pub elsewhere: bool,
+    pub from_other_tab: bool,
     /// Why the refusals were believed; none where nothing was refused.
     pub rule: Option<Rule>,
     /// How likely a good token would have been refused so often; none where instances decided.
     pub chance: Option<Chance>,
     /// The refusals that counted, oldest first.
-    pub refusals: Vec<Refusal>,
+    pub rejections: Vec<RejectedAnswer>,
 }
 
 /// What is known at one moment.

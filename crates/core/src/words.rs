@@ -1,10 +1,10 @@
 //! The words of the public face for what is told in entries.
 
 use crate::answer::{Grade, Probe};
-use crate::history::Why;
+use crate::history::Reason;
 use crate::input::PageEvent;
 
-impl Why {
+impl Reason {
     /// Every one, in order.
     pub const ALL: [Self; 12] = [
         Self::Hint,
@@ -71,9 +71,9 @@ impl PageEvent {
         Self::Hidden,
         Self::Online,
         Self::Offline,
-        Self::Away,
-        Self::Back,
-        Self::Touched,
+        Self::Suspended,
+        Self::Resumed,
+        Self::UserActivity,
     ];
 
     /// The word on the public face.
@@ -84,9 +84,9 @@ impl PageEvent {
             Self::Hidden => "hidden",
             Self::Online => "online",
             Self::Offline => "offline",
-            Self::Away => "away",
-            Self::Back => "back",
-            Self::Touched => "touched",
+            Self::Suspended => "away",
+            Self::Resumed => "back",
+            Self::UserActivity => "touched",
         }
     }
 }

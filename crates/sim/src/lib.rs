@@ -1,7 +1,7 @@
 //! The simulated world: a browser tab with the real core, a server that does what servers do,
 //! and oracles that know the truth. Hours in milliseconds, everything from one seed.
 //!
-//! The seed picks which faults there are as well as when they strike (swarm testing: Groce et al.
+//! The seed picks which faults there are as well as when they fault (swarm testing: Groce et al.
 //! 2012), so that one fault cannot hide behind another. A run either ends with a [`Tally`] or
 //! with a [`Failure`] that carries the seed and the last things that happened; the same seed
 //! fails again at the same step.
@@ -20,14 +20,14 @@
 )]
 
 pub mod bench;
-mod dice;
-mod happening;
+mod event;
+mod faults;
 mod mix;
 mod network;
 mod oracle;
+mod rng;
 mod server;
 mod shell;
-mod strike;
 mod tally;
 mod world;
 

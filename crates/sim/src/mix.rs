@@ -1,8 +1,8 @@
-//! Which faults a seed has, and how often they strike.
+//! Which faults a seed has, and how often they fault.
 
 use session_keeper_core::{HealthOptions, Options, VerifyOptions, WhenHidden};
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 /// What a sleeping server's platform does with requests until the server is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) enum Wake {
     /// Holds them.
     Held,
     /// Refuses the connection.
-    Refused,
+    Rejected,
     /// 502 with a page.
     BadGateway,
     /// 503 with `Retry-After`.
@@ -35,7 +35,7 @@ pub(crate) enum Refuses {
 /// The faults of one seed. Rates are per thousand hours; 0 is never.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mix {
-    pub(crate) refuses: Refuses,
+    pub(crate) rejects: Refuses,
     /// How platforms answer for a server that wakes.
     pub(crate) wake: Wake,
     pub(crate) idle_ms: u64,
@@ -66,50 +66,50 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
-    pub(crate) fn of(dice: &mut Dice) -> Self {
-        let rate = |dice: &mut Dice, most: u64| {
-            if dice.in_thousand(500) { dice.between(most / 10, most) } else { 0 }
+    pub(crate) fn of(rng: &mut Rng) -> Self {
+        let rate = |rng: &mut Rng, most: u64| {
+            if rng.in_thousand(500) { rng.between(most / 10, most) } else { 0 }
         };
-        let wake = dice.pick(&[
+        let wake = rng.pick(&[
             Wake::Held,
-            Wake::Refused,
+            Wake::Rejected,
             Wake::BadGateway,
             Wake::Unavailable,
             Wake::Page,
             Wake::LoginPage,
         ]);
-        let refuses = dice.pick(&[
+        let rejects = rng.pick(&[
             Refuses::Named,
             Refuses::Named,
             Refuses::Named,
             Refuses::Nameless,
             Refuses::Weakly,
         ]);
-        let unready = refuses == Refuses::Named && dice.in_thousand(500);
+        let unready = rejects == Refuses::Named && rng.in_thousand(500);
         Self {
-            refuses,
+            rejects,
             wake,
-            idle_ms: dice.between(60_000, 900_000),
-            sleeps: rate(dice, 3_000),
-            restarts: rate(dice, 4_000),
-            forgetful: rate(dice, 600),
-            unready_ms: if unready { dice.between(500, 5_000) } else { 0 },
-            revokes: rate(dice, 2_000),
-            latency_ms: dice.between(5, 400),
-            loss: rate(dice, 80),
-            offline: rate(dice, 3_000),
-            portals: rate(dice, 1_000),
-            naps: rate(dice, 1_000),
-            hides: rate(dice, 4_000),
-            freezes: rate(dice, 1_500),
-            clock_jumps: rate(dice, 1_000),
-            reloads: rate(dice, 1_500),
-            sign_outs: rate(dice, 500),
-            strays: rate(dice, 200),
-            when_hidden: dice.pick(&[WhenHidden::Ping, WhenHidden::Pause, WhenHidden::Always]),
+            idle_ms: rng.between(60_000, 900_000),
+            sleeps: rate(rng, 3_000),
+            restarts: rate(rng, 4_000),
+            forgetful: rate(rng, 600),
+            unready_ms: if unready { rng.between(500, 5_000) } else { 0 },
+            revokes: rate(rng, 2_000),
+            latency_ms: rng.between(5, 400),
+            loss: rate(rng, 80),
+            offline: rate(rng, 3_000),
+            portals: rate(rng, 1_000),
+            naps: rate(rng, 1_000),
+            hides: rate(rng, 4_000),
+            freezes: rate(rng, 1_500),
+            clock_jumps: rate(rng, 1_000),
+            reloads: rate(rng, 1_500),
+            sign_outs: rate(rng, 500),
+            strays: rate(rng, 200),
+            when_hidden: rng.pick(&[WhenHidden::Ping, WhenHidden::Pause, WhenHidden::Always]),
             // Without a health path only time tells a platform's login page from the server's no:
             // two wake-ups with nothing but silence between them would be too long a time.
-            pings: wake == Wake::LoginPage || dice.in_thousand(900),
+            pings: wake == Wake::LoginPage || rng.in_thousand(900),
         }
     }
 

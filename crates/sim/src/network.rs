@@ -2,8 +2,8 @@
 
 use session_keeper_core::{Body, Outcome, Response};
 
-use crate::dice::Dice;
 use crate::mix::Mix;
+use crate::rng::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
@@ -45,21 +45,21 @@ impl Network {
         self.loss = 0;
     }
 
-    pub(crate) fn send(&self, dice: &mut Dice) -> Transit {
-        let after = self.trip(dice);
+    pub(crate) fn send(&self, rng: &mut Rng) -> Transit {
+        let after = self.trip(rng);
         match self.path {
             Path::Cut => Transit::Fails { after, outcome: Outcome::NoAnswer },
             Path::Portal => {
-                let redirected = dice.in_thousand(500);
+                let redirected = rng.in_thousand(500);
                 let body = Body::Html;
                 let page = Response { redirected, body, ..Response::default() };
                 Transit::Fails { after, outcome: Outcome::Response(page) }
             }
-            Path::Clear if dice.in_thousand(self.loss) => {
-                if dice.in_thousand(300) {
+            Path::Clear if rng.in_thousand(self.loss) => {
+                if rng.in_thousand(300) {
                     Transit::Vanishes
                 } else {
-                    let after = dice.between(after, 20_000);
+                    let after = rng.between(after, 20_000);
                     Transit::Fails { after, outcome: Outcome::NoAnswer }
                 }
             }
@@ -68,9 +68,9 @@ impl Network {
     }
 
     /// How long an answer takes back, or nothing where it is lost.
-    pub(crate) fn bring(&self, dice: &mut Dice) -> Option<u64> {
-        let lost = self.path != Path::Clear || dice.in_thousand(self.loss);
-        (!lost).then(|| self.trip(dice))
+    pub(crate) fn bring(&self, rng: &mut Rng) -> Option<u64> {
+        let lost = self.path != Path::Clear || rng.in_thousand(self.loss);
+        (!lost).then(|| self.trip(rng))
     }
 
     /// The longest that one way takes.
@@ -78,7 +78,7 @@ impl Network {
         self.latency_ms * 2
     }
 
-    fn trip(&self, dice: &mut Dice) -> u64 {
-        dice.between(self.latency_ms / 2, self.latency_ms * 2)
+    fn trip(&self, rng: &mut Rng) -> u64 {
+        rng.between(self.latency_ms / 2, self.latency_ms * 2)
     }
 }

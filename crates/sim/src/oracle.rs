@@ -72,7 +72,7 @@ pub(crate) struct View<'a> {
     /// What the server says proves it awake.
     pub(crate) proves_itself: bool,
     pub(crate) open: &'a [Open],
-    pub(crate) refuses: Refuses,
+    pub(crate) rejects: Refuses,
     /// There is a health path, so that a weak refusal can be proven.
     pub(crate) pings: bool,
     /// There and back, at the longest.
@@ -159,8 +159,8 @@ impl Oracle {
         }
         let calm = view.now.saturating_sub(self.calm_since);
         let Some(suspect) = self.suspect else {
-            let live = matches!(view.session, SessionState::SignedIn | SessionState::Unverified);
-            if live && calm > REGULAR + view.round_trip {
+            let active = matches!(view.session, SessionState::SignedIn | SessionState::Unverified);
+            if active && calm > REGULAR + view.round_trip {
                 return broken(
                     Guarantee::G2,
                     format!("a dead token was not checked for {calm} ms"),
@@ -170,7 +170,7 @@ impl Oracle {
         };
         let undisturbed = calm >= view.now - suspect.since;
         let known_long = undisturbed && suspect.calm_before >= 15_000;
-        let seconds = match view.refuses {
+        let seconds = match view.rejects {
             Refuses::Named if !self.accepted => 60,
             Refuses::Named if known_long => 8,
             Refuses::Named => 20,

@@ -6,8 +6,8 @@ use session_keeper_core::{
     Body, Challenge, Duration, Label, Probe, Response, ServerFacts, TokenId, UnixMillis,
 };
 
-use crate::dice::Dice;
 use crate::mix::{Mix, Refuses, Wake};
+use crate::rng::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Process {
@@ -64,10 +64,10 @@ impl Server {
         self.process = Process::Asleep;
     }
 
-    pub(crate) fn restarts(&mut self, now: u64, dice: &mut Dice) {
-        let until = now + dice.between(0, 10_000);
-        self.process = Process::Starting { until, wake: Wake::Refused };
-        self.start_anew(dice);
+    pub(crate) fn restarts(&mut self, now: u64, rng: &mut Rng) {
+        let until = now + rng.between(0, 10_000);
+        self.process = Process::Starting { until, wake: Wake::Rejected };
+        self.start_anew(rng);
     }
 
     /// It is up from here on, whatever it was doing.
@@ -85,19 +85,19 @@ impl Server {
         now: u64,
         probe: Probe,
         token: Option<TokenId>,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Handling {
-        self.pass(now, dice);
+        self.pass(now, rng);
         self.last_asked = now;
         match self.process {
             Process::Up { since } => Handling::Answer(self.answer(now, since, probe, token)),
             Process::Asleep => unreachable!("a request at the door wakes the server"),
             Process::Starting { until, wake } => match wake {
                 Wake::Held => Handling::Hold(until),
-                Wake::Refused => Handling::Refuse,
+                Wake::Rejected => Handling::Refuse,
                 Wake::BadGateway => Handling::Answer(page(502)),
                 Wake::Unavailable => {
-                    let retry_after = Some(Duration::from_secs(dice.between(1, 20)));
+                    let retry_after = Some(Duration::from_secs(rng.between(1, 20)));
                     Handling::Answer(Response { retry_after, ..page(503) })
                 }
                 Wake::Page => Handling::Answer(page(200)),
@@ -106,14 +106,14 @@ impl Server {
         }
     }
 
-    fn pass(&mut self, now: u64, dice: &mut Dice) {
+    fn pass(&mut self, now: u64, rng: &mut Rng) {
         if matches!(self.process, Process::Up { .. }) && now > self.last_asked + self.mix.idle_ms {
             self.process = Process::Asleep;
         }
         if self.process == Process::Asleep {
-            let until = now + dice.between(3_000, 88_000);
+            let until = now + rng.between(3_000, 88_000);
             self.process = Process::Starting { until, wake: self.mix.wake };
-            self.start_anew(dice);
+            self.start_anew(rng);
         }
         if let Process::Starting { until, .. } = self.process
             && now >= until
@@ -122,9 +122,9 @@ impl Server {
         }
     }
 
-    fn start_anew(&mut self, dice: &mut Dice) {
+    fn start_anew(&mut self, rng: &mut Rng) {
         self.boot += 1;
-        if dice.in_thousand(self.mix.forgetful) {
+        if rng.in_thousand(self.mix.forgetful) {
             self.tokens.clear();
         }
     }
@@ -136,13 +136,13 @@ impl Server {
             Probe::Health => self.signed(200, now),
             Probe::Verify if known && ready && !self.lies => self.signed(200, now),
             Probe::SignOut if known => self.signed(204, now),
-            Probe::Verify | Probe::SignOut => self.refusal(now),
+            Probe::Verify | Probe::SignOut => self.rejection(now),
         }
     }
 
-    fn refusal(&self, now: u64) -> Response {
+    fn rejection(&self, now: u64) -> Response {
         let signed = self.signed(401, now);
-        match self.mix.refuses {
+        match self.mix.rejects {
             Refuses::Named => Response { challenge: Challenge::InvalidToken, ..signed },
             Refuses::Nameless => signed,
             Refuses::Weakly => Response { body: Body::Other, challenge: Challenge::Bare, ..signed },
@@ -150,7 +150,7 @@ impl Server {
     }
 
     fn signed(&self, status: u16, now: u64) -> Response {
-        let named = self.mix.refuses == Refuses::Named;
+        let named = self.mix.rejects == Refuses::Named;
         let name = |kind: &str| Label::new(&format!("{kind}{}", self.boot)).filter(|_| named);
         let (instance, boot) = (name("worker-"), name("boot-"));
         let now = Some(UnixMillis(crate::world::EPOCH + now));

@@ -6,7 +6,7 @@ use session_keeper_core::{
     TokenKind,
 };
 
-use crate::happening::Happening;
+use crate::event::Event;
 use crate::network::Transit;
 use crate::oracle::{self, Open, Verdict};
 use crate::world::{EPOCH, World, status};
@@ -17,12 +17,15 @@ const TOLD: usize = 60;
 
 impl World {
     /// Tells the keeper one fact and carries out what it orders.
-    pub(crate) fn tell(&mut self, input: Input) -> Result<Vec<Effect>, (Guarantee, String)> {
+    pub(crate) fn visit_fields(
+        &mut self,
+        input: Input,
+    ) -> Result<Vec<Effect>, (Guarantee, String)> {
         let wall = (EPOCH + self.now).saturating_add_signed(self.wall_offset);
         let now = Now::from_millis(self.now - self.napped, wall);
         self.told_at = self.now;
         let most = if self.page.hidden { 60_000 } else { 50 };
-        self.lateness = self.dice.between(0, most);
+        self.lateness = self.rng.between(0, most);
         let before = self.keeper.snapshot().signed_in();
         let text = brief(&input);
         let generation = self.keeper.generation();
@@ -31,17 +34,17 @@ impl World {
         for effect in &effects {
             self.carry_out(effect, generation)?;
         }
-        let told = effects.iter().any(|it| matches!(it, Effect::Notify(Notice::SignedOut(_))));
-        if before == Some(true) && self.keeper.snapshot().signed_in() != Some(true) && !told {
+        let reported = effects.iter().any(|it| matches!(it, Effect::Notify(Notice::SignedOut(_))));
+        if before == Some(true) && self.keeper.snapshot().signed_in() != Some(true) && !reported {
             return Err((Guarantee::G1, "a session ended and nobody was told why".into()));
         }
         if effects.contains(&Effect::ReadRecord) {
-            self.tell(Input::Record(self.record.clone()))?;
+            self.visit_fields(Input::Record(self.record.clone()))?;
         }
         if let Some(backend) = self.backend
             && effects.contains(&Effect::ReadBackend)
         {
-            self.tell(Input::Backend(backend))?;
+            self.visit_fields(Input::Backend(backend))?;
         }
         Ok(effects)
     }
@@ -55,8 +58,8 @@ impl World {
                 self.open.retain(|open| open.request != *request);
                 for (time, outcome) in self.future.recall(*request) {
                     // The network does not know that nobody listens any more.
-                    if self.dice.in_thousand(self.mix.strays) {
-                        self.future.at(time, Happening::Strays { request: *request, outcome });
+                    if self.rng.in_thousand(self.mix.strays) {
+                        self.future.at(time, Event::Strays { request: *request, outcome });
                     }
                 }
             }
@@ -64,10 +67,14 @@ impl World {
                 self.server.issue(generation.token_id);
                 let (generation, expires_at) = (*generation, *expires_at);
                 let verified_at = *verified_at;
-                self.record =
-                    Record::Live { generation, expires_at, verified_at, kind: TokenKind::Opaque };
+                self.record = Record::ActiveSession {
+                    generation,
+                    expires_at,
+                    verified_at,
+                    kind: TokenKind::Opaque,
+                };
             }
-            Effect::Bury { generation, sign_out, undelivered } => {
+            Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
                 self.record = Record::Tombstone { generation, sign_out, undelivered };
@@ -78,8 +85,8 @@ impl World {
                 let ended = before.is_none_or(|it| !self.server.knows(it.token_id));
                 self.tally.sign_outs += u64::from(!by_user);
                 self.tally.false_sign_outs += u64::from(!by_user && !ended);
-                let back = self.now + self.dice.between(5_000, 300_000);
-                self.future.at(back, Happening::SignsIn);
+                let back = self.now + self.rng.between(5_000, 300_000);
+                self.future.at(back, Event::SignsIn);
                 return oracle::sign_out_is_true(ended, by_user);
             }
             Effect::Notify(Notice::Logged(entry)) if entry.event.code() == "refuted" => {
@@ -110,17 +117,17 @@ impl World {
         }
         let minute = self.sent.len() as u64;
         self.tally.busiest_minute = self.tally.busiest_minute.max(minute);
-        let transit = self.network.send(&mut self.dice);
+        let transit = self.network.send(&mut self.rng);
         let doomed = !matches!(transit, Transit::Reaches { .. });
         let sent = self.line();
         self.open.push(Open { request, probe, sent, doomed });
         match transit {
             Transit::Reaches { after } => {
-                let arrives = Happening::Arrives { request, probe, generation };
+                let arrives = Event::Arrives { request, probe, generation };
                 self.future.at(self.now + after, arrives);
             }
             Transit::Fails { after, outcome } => {
-                self.future.at(self.now + after, Happening::Answered { request, outcome });
+                self.future.at(self.now + after, Event::Answered { request, outcome });
             }
             Transit::Vanishes => {}
         }
@@ -163,7 +170,9 @@ fn brief(input: &Input) -> String {
             let answer = status(outcome).map_or("nothing".into(), |status| status.to_string());
             format!("answer to {}: {answer}", request.0)
         }
-        Input::Record(Record::Live { generation, .. }) => format!("record {}", generation.number),
+        Input::Record(Record::ActiveSession { generation, .. }) => {
+            format!("record {}", generation.number)
+        }
         Input::Record(Record::Tombstone { generation, .. }) => {
             format!("tombstone {}", generation.number)
         }
@@ -174,7 +183,7 @@ fn brief(input: &Input) -> String {
 fn word(effect: &Effect) -> Option<String> {
     match effect {
         Effect::Notify(Notice::Logged(entry)) => Some(entry.to_string()),
-        Effect::Notify(_) | Effect::Tell(_) => None,
+        Effect::Notify(_) | Effect::Broadcast(_) => None,
         Effect::Send { request, probe, .. } => Some(format!("send {} {}", probe.name(), request.0)),
         other => Some(format!("{other:?}")),
     }

@@ -19,7 +19,7 @@ pub struct Tally {
     /// Verifications that were accepted.
     pub accepted: u64,
     /// Refusals that reached the keeper.
-    pub refusals: u64,
+    pub rejections: u64,
     /// Suspicions that an accepted answer ended.
     pub refuted: u64,
     /// Sessions that ended because the server said no.
@@ -46,7 +46,7 @@ impl Tally {
         self.pings += other.pings;
         self.verifications += other.verifications;
         self.accepted += other.accepted;
-        self.refusals += other.refusals;
+        self.rejections += other.rejections;
         self.refuted += other.refuted;
         self.sign_outs += other.sign_outs;
         self.false_sign_outs += other.false_sign_outs;
@@ -65,14 +65,14 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hours, steps, pings, verifications, accepted, refusals, refuted, .. } = self;
+        let Self { hours, steps, pings, verifications, accepted, rejections, refuted, .. } = self;
         writeln!(f, "simulated       {hours} h in {steps} steps")?;
         writeln!(f, "requests        {pings} pings, {verifications} verifications")?;
         writeln!(f, "busiest minute  {} requests", self.busiest_minute)?;
         writeln!(f, "confirmations   {} requests in 6 s at the most", self.most_in_six)?;
         writeln!(
             f,
-            "answers         {accepted} accepted, {refusals} refused, {} stray",
+            "answers         {accepted} accepted, {rejections} refused, {} stray",
             self.strays
         )?;
         writeln!(f, "suspicions      {refuted} refuted, {} signed out", self.sign_outs)?;

@@ -1,4 +1,4 @@
-//! The world: one tab with its shell, moved from one happening to the next.
+//! The world: one tab with its shell, moved from one event to the next.
 
 use std::collections::VecDeque;
 
@@ -7,11 +7,11 @@ use session_keeper_core::{
     Response, SessionState, TokenId, TokenKind,
 };
 
-use crate::dice::Dice;
-use crate::happening::{Future, Happening, Strike};
+use crate::event::{Event, Fault, Future};
 use crate::mix::{Mix, Refuses};
 use crate::network::{Network, Path};
 use crate::oracle::{self, Open, Oracle, Verdict, View};
+use crate::rng::Rng;
 use crate::server::{Handling, Server};
 use crate::tally::{Failure, Tally};
 use crate::{Guarantee, Plan, Sabotage};
@@ -27,7 +27,7 @@ const SETTLES: u64 = 600_000;
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) mix: Mix,
-    pub(crate) dice: Dice,
+    pub(crate) rng: Rng,
     pub(crate) keeper: Keeper,
     pub(crate) server: Server,
     pub(crate) network: Network,
@@ -69,7 +69,7 @@ pub(crate) struct Page {
 /// The guarantee that was broken, with the steps that led there.
 pub fn run(plan: &Plan) -> Result<Tally, Box<Failure>> {
     let mut world = World::new(*plan);
-    match world.live() {
+    match world.active() {
         Ok(()) => {
             world.tally.hours = plan.hours;
             Ok(world.tally)
@@ -84,24 +84,24 @@ pub fn run(plan: &Plan) -> Result<Tally, Box<Failure>> {
 
 impl World {
     fn new(plan: Plan) -> Self {
-        let mut dice = Dice::new(plan.seed);
-        let mix = Mix::of(&mut dice);
+        let mut rng = Rng::new(plan.seed);
+        let mix = Mix::of(&mut rng);
         let generation = Generation { number: 1, token_id: TokenId(1) };
         let mut server = Server::new(mix, plan.sabotage == Sabotage::LyingServer);
         server.issue(generation.token_id);
         Self {
             plan,
             mix,
-            keeper: Keeper::new(mix.options(), dice.draw()),
+            keeper: Keeper::new(mix.options(), rng.draw()),
             network: Network::new(&mix),
-            dice,
+            rng,
             server,
             oracle: Oracle::default(),
             tally: Tally::default(),
             future: Future::default(),
             now: 0,
             page: Page::default(),
-            record: Record::Live {
+            record: Record::ActiveSession {
                 generation,
                 expires_at: None,
                 verified_at: None,
@@ -122,19 +122,19 @@ impl World {
         }
     }
 
-    fn live(&mut self) -> Verdict {
-        for strike in Strike::ALL {
-            self.foresee(strike);
+    fn active(&mut self) -> Verdict {
+        for fault in Fault::ALL {
+            self.schedule_fault(fault);
         }
-        self.future.at(20_000, Happening::AppAsks);
-        self.tell(Input::Start)?;
+        self.future.at(20_000, Event::AppAsks);
+        self.visit_fields(Input::Start)?;
         self.pass(self.plan.hours * HOUR)?;
         self.heal()?;
         self.pass(self.now + SETTLES)?;
         oracle::all_is_settled(&self.view())
     }
 
-    /// Lets things happen until that moment.
+    /// Lets things handle_event until that moment.
     fn pass(&mut self, end: u64) -> Verdict {
         loop {
             let timer = self.next_timer();
@@ -151,11 +151,11 @@ impl World {
             if self.page.napping_until.is_some_and(|until| until <= self.now) {
                 self.wake_up()?;
             } else if coming.is_some_and(|at| at <= self.now) {
-                if let Some(happening) = self.future.take() {
-                    self.happen(happening)?;
+                if let Some(event) = self.future.take() {
+                    self.handle_event(event)?;
                 }
             } else {
-                self.tell(Input::Timeout)?;
+                self.visit_fields(Input::Timeout)?;
             }
             let mut oracle = core::mem::take(&mut self.oracle);
             let mut tally = core::mem::take(&mut self.tally);
@@ -174,35 +174,35 @@ impl World {
         Some(self.told_at + at.since(self.keeper.now()).as_millis() + self.lateness)
     }
 
-    fn happen(&mut self, happening: Happening) -> Verdict {
-        match happening {
-            Happening::Arrives { request, probe, generation } => {
+    fn handle_event(&mut self, event: Event) -> Verdict {
+        match event {
+            Event::Arrives { request, probe, generation } => {
                 self.arrive(request, probe, generation);
                 Ok(())
             }
-            Happening::Answered { request, outcome } => self.deliver(request, outcome),
-            Happening::Strays { request, outcome } => self.stray(request, outcome),
-            Happening::Strikes(strike) => self.strike(strike),
-            Happening::Ends(strike) => self.end(strike),
-            Happening::SignsIn => self.sign_in(),
-            Happening::AppAsks => self.app_asks(),
+            Event::Answered { request, outcome } => self.deliver(request, outcome),
+            Event::Strays { request, outcome } => self.stray(request, outcome),
+            Event::Faults(fault) => self.fault(fault),
+            Event::Ends(fault) => self.end(fault),
+            Event::SignsIn => self.sign_in(),
+            Event::AppAsks => self.app_asks(),
         }
     }
 
     fn arrive(&mut self, request: RequestId, probe: Probe, generation: Option<Generation>) {
         let token = generation.map(|generation| generation.token_id);
-        let outcome = match self.server.handle(self.now, probe, token, &mut self.dice) {
+        let outcome = match self.server.handle(self.now, probe, token, &mut self.rng) {
             Handling::Answer(response) => Outcome::Response(response),
             Handling::Refuse => Outcome::NoAnswer,
             Handling::Hold(until) => {
-                let arrives = Happening::Arrives { request, probe, generation };
+                let arrives = Event::Arrives { request, probe, generation };
                 self.future.at(until + 1, arrives);
                 return;
             }
         };
-        match self.network.bring(&mut self.dice) {
+        match self.network.bring(&mut self.rng) {
             Some(after) => {
-                self.future.at(self.now + after, Happening::Answered { request, outcome });
+                self.future.at(self.now + after, Event::Answered { request, outcome });
             }
             None => {
                 self.open
@@ -215,7 +215,7 @@ impl World {
 
     fn deliver(&mut self, request: RequestId, outcome: Outcome) -> Verdict {
         if let Some(until) = self.page.napping_until {
-            self.future.at(until + 1, Happening::Answered { request, outcome });
+            self.future.at(until + 1, Event::Answered { request, outcome });
             return Ok(());
         }
         let Some(open) = self.open.iter().find(|open| open.request == request).copied() else {
@@ -223,17 +223,17 @@ impl World {
         };
         self.open.retain(|open| open.request != request);
         self.take_note(open, &outcome);
-        if self.dice.in_thousand(self.mix.strays) {
-            let again = self.now + self.dice.between(0, 120_000);
-            self.future.at(again, Happening::Strays { request, outcome });
+        if self.rng.in_thousand(self.mix.strays) {
+            let again = self.now + self.rng.between(0, 120_000);
+            self.future.at(again, Event::Strays { request, outcome });
         }
         let is_refusal = open.probe == Probe::Verify && status(&outcome) == Some(401);
         let was_live = self.keeper.snapshot().signed_in() == Some(true);
         let heard = self.as_heard(is_refusal, outcome);
-        let effects = self.tell(Input::Answer { request, outcome: heard })?;
+        let effects = self.visit_fields(Input::Answer { request, outcome: heard })?;
         let dropped = effects.contains(&Effect::Abort { request });
         if is_refusal && was_live && !dropped {
-            self.tally.refusals += 1;
+            self.tally.rejections += 1;
             return oracle::refusal_is_suspected(self.keeper.snapshot().session);
         }
         Ok(())
@@ -273,22 +273,19 @@ impl World {
             return Ok(());
         }
         // What is due anyway is not the stray's doing.
-        self.tell(Input::Timeout)?;
+        self.visit_fields(Input::Timeout)?;
         let request = match (self.plan.sabotage, self.open.first()) {
             (Sabotage::ConfusedShell, Some(open)) => open.request,
             _ => request,
         };
         self.tally.strays += 1;
-        let effects = self.tell(Input::Answer { request, outcome })?;
+        let effects = self.visit_fields(Input::Answer { request, outcome })?;
         oracle::stray_is_ignored(effects.len())
     }
 
     fn heal(&mut self) -> Verdict {
         self.future.forget(|it| {
-            !matches!(
-                it,
-                Happening::Arrives { .. } | Happening::Answered { .. } | Happening::AppAsks
-            )
+            !matches!(it, Event::Arrives { .. } | Event::Answered { .. } | Event::AppAsks)
         });
         self.network.heal();
         self.server.heal(self.now);
@@ -305,9 +302,9 @@ impl World {
     /// The user signs out, and the oracle knows that.
     pub(crate) fn sign_out(&mut self) -> Verdict {
         self.signing_out = true;
-        let told = self.tell(Input::SignOut);
+        let reported = self.visit_fields(Input::SignOut);
         self.signing_out = false;
-        told.map(drop)
+        reported.map(drop)
     }
 
     pub(crate) fn view(&self) -> View<'_> {
@@ -325,9 +322,9 @@ impl World {
             patient_until: self.patient_until,
             waits: self.keeper.next_timeout().is_some(),
             may_rest: !self.mix.pings && snapshot.session == SessionState::SignedOut,
-            proves_itself: self.mix.pings || self.mix.refuses != Refuses::Weakly,
+            proves_itself: self.mix.pings || self.mix.rejects != Refuses::Weakly,
             open: &self.open,
-            refuses: self.mix.refuses,
+            rejects: self.mix.rejects,
             pings: self.mix.pings,
             round_trip: 2 * self.network.longest_trip(),
         }

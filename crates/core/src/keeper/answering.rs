@@ -4,17 +4,17 @@ use alloc::vec::Vec;
 
 use super::noticing::was_up;
 use super::{Keeper, Life, Session};
-use crate::answer::{self, Outcome, Probe, Response, Sign};
-use crate::backend::APART;
-use crate::confirm::{Proof, WARM};
-use crate::diagnosis::Symptoms;
+use crate::answer::{self, Availability, Outcome, Probe, Response};
+use crate::backend::MIN_BURST_GAP;
+use crate::confirm::{Corroboration, WARM_UP};
+use crate::diagnosis::DiagnosisTracker;
 use crate::effect::Effect;
 use crate::generation::Generation;
 use crate::history::{Event, Origin};
 use crate::instances::Boot;
 use crate::options::HealthOptions;
 use crate::requests::{Limits, Overdue, Request, RequestId, Requests};
-use crate::server::{Recovery, Voice};
+use crate::server::{Recovery, ResponseSource};
 use crate::time::{Duration, Instant};
 
 /// `Retry-After` is a floor; a server with a wrong clock must not silence us for hours.
@@ -46,19 +46,19 @@ impl Keeper {
             return None;
         }
         let due = self.ping.due?.max(self.ping.not_before);
-        // A refusal that waits for a proof is worth a ping that nobody sees.
+        // A refusal that waits for a corroboration is worth a ping that nobody sees.
         if self.waits_for_health() {
-            // One proof for the whole burst, unless the rest of it is slow.
+            // One corroboration for the whole burst, unless the rest of it is slow.
             let rest = self.requests.any(Probe::Verify);
             let due = if rest { due.plus(REST_OF_A_BURST) } else { due };
-            return Some(due.max(self.requests.free_at(Requests::MOST, self.window())));
+            return Some(due.max(self.requests.available_at(Requests::MAX, self.window())));
         }
         let due = if self.server.is_bad() {
             // One is left for the verification that follows a good answer.
-            due.max(self.requests.free_at(Requests::MOST - 1, self.window()))
+            due.max(self.requests.available_at(Requests::MAX - 1, self.window()))
         } else if self.is_confirming() {
             // The bursts keep the server awake, and it has to bear them as well.
-            return self.asks_who_refuses();
+            return self.asks_who_rejects();
         } else {
             due
         };
@@ -68,7 +68,7 @@ impl Keeper {
     /// The time in which a server that fails gets three requests at most: shorter where the app
     /// asked for quicker repeats.
     pub(super) fn window(&self) -> Duration {
-        APART.min(self.options.verify.retry_delay.times(3))
+        MIN_BURST_GAP.min(self.options.verify.retry_delay.times(3))
     }
 
     pub(super) fn send_ping(&mut self, out: &mut Vec<Effect>) {
@@ -114,7 +114,7 @@ impl Keeper {
         let (probe, request_id) = (request.probe, request.id);
         let mut boot = Boot::Known;
         let boot_before = self.backend.record().boot;
-        let voice = voice(probe, outcome);
+        let source = source(probe, outcome);
         match outcome {
             Outcome::NoAnswer => {
                 self.log(out, Event::Unanswered { probe, request: request_id, took });
@@ -123,7 +123,7 @@ impl Keeper {
                 let (status, facts) = (response.status, origin(response));
                 let event = Event::Answered { probe, request: request_id, status, took, facts };
                 self.log(out, event);
-                if reading.sign == Sign::Awake {
+                if reading.availability == Availability::Awake {
                     boot = self.learn(probe, response, out);
                 }
             }
@@ -131,10 +131,15 @@ impl Keeper {
         let was_held = request.is_held() || request.was_held_unseen(self.now());
         if request.was_held_unseen(self.now()) {
             self.log(out, Event::Held { probe, request: request_id });
-            self.take_sign(&request, Sign::Waking, Voice::Platform, Duration::ZERO);
+            self.apply_availability(
+                &request,
+                Availability::Waking,
+                ResponseSource::Platform,
+                Duration::ZERO,
+            );
         }
         let retry_after = retry_after(outcome);
-        let recovery = self.take_sign(&request, reading.sign, voice, retry_after);
+        let recovery = self.apply_availability(&request, reading.availability, source, retry_after);
         let recovered = recovery.is_some();
         let mut slow = None;
         if let Outcome::Response(response) = outcome {
@@ -149,19 +154,21 @@ impl Keeper {
         match probe {
             Probe::Health => {
                 self.note_health(outcome, slow, out);
-                self.handle_health(&request, reading.sign, out);
+                self.handle_health(&request, reading.availability, out);
             }
             Probe::Verify => self.handle_verdict(&request, reading.verdict, outcome, out),
-            Probe::SignOut => self.handle_delivery(&request, reading.verdict, retry_after, out),
+            Probe::SignOut => {
+                self.handle_revocation_answer(&request, reading.verdict, retry_after, out)
+            }
         }
         if probe == Probe::Health && (recovered || boot == Boot::Changed) {
             // A check that went out this moment meets the server that is back.
             let just = self.now().minus(JUST_SENT);
             let is_asked = recovered && self.requests.any_since(Probe::Verify, just);
-            self.sign_of_life(is_asked, out);
+            self.on_server_back(is_asked, out);
         }
         if recovered {
-            self.hurry_delivery();
+            self.expedite_revocation();
         }
     }
 
@@ -170,7 +177,7 @@ impl Keeper {
         let now = self.now();
         if let Some(server_now) = response.server.now {
             self.clock.learn(server_now);
-            if let Some(found) = self.clock.skew().and_then(Symptoms::skewed) {
+            if let Some(found) = self.clock.skew().and_then(DiagnosisTracker::skewed) {
                 self.diagnose(out, found);
             }
         }
@@ -181,21 +188,21 @@ impl Keeper {
         let is_restart = self.server.is_bad() || self.instances.is_restart();
         if boot == Boot::Changed
             && is_restart
-            && let Some(found) = self.symptoms.restarted(now)
+            && let Some(found) = self.diagnosis_tracker.restarted(now)
         {
             self.diagnose(out, found);
         }
         // A page that is loaded while the server starts meets a store that is not ready yet.
         match (boot, response.server.uptime) {
-            (Boot::First | Boot::Changed, Some(uptime)) if uptime < WARM => {
+            (Boot::First | Boot::Changed, Some(uptime)) if uptime < WARM_UP => {
                 self.server.started(now.minus(uptime));
             }
             (Boot::Changed, None) => self.server.started(now),
             (Boot::First | Boot::Changed | Boot::Known, _) => {}
         }
         if boot == Boot::Changed {
-            if let Some(suspicion) = self.suspicion() {
-                suspicion.start_over(now);
+            if let Some(confirmation) = self.confirmation() {
+                confirmation.start_over(now);
             }
             if let Some(boot) = response.server.boot {
                 self.log(out, Event::Rebooted { boot });
@@ -205,11 +212,11 @@ impl Keeper {
     }
 
     /// Moves the server's axis and sets the next ping. Returns the bad spell that ended with it.
-    fn take_sign(
+    fn apply_availability(
         &mut self,
         request: &Request,
-        sign: Sign,
-        voice: Voice,
+        availability: Availability,
+        source: ResponseSource,
         retry_after: Duration,
     ) -> Option<Recovery> {
         let now = self.now();
@@ -219,22 +226,26 @@ impl Keeper {
             // A verify path that never proves itself while health is fine is misconfigured or
             // overloaded by itself: then health alone decides, or the two would take turns for
             // ever.
-            Probe::Verify => self.options.health.is_some() && self.round.is_fruitless(),
+            Probe::Verify => self.options.health.is_some() && self.verify_schedule.fails_alone(),
             // The same turns, for a path that may be wrong or blocked by itself.
             Probe::SignOut => true,
         };
-        let sign = if ignored && sign != Sign::Awake { Sign::Nothing } else { sign };
+        let availability = if ignored && availability != Availability::Awake {
+            Availability::Nothing
+        } else {
+            availability
+        };
         if by_health {
             self.ping.not_before = now.plus(retry_after);
         }
         let mut recovery = None;
-        match sign {
-            Sign::Nothing => {}
-            Sign::Awake => {
+        match availability {
+            Availability::Nothing => {}
+            Availability::Awake => {
                 recovery = self.server.proven(now, request.probe, self.clock.wall());
                 let recovered = recovery.is_some();
-                if let Some(suspicion) = self.suspicion().filter(|_| recovered) {
-                    suspicion.answered_again(now);
+                if let Some(confirmation) = self.confirmation().filter(|_| recovered) {
+                    confirmation.answered_again(now);
                 }
                 // The bursts of a confirmation keep the server awake as well as a ping does.
                 if by_health || recovered || self.is_confirming() {
@@ -243,8 +254,8 @@ impl Keeper {
                     self.ping.due = Some(now.plus(pause));
                 }
             }
-            Sign::Waking | Sign::Unreachable | Sign::Silent => {
-                self.server.failed(now, voice, sign, self.page.network);
+            Availability::Waking | Availability::Unreachable | Availability::Silent => {
+                self.server.failed(now, source, availability, self.page.network);
                 let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
                 let at = now.plus(delay.max(retry_after));
                 let due = self.ping.due.filter(|due| !by_health && *due < at);
@@ -258,19 +269,24 @@ impl Keeper {
         self.options.health.as_ref().map_or(Duration::ZERO, |health| health.every)
     }
 
-    fn handle_health(&mut self, request: &Request, sign: Sign, out: &mut Vec<Effect>) {
+    fn handle_health(
+        &mut self,
+        request: &Request,
+        availability: Availability,
+        out: &mut Vec<Effect>,
+    ) {
         let asked = request.sent;
-        let Some(suspicion) = self.suspicion() else { return };
-        if sign == Sign::Awake {
-            suspicion.proven(asked, Proof::ByHealth);
+        let Some(confirmation) = self.confirmation() else { return };
+        if availability == Availability::Awake {
+            confirmation.proven(asked, Corroboration::Health);
         } else {
-            suspicion.health_failed();
+            confirmation.health_failed();
         }
-        if suspicion.needs_health() {
+        if confirmation.needs_health() {
             // This ping was asked before the refusal that waits for it.
             self.ping.due = Some(self.now());
         }
-        self.judge(out);
+        self.evaluate(out);
     }
 
     /// Requests past their bound: held ones go on, the others are given up.
@@ -280,12 +296,22 @@ impl Keeper {
             match overdue {
                 Overdue::Held => {
                     self.log(out, Event::Held { probe, request: id });
-                    self.take_sign(&request, Sign::Waking, Voice::Platform, Duration::ZERO);
+                    self.apply_availability(
+                        &request,
+                        Availability::Waking,
+                        ResponseSource::Platform,
+                        Duration::ZERO,
+                    );
                 }
                 Overdue::GivenUp => {
                     self.log(out, Event::GivenUp { probe, request: id });
                     out.push(Effect::Abort { request: id });
-                    self.take_sign(&request, Sign::Waking, Voice::Platform, Duration::ZERO);
+                    self.apply_availability(
+                        &request,
+                        Availability::Waking,
+                        ResponseSource::Platform,
+                        Duration::ZERO,
+                    );
                     self.give_up(&request, out);
                 }
             }
@@ -295,9 +321,9 @@ impl Keeper {
     fn give_up(&mut self, request: &Request, out: &mut Vec<Effect>) {
         let verdict = answer::Verdict::NoAnswer;
         match request.probe {
-            Probe::Health => self.handle_health(request, Sign::Waking, out),
+            Probe::Health => self.handle_health(request, Availability::Waking, out),
             Probe::Verify => self.handle_verdict(request, verdict, &Outcome::NoAnswer, out),
-            Probe::SignOut => self.handle_delivery(request, verdict, Duration::ZERO, out),
+            Probe::SignOut => self.handle_revocation_answer(request, verdict, Duration::ZERO, out),
         }
     }
 
@@ -312,42 +338,42 @@ impl Keeper {
     }
 
     /// Somebody looks again: a probe at the pace of a hidden page would keep them waiting.
-    pub(super) fn look_again(&mut self) {
-        if self.page.rests_until > self.now() {
-            self.put_off();
+    pub(super) fn on_visible(&mut self) {
+        if self.page.paused_until > self.now() {
+            self.postpone();
         }
         if !self.server.is_bad() {
             return;
         }
-        let at = self.now().plus(self.page.settle(&mut self.rng));
+        let at = self.now().plus(self.page.spread_delay(&mut self.rng));
         self.ping.due = self.ping.due.map(|due| due.min(at));
         if self.options.health.is_none() {
-            self.round.no_later_than(at);
+            self.verify_schedule.no_later_than(at);
         }
     }
 
     /// The server is there again, or another one is.
-    fn sign_of_life(&mut self, is_asked: bool, out: &mut Vec<Effect>) {
-        if let Some(suspicion) = self.suspicion() {
-            suspicion.hurry();
+    fn on_server_back(&mut self, is_asked: bool, out: &mut Vec<Effect>) {
+        if let Some(confirmation) = self.confirmation() {
+            confirmation.hurry();
         }
         if !is_asked && !matches!(self.session, Session::SignedOut) {
-            self.verify_at_sign_of_life(out);
+            self.verify_when_back(out);
         }
     }
 }
 
 /// What platforms answer for a server that wakes; a path may be wrong or odd by itself.
-fn voice(probe: Probe, outcome: &Outcome) -> Voice {
+fn source(probe: Probe, outcome: &Outcome) -> ResponseSource {
     match outcome {
         Outcome::Response(response) if probe == Probe::Health && response.status != 404 => {
             if response.status < 300 {
-                Voice::Page
+                ResponseSource::Page
             } else {
-                Voice::Platform
+                ResponseSource::Platform
             }
         }
-        Outcome::Response(_) | Outcome::NoAnswer => Voice::Anybody,
+        Outcome::Response(_) | Outcome::NoAnswer => ResponseSource::Unknown,
     }
 }
 

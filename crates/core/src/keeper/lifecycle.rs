@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::verifying::settle;
+use super::verifying::resolve_verify_waiters;
 use super::{Keeper, Life, Session};
 use crate::answer::Probe;
 use crate::effect::Effect;
@@ -21,7 +21,7 @@ impl Keeper {
             self.log(out, Event::KeepAlive { every });
         }
         self.ping.due = Some(self.now());
-        self.round.now(self.now());
+        self.verify_schedule.now(self.now());
         out.push(Effect::ReadBackend);
         self.read_record(out);
     }
@@ -33,7 +33,7 @@ impl Keeper {
         self.log(out, Event::Stopped);
         self.life = Life::Idle;
         self.abort_all(out);
-        settle(out);
+        resolve_verify_waiters(out);
     }
 
     pub(super) fn handle_page(&mut self, event: PageEvent, out: &mut Vec<Effect>) {
@@ -43,16 +43,16 @@ impl Keeper {
             return;
         }
         match event {
-            PageEvent::Touched => return,
-            PageEvent::Away => self.abort_all(out),
-            PageEvent::Back => {
+            PageEvent::UserActivity => return,
+            PageEvent::Suspended => self.abort_all(out),
+            PageEvent::Resumed => {
                 self.resume(out);
                 self.read_record(out);
             }
-            PageEvent::Online => self.put_off(),
+            PageEvent::Online => self.postpone(),
             // Ask once, so that the network error which makes it "offline" comes soon.
             PageEvent::Offline => self.ping.due = Some(now),
-            PageEvent::Visible => self.look_again(),
+            PageEvent::Visible => self.on_visible(),
             PageEvent::Hidden => {}
         }
         self.log(out, Event::Page(event));
@@ -61,30 +61,30 @@ impl Keeper {
     /// The page could not run for a while: what is under way is about another time.
     pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
         self.abort_all(out);
-        self.put_off();
+        self.postpone();
     }
 
     pub(super) fn abort_all(&mut self, out: &mut Vec<Effect>) {
         self.abort(Probe::Health, out);
         self.abort(Probe::Verify, out);
-        if self.delivery.is_some() {
+        if self.revocation.is_some() {
             self.abort(Probe::SignOut, out);
-            self.put_off_delivery();
+            self.postpone_revocation();
         }
-        self.accused.clear();
+        self.pending_rejections.clear();
         if self.reading.take().is_some() && matches!(self.session, Session::Restoring) {
             self.read_record(out);
         }
     }
 
     /// Spreads what comes next over the first seconds after `online`, a wake or a resume.
-    pub(super) fn put_off(&mut self) {
-        let at = self.now().plus(self.page.settle(&mut self.rng));
-        self.page.rests_until = at;
+    pub(super) fn postpone(&mut self) {
+        let at = self.now().plus(self.page.spread_delay(&mut self.rng));
+        self.page.paused_until = at;
         self.ping.due = Some(at);
-        self.round.at(at);
-        if let Some(suspicion) = self.suspicion() {
-            suspicion.interrupted(at);
+        self.verify_schedule.at(at);
+        if let Some(confirmation) = self.confirmation() {
+            confirmation.interrupted(at);
         }
     }
 }

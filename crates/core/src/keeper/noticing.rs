@@ -27,14 +27,14 @@ impl Keeper {
         response: &Response,
         out: &mut Vec<Effect>,
     ) {
-        let began = self.requests.began();
+        let active_since = self.requests.active_since();
         let since = held_since.map_or(since, |sent| sent.min(since));
         let took = self.now().since(since);
-        let was_well = proven_before.is_some_and(|at| at >= began);
-        let after_silence = since.since(began) < HELD_BEFORE && !was_well;
+        let was_well = proven_before.is_some_and(|at| at >= active_since);
+        let after_silence = since.since(active_since) < HELD_BEFORE && !was_well;
         let is_wake_up = held_since.is_some() || by_platform && after_silence;
         if is_wake_up && !was_up(response, took) && took >= WAKES_IN.0 && took <= WAKES_IN.1 {
-            let found = self.symptoms.woke(took);
+            let found = self.diagnosis_tracker.woke(took);
             self.diagnose(out, found);
         }
     }
@@ -48,13 +48,13 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         let Outcome::Response(response) = outcome else { return };
-        if let Some(found) = self.symptoms.health_took(slow) {
+        if let Some(found) = self.diagnosis_tracker.health_took(slow) {
             self.diagnose(out, found);
         }
-        let verified = matches!(self.live(), Some(live) if live.verified_at.is_some());
+        let verified = matches!(self.active(), Some(active) if active.verified_at.is_some());
         let is_page = response.status < 300 && response.body == Body::Html;
         let is_missing = response.status == 404 || is_page;
-        let found = self.symptoms.health_answered(response.status, is_missing, verified);
+        let found = self.diagnosis_tracker.health_answered(response.status, is_missing, verified);
         if let Some(found) = found {
             self.diagnose(out, found);
         }

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::verifying::settle;
-use super::{Acceptance, Keeper, Life, Live, Session, Standing};
+use super::verifying::resolve_verify_waiters;
+use super::{Acceptance, ActiveSession, Keeper, Life, Session, Verification};
 use crate::answer::{Probe, Verdict};
-use crate::confirm::Finding;
+use crate::confirm::Conclusion;
 use crate::effect::{Effect, Notice};
 use crate::generation::{Generation, TokenId};
 use crate::history::Event;
@@ -13,7 +13,7 @@ use crate::input::Record;
 use crate::message::Message;
 use crate::options::Credential;
 use crate::requests::Request;
-use crate::session::{Refusal, SignOut, SignOutReason, TokenKind};
+use crate::session::{RejectedAnswer, SignOut, SignOutReason, TokenKind};
 use crate::time::{Duration, Instant, UnixMillis};
 
 /// A store that takes longer counts as unreadable (G4).
@@ -21,14 +21,14 @@ const READING: Duration = Duration::from_secs(2);
 
 /// What the app asked for before the record was read.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wish {
+pub(super) enum PendingCommand {
     SignIn { expires_at: Option<UnixMillis>, kind: TokenKind },
     SignOut,
 }
 
 /// A sign-out that the server has not heard of yet.
 #[derive(Debug)]
-pub(super) struct Delivery {
+pub(super) struct Revocation {
     generation: Generation,
     attempt: u8,
     due: Option<Instant>,
@@ -47,28 +47,30 @@ impl Keeper {
             return;
         }
         let newest = self.newest;
-        if let Record::Live { generation, .. } | Record::Tombstone { generation, .. } = &record {
+        if let Record::ActiveSession { generation, .. } | Record::Tombstone { generation, .. } =
+            &record
+        {
             self.newest = self.newest.max(generation.number);
         }
         match &self.session {
             Session::Restoring => self.restore(record, out),
             Session::SignedOut => self.follow_sign_in(&record, newest, out),
-            Session::Live(live) => {
-                let (ours, verified_at) = (live.generation, live.verified_at);
-                let expires_at = live.expires_at;
+            Session::ActiveSession(active) => {
+                let (ours, verified_at) = (active.generation, active.verified_at);
+                let expires_at = active.expires_at;
                 self.compare(ours, expires_at, verified_at, record, out);
             }
         }
-        self.grant_wish(out);
-        self.weigh(out);
+        self.run_pending(out);
+        self.evaluate_pending(out);
     }
 
     fn restore(&mut self, record: Record, out: &mut Vec<Effect>) {
         match record {
-            Record::Live { generation, expires_at, verified_at, kind } => {
+            Record::ActiveSession { generation, expires_at, verified_at, kind } => {
                 self.log(out, Event::Restored);
-                out.push(Effect::Adopt { generation });
-                self.enter_live(generation, expires_at, verified_at, kind);
+                out.push(Effect::UseStoredToken { generation });
+                self.enter_active(generation, expires_at, verified_at, kind);
                 return;
             }
             Record::Tombstone { generation, sign_out, undelivered } => {
@@ -76,7 +78,7 @@ impl Keeper {
                 if undelivered && self.options.credential == Credential::Cookie {
                     // Nothing is verified back in before the server has heard of the sign-out.
                     self.enter_signed_out(out);
-                    self.owe_delivery(generation);
+                    self.schedule_revocation(generation);
                     return;
                 }
             }
@@ -96,14 +98,14 @@ impl Keeper {
     /// Signed out here; a record that is newer than that is another tab's sign-in. An older one
     /// is a tombstone that the store did not take.
     fn follow_sign_in(&mut self, record: &Record, newest: u32, out: &mut Vec<Effect>) {
-        if let Record::Live { generation, expires_at, verified_at, kind } = *record
+        if let Record::ActiveSession { generation, expires_at, verified_at, kind } = *record
             && generation.number > newest
         {
-            out.push(Effect::Adopt { generation });
-            self.enter_live(generation, expires_at, verified_at, kind);
-            self.round.anew(self.now());
+            out.push(Effect::UseStoredToken { generation });
+            self.enter_active(generation, expires_at, verified_at, kind);
+            self.verify_schedule.anew(self.now());
             self.log(out, Event::SignedIn);
-            out.push(Effect::Notify(Notice::SignedIn { elsewhere: true }));
+            out.push(Effect::Notify(Notice::SignedIn { from_other_tab: true }));
         }
     }
 
@@ -117,27 +119,27 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         match record {
-            Record::Live { generation, expires_at, verified_at, kind }
+            Record::ActiveSession { generation, expires_at, verified_at, kind }
                 if generation != ours && generation.number >= ours.number =>
             {
                 self.abort(Probe::Verify, out);
                 out.push(Effect::Forget { generation: ours });
-                out.push(Effect::Adopt { generation });
-                self.enter_live(generation, expires_at, verified_at, kind);
-                self.round.anew(self.now());
+                out.push(Effect::UseStoredToken { generation });
+                self.enter_active(generation, expires_at, verified_at, kind);
+                self.verify_schedule.anew(self.now());
             }
             Record::Tombstone { generation, sign_out, .. }
                 if generation == ours || generation.number > ours.number =>
             {
                 let (reason, rule) = (sign_out.reason, sign_out.rule);
-                self.leave(SignOut { elsewhere: true, ..sign_out }, out);
-                self.log(out, Event::SignedOut { reason, rule, elsewhere: true });
+                self.leave(SignOut { from_other_tab: true, ..sign_out }, out);
+                self.log(out, Event::SignedOut { reason, rule, from_other_tab: true });
             }
             // An absent record is never a sign-out: it is written back.
             Record::Absent | Record::Corrupt => {
                 out.push(Effect::Store { generation: ours, expires_at, verified_at });
             }
-            Record::Live { .. }
+            Record::ActiveSession { .. }
             | Record::Tombstone { .. }
             | Record::Foreign
             | Record::Unreadable => {}
@@ -151,41 +153,45 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         if matches!(self.session, Session::Restoring) && self.reading.is_some() {
-            self.wish = Some(Wish::SignIn { expires_at, kind });
+            self.pending_command = Some(PendingCommand::SignIn { expires_at, kind });
             return;
         }
         if self.options.credential == Credential::Cookie {
             // The new cookie is the one that a late sign-out request would end.
             self.abort(Probe::SignOut, out);
-            self.delivery = None;
+            self.revocation = None;
         }
         self.abort(Probe::Verify, out);
-        self.accused.clear();
+        self.pending_rejections.clear();
         if let Some(generation) = self.generation() {
             out.push(Effect::Forget { generation });
         }
         self.enter_session(expires_at, kind, out);
-        self.round.anew(self.now());
+        self.verify_schedule.anew(self.now());
     }
 
     pub(super) fn handle_sign_out(&mut self, out: &mut Vec<Effect>) {
         match self.session {
-            Session::Restoring if self.reading.is_some() => self.wish = Some(Wish::SignOut),
+            Session::Restoring if self.reading.is_some() => {
+                self.pending_command = Some(PendingCommand::SignOut)
+            }
             Session::Restoring => {
                 // A cookie nobody has asked about yet: it is ended all the same.
                 let generation = self.next_generation();
-                self.enter_live(generation, None, None, TokenKind::Opaque);
+                self.enter_active(generation, None, None, TokenKind::Opaque);
                 self.end(SignOutReason::User, None, Vec::new(), out);
             }
             Session::SignedOut => {}
-            Session::Live(_) => self.end(SignOutReason::User, None, Vec::new(), out),
+            Session::ActiveSession(_) => self.end(SignOutReason::User, None, Vec::new(), out),
         }
     }
 
-    fn grant_wish(&mut self, out: &mut Vec<Effect>) {
-        match self.wish.take() {
-            Some(Wish::SignIn { expires_at, kind }) => self.handle_sign_in(expires_at, kind, out),
-            Some(Wish::SignOut) => self.handle_sign_out(out),
+    fn run_pending(&mut self, out: &mut Vec<Effect>) {
+        match self.pending_command.take() {
+            Some(PendingCommand::SignIn { expires_at, kind }) => {
+                self.handle_sign_in(expires_at, kind, out)
+            }
+            Some(PendingCommand::SignOut) => self.handle_sign_out(out),
             None => {}
         }
     }
@@ -198,41 +204,42 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         let generation = self.next_generation();
-        self.enter_live(generation, expires_at, None, kind);
-        if let Some(live) = self.live_mut() {
-            live.acceptance = Acceptance::Never;
+        self.enter_active(generation, expires_at, None, kind);
+        if let Some(active) = self.active_mut() {
+            active.acceptance = Acceptance::Never;
         }
         self.log(out, Event::SignedIn);
         out.push(Effect::Store { generation, expires_at, verified_at: None });
-        out.push(Effect::Tell(Message::Written { generation }));
-        out.push(Effect::Notify(Notice::SignedIn { elsewhere: false }));
+        out.push(Effect::Broadcast(Message::Written { generation }));
+        out.push(Effect::Notify(Notice::SignedIn { from_other_tab: false }));
     }
 
-    fn enter_live(
+    fn enter_active(
         &mut self,
         generation: Generation,
         expires_at: Option<UnixMillis>,
         verified_at: Option<UnixMillis>,
         kind: TokenKind,
     ) {
-        let standing = Standing::Unverified;
+        let verification = Verification::Unverified;
         let acceptance = Acceptance::Perhaps;
-        let live = Live { generation, expires_at, verified_at, kind, acceptance, standing };
-        self.session = Session::Live(live);
+        let active =
+            ActiveSession { generation, expires_at, verified_at, kind, acceptance, verification };
+        self.session = Session::ActiveSession(active);
         self.sign_out = None;
     }
 
     pub(super) fn enter_signed_out(&mut self, out: &mut Vec<Effect>) {
         self.session = Session::SignedOut;
-        settle(out);
+        resolve_verify_waiters(out);
     }
 
     /// Ends the session here: the one way out, with the reason and the evidence on record.
     pub(super) fn end(
         &mut self,
         reason: SignOutReason,
-        finding: Option<Finding>,
-        refusals: Vec<Refusal>,
+        finding: Option<Conclusion>,
+        rejections: Vec<RejectedAnswer>,
         out: &mut Vec<Effect>,
     ) {
         let Some(generation) = self.generation() else { return };
@@ -240,20 +247,20 @@ impl Keeper {
         let at = self.clock.wall();
         let rule = finding.map(|finding| finding.rule);
         let chance = finding.and_then(|finding| finding.chance);
-        let sign_out = SignOut { reason, at, elsewhere: false, rule, chance, refusals };
-        out.push(Effect::Bury { generation, sign_out: sign_out.clone(), undelivered });
-        out.push(Effect::Tell(Message::Written { generation }));
+        let sign_out = SignOut { reason, at, from_other_tab: false, rule, chance, rejections };
+        out.push(Effect::WriteTombstone { generation, sign_out: sign_out.clone(), undelivered });
+        out.push(Effect::Broadcast(Message::Written { generation }));
         self.leave(sign_out, out);
-        self.log(out, Event::SignedOut { reason, rule, elsewhere: false });
+        self.log(out, Event::SignedOut { reason, rule, from_other_tab: false });
         if undelivered {
-            self.owe_delivery(generation);
+            self.schedule_revocation(generation);
         }
     }
 
     fn leave(&mut self, sign_out: SignOut, out: &mut Vec<Effect>) {
         self.abort(Probe::Verify, out);
-        self.accused.clear();
-        if sign_out.elsewhere
+        self.pending_rejections.clear();
+        if sign_out.from_other_tab
             && let Some(generation) = self.generation()
         {
             out.push(Effect::Forget { generation });
@@ -273,37 +280,37 @@ impl Keeper {
         self.options.credential == Credential::Cookie
     }
 
-    fn owe_delivery(&mut self, generation: Generation) {
-        self.delivery = Some(Delivery { generation, attempt: 0, due: Some(self.now()) });
+    fn schedule_revocation(&mut self, generation: Generation) {
+        self.revocation = Some(Revocation { generation, attempt: 0, due: Some(self.now()) });
     }
 
-    pub(super) fn next_delivery(&self) -> Option<Instant> {
-        let delivery = self.delivery.as_ref()?;
-        if self.requests.any(Probe::SignOut) { None } else { delivery.due }
+    pub(super) fn next_revocation(&self) -> Option<Instant> {
+        let revocation = self.revocation.as_ref()?;
+        if self.requests.any(Probe::SignOut) { None } else { revocation.due }
     }
 
-    pub(super) fn send_delivery(&mut self, out: &mut Vec<Effect>) {
-        if let Some(delivery) = &self.delivery {
-            self.send(Probe::SignOut, Some(delivery.generation), out);
+    pub(super) fn send_revocation(&mut self, out: &mut Vec<Effect>) {
+        if let Some(revocation) = &self.revocation {
+            self.send(Probe::SignOut, Some(revocation.generation), out);
         }
     }
 
     /// The server is back: tell it now.
-    pub(super) fn hurry_delivery(&mut self) {
+    pub(super) fn expedite_revocation(&mut self) {
         let now = self.now();
-        if let Some(delivery) = &mut self.delivery {
-            delivery.due = Some(now);
+        if let Some(revocation) = &mut self.revocation {
+            revocation.due = Some(now);
         }
     }
 
-    pub(super) fn put_off_delivery(&mut self) {
-        let at = self.now().plus(self.page.settle(&mut self.rng));
-        if let Some(delivery) = &mut self.delivery {
-            delivery.due = Some(at);
+    pub(super) fn postpone_revocation(&mut self) {
+        let at = self.now().plus(self.page.spread_delay(&mut self.rng));
+        if let Some(revocation) = &mut self.revocation {
+            revocation.due = Some(at);
         }
     }
 
-    pub(super) fn handle_delivery(
+    pub(super) fn handle_revocation_answer(
         &mut self,
         request: &Request,
         verdict: Verdict,
@@ -313,13 +320,13 @@ impl Keeper {
         let now = self.now();
         let (low, every) = (self.options.verify.retry_delay, self.options.verify.every);
         let retries = self.options.verify.retries;
-        let Some(delivery) = &mut self.delivery else { return };
-        if request.generation != Some(delivery.generation) {
+        let Some(revocation) = &mut self.revocation else { return };
+        if request.generation != Some(revocation.generation) {
             return;
         }
         if matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
-            let again = delivery.attempt < retries;
-            delivery.attempt = delivery.attempt.saturating_add(1);
+            let again = revocation.attempt < retries;
+            revocation.attempt = revocation.attempt.saturating_add(1);
             // When the repeats are used up it is made good at the next sign of life, or in time
             // where the server was never seen to be away.
             let wait = if again {
@@ -327,16 +334,16 @@ impl Keeper {
             } else {
                 self.rng.spread(every)
             };
-            delivery.due = Some(now.plus(wait.max(retry_after)));
+            revocation.due = Some(now.plus(wait.max(retry_after)));
             return;
         }
-        let generation = delivery.generation;
-        self.delivery = None;
+        let generation = revocation.generation;
+        self.revocation = None;
         self.log(out, Event::SignOutTold);
         out.push(Effect::Forget { generation });
         // Only a cookie's tombstone holds back what comes after it.
         if let Some(sign_out) = self.sign_out.clone().filter(|_| self.asks_the_server()) {
-            out.push(Effect::Bury { generation, sign_out, undelivered: false });
+            out.push(Effect::WriteTombstone { generation, sign_out, undelivered: false });
         }
     }
 }

@@ -4,29 +4,29 @@
 use alloc::vec::Vec;
 
 use super::answering::{HINT_EVERY, origin, retry_after};
-use super::{Acceptance, Keeper, Life, Session, Standing};
+use super::{Acceptance, Keeper, Life, Session, Verification};
 use crate::answer::{Outcome, Probe, Verdict};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::{Effect, Notice};
-use crate::history::{Event, Why};
+use crate::history::{Event, Reason};
 use crate::message::Message;
-use crate::options::Reach;
+use crate::options::OriginRelation;
 use crate::requests::{Request, Requests};
 use crate::session::TokenKind;
 use crate::time::{Duration, Instant};
 
 /// A verify path without an answer of the app through three signs of life is not waking up.
-const FRUITLESS: u8 = 3;
+const FAILED_ROUNDS: u8 = 3;
 /// Doubling the pause this often leaves it near the usual interval.
 const DOUBLINGS: u8 = 7;
 
 /// The pauses before the lessons, in seconds: longer than the usual keep-alive, and over in two
 /// minutes.
-const LESSONS_AFTER: [u64; 6] = [8, 10, 12, 15, 20, 30];
+const LEARNING_DELAYS: [u64; 6] = [8, 10, 12, 15, 20, 30];
 
 /// One verification with its repeats, and when the next one is due.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct VerifySchedule {
     due: Option<Instant>,
     kind: Kind,
     attempt: u8,
@@ -35,7 +35,7 @@ pub(super) struct Round {
     /// What `Retry-After` forbids, whatever but the app hurries the verification.
     not_before: Instant,
     /// Signs of life since the verify path last answered as an app does.
-    fruitless: u8,
+    failed_rounds: u8,
     hinted: Option<Instant>,
     /// A request of the app was refused while a check was under way that may not know of it.
     again: bool,
@@ -59,14 +59,14 @@ enum Path {
 enum Kind {
     /// Asked for: at start, by the app, by a sign of life. Sent whether or not anybody looks.
     #[default]
-    Wanted,
+    Requested,
     /// The regular one.
     Periodic,
     /// A repeat.
     Retry,
 }
 
-impl Round {
+impl VerifySchedule {
     pub(super) fn now(&mut self, now: Instant) {
         self.at(now);
         self.attempt = 0;
@@ -74,7 +74,7 @@ impl Round {
 
     pub(super) fn at(&mut self, at: Instant) {
         self.due = Some(at);
-        self.kind = Kind::Wanted;
+        self.kind = Kind::Requested;
     }
 
     pub(super) fn no_later_than(&mut self, at: Instant) {
@@ -87,8 +87,8 @@ impl Round {
         self.not_before = now;
     }
 
-    pub(super) const fn is_fruitless(&self) -> bool {
-        self.fruitless >= FRUITLESS
+    pub(super) const fn fails_alone(&self) -> bool {
+        self.failed_rounds >= FAILED_ROUNDS
     }
 }
 
@@ -96,34 +96,36 @@ impl Keeper {
     /// When the next verification goes out; `None` while one is under way, where there is no
     /// session, or nobody looks.
     #[must_use]
-    pub fn next_round(&self) -> Option<Instant> {
+    pub fn next_verification(&self) -> Option<Instant> {
         let wanted = match &self.session {
             Session::SignedOut => false,
             // With a cookie only the server knows whether there is a session.
             // What is stored comes first: a tombstone may forbid the question.
             Session::Restoring => self.asks_the_server() && self.reading.is_none(),
-            Session::Live(live) => !matches!(live.standing, Standing::Suspect(_)),
+            Session::ActiveSession(active) => {
+                !matches!(active.verification, Verification::Suspect(_))
+            }
         };
         // A refusal that waits for the record is the answer to whatever would be asked.
-        let waits = self.requests.any(Probe::Verify) || !self.accused.is_empty();
+        let waits = self.requests.any(Probe::Verify) || !self.pending_rejections.is_empty();
         if !wanted || self.life != Life::Running || waits {
             return None;
         }
-        let due = self.round.due?.max(self.round.not_before);
-        let due = if self.server.is_bad() || self.round.kind == Kind::Retry {
-            due.max(self.requests.free_at(Requests::MOST, self.window()))
+        let due = self.verify_schedule.due?.max(self.verify_schedule.not_before);
+        let due = if self.server.is_bad() || self.verify_schedule.kind == Kind::Retry {
+            due.max(self.requests.available_at(Requests::MAX, self.window()))
         } else {
             due
         };
-        if self.round.kind != Kind::Periodic {
+        if self.verify_schedule.kind != Kind::Periodic {
             return Some(due);
         }
         let due = self.page.allows(due, self.options.health.as_ref())?;
         self.page.in_use(due, self.options.verify.when_idle)
     }
 
-    pub(super) fn send_round(&mut self, out: &mut Vec<Effect>) {
-        if self.round.kind == Kind::Periodic {
+    pub(super) fn send_verification(&mut self, out: &mut Vec<Effect>) {
+        if self.verify_schedule.kind == Kind::Periodic {
             self.log(out, Event::Periodic);
         }
         let generation = self.generation();
@@ -132,9 +134,9 @@ impl Keeper {
 
     pub(super) fn handle_verify(&mut self, out: &mut Vec<Effect>) {
         if self.life != Life::Running || matches!(self.session, Session::SignedOut) {
-            settle(out);
+            resolve_verify_waiters(out);
         } else {
-            self.round.anew(self.now());
+            self.verify_schedule.anew(self.now());
         }
     }
 
@@ -142,38 +144,38 @@ impl Keeper {
     /// endpoint which always says 401 is no storm.
     pub(super) fn handle_report(&mut self, status: u16, out: &mut Vec<Effect>) {
         let now = self.now();
-        let rested = self.round.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY);
-        if status == 401 && rested && self.live().is_some() {
-            self.round.hinted = Some(now);
-            self.round.again = self.requests.any(Probe::Verify);
-            self.round.now(now);
-            self.log(out, Event::Kept { why: Why::Hint, status: Some(status) });
+        let rested = self.verify_schedule.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY);
+        if status == 401 && rested && self.active().is_some() {
+            self.verify_schedule.hinted = Some(now);
+            self.verify_schedule.again = self.requests.any(Probe::Verify);
+            self.verify_schedule.now(now);
+            self.log(out, Event::Kept { why: Reason::Hint, status: Some(status) });
         }
     }
 
     /// The first good answer after a bad spell starts a verification at once. One that failed
     /// again and again though the server is well waits longer each time.
-    pub(super) fn verify_at_sign_of_life(&mut self, out: &mut Vec<Effect>) {
-        self.round.fruitless = self.round.fruitless.saturating_add(1);
-        if self.round.is_fruitless() && self.requests.any(Probe::Verify) {
+    pub(super) fn verify_when_back(&mut self, out: &mut Vec<Effect>) {
+        self.verify_schedule.failed_rounds = self.verify_schedule.failed_rounds.saturating_add(1);
+        if self.verify_schedule.fails_alone() && self.requests.any(Probe::Verify) {
             // It may only be slow: cut off each time, it would never be answered.
             return;
         }
-        if self.round.fruitless > 1 && self.round.kind == Kind::Retry {
+        if self.verify_schedule.failed_rounds > 1 && self.verify_schedule.kind == Kind::Retry {
             // A good health path is no news to a verify path that fails by itself; the repeats
             // must come to their end.
             return;
         }
         // A request that a dead server took may never be answered.
         self.abort(Probe::Verify, out);
-        let pause = match self.round.fruitless {
+        let pause = match self.verify_schedule.failed_rounds {
             0 | 1 => Duration::ZERO,
             many => {
                 let doubled = self.options.verify.retry_delay.times(1 << many.min(DOUBLINGS));
                 self.rng.spread(doubled).min(self.options.verify.every)
             }
         };
-        self.round.now(self.now().plus(pause));
+        self.verify_schedule.now(self.now().plus(pause));
     }
 
     pub(super) fn handle_verdict(
@@ -192,35 +194,35 @@ impl Keeper {
             Outcome::NoAnswer => None,
         };
         if !matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
-            self.round.fruitless = 0;
+            self.verify_schedule.failed_rounds = 0;
         }
         if status.is_some() {
-            self.round.path = self.round.path.max(Path::Answers);
+            self.verify_schedule.path = self.verify_schedule.path.max(Path::Answers);
         }
-        if let (Verdict::Refused(grade), Outcome::Response(response)) = (verdict, outcome) {
+        if let (Verdict::Rejected(grade), Outcome::Response(response)) = (verdict, outcome) {
             self.next_periodic();
-            self.accuse(request, grade, response, out);
+            self.record_rejection(request, grade, response, out);
             return;
         }
         match verdict {
             Verdict::Valid => self.handle_valid(request, outcome, out),
             Verdict::NoAnswer | Verdict::Unproven => self.retry(request, verdict, status, out),
-            Verdict::Void => self.inconclusive(Why::NotOurs, status, out),
+            Verdict::Void => self.inconclusive(Reason::NotOurs, status, out),
             Verdict::Forbidden => {
                 out.push(Effect::Notify(Notice::Forbidden));
-                self.inconclusive(Why::Forbidden, status, out);
+                self.inconclusive(Reason::Forbidden, status, out);
             }
             Verdict::NotFound => {
                 self.log(out, Event::WrongPath { status: 404 });
                 self.suspect_path(404, out);
-                self.inconclusive(Why::WrongPath, status, out);
+                self.inconclusive(Reason::WrongPath, status, out);
             }
-            Verdict::Inconclusive | Verdict::Refused(_) => {
-                let why = if status == Some(429) { Why::Busy } else { Why::NoVerdict };
+            Verdict::Inconclusive | Verdict::Rejected(_) => {
+                let why = if status == Some(429) { Reason::Busy } else { Reason::NoVerdict };
                 self.inconclusive(why, status, out);
             }
         }
-        self.be_patient(retry_after(outcome));
+        self.apply_retry_after(retry_after(outcome));
     }
 
     fn handle_valid(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
@@ -228,31 +230,31 @@ impl Keeper {
             Outcome::Response(response) => origin(response),
             Outcome::NoAnswer => return,
         };
-        self.round.path = Path::Right;
+        self.verify_schedule.path = Path::Right;
         if !self.refute(request.sent, facts, out) {
-            return self.inconclusive(Why::AskedBefore, Some(200), out);
+            return self.inconclusive(Reason::AskedBefore, Some(200), out);
         }
         self.next_periodic();
-        if let Some(lesson) = self.next_lesson() {
-            self.round.no_later_than(lesson);
+        if let Some(sample_at) = self.next_learning_sample() {
+            self.verify_schedule.no_later_than(sample_at);
         }
-        if core::mem::take(&mut self.round.again) {
-            self.round.now(self.now());
+        if core::mem::take(&mut self.verify_schedule.again) {
+            self.verify_schedule.now(self.now());
         }
         self.log(out, Event::Verified { facts });
         if matches!(self.session, Session::Restoring) {
             self.enter_session(None, TokenKind::Opaque, out);
         }
-        out.push(Effect::TakeUser { request: request.id });
+        out.push(Effect::SetUser { request: request.id });
         let at = self.clock.wall();
-        if let Some(live) = self.live_mut() {
-            live.verified_at = Some(at);
-            live.acceptance = Acceptance::Perhaps;
-            live.standing = Standing::Verified;
-            let generation = live.generation;
-            out.push(Effect::Tell(Message::Verified { generation, at }));
+        if let Some(active) = self.active_mut() {
+            active.verified_at = Some(at);
+            active.acceptance = Acceptance::Perhaps;
+            active.verification = Verification::Verified;
+            let generation = active.generation;
+            out.push(Effect::Broadcast(Message::Verified { generation, at }));
         }
-        settle(out);
+        resolve_verify_waiters(out);
     }
 
     /// No answer of the app. When the repeats are used up the session is kept and checked again
@@ -265,40 +267,41 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         let now = self.now();
-        if self.suspicion().is_some() {
-            return self.inconclusive(Why::NoAnswer, status, out);
+        if self.confirmation().is_some() {
+            return self.inconclusive(Reason::NoAnswer, status, out);
         }
         let options = &self.options.verify;
-        if self.round.attempt < options.retries {
+        if self.verify_schedule.attempt < options.retries {
             let (low, of) = (options.retry_delay, options.retries);
-            let before = if self.round.attempt == 0 { low } else { self.round.delay };
+            let before =
+                if self.verify_schedule.attempt == 0 { low } else { self.verify_schedule.delay };
             let wait = self.rng.decorrelated(low, low.times(4), before);
-            self.round.delay = wait;
-            self.round.attempt += 1;
-            let attempt = self.round.attempt;
-            self.round.due = Some(now.plus(wait));
-            self.round.kind = Kind::Retry;
+            self.verify_schedule.delay = wait;
+            self.verify_schedule.attempt += 1;
+            let attempt = self.verify_schedule.attempt;
+            self.verify_schedule.due = Some(now.plus(wait));
+            self.verify_schedule.kind = Kind::Retry;
             self.log(out, Event::Retry { attempt, of, wait });
             return;
         }
         let health_is_fine = self.options.health.is_some() && !self.server.is_bad();
-        if verdict == Verdict::Unproven && self.round.is_fruitless() && health_is_fine {
+        if verdict == Verdict::Unproven && self.verify_schedule.fails_alone() && health_is_fine {
             let status = status.unwrap_or(0);
             self.log(out, Event::Misconfigured { probe: request.probe, status });
             self.suspect_path(status, out);
         }
         self.suspect_cors(out);
-        self.inconclusive(Why::Network, status, out);
+        self.inconclusive(Reason::Network, status, out);
         if self.options.health.is_none() {
             // Verification is the only probe: it asks at the pace of a wake-up.
             let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
-            self.round.at(now.plus(delay));
+            self.verify_schedule.at(now.plus(delay));
         }
     }
 
     /// A path that never accepted a token may be another one's.
     fn suspect_path(&mut self, status: u16, out: &mut Vec<Effect>) {
-        if self.round.path < Path::Right {
+        if self.verify_schedule.path < Path::Right {
             let probe = Some(Probe::Verify);
             self.diagnose(out, Diagnosis { status, probe, ..Diagnosis::of(Cause::WrongPath) });
         }
@@ -306,49 +309,52 @@ impl Keeper {
 
     /// Health, which needs no permission, answers again and again, and verify never did.
     fn suspect_cors(&mut self, out: &mut Vec<Effect>) {
-        let elsewhere = self.options.reach == Reach::CrossOrigin;
-        if elsewhere && self.round.is_fruitless() && self.round.path == Path::Silent {
-            let (count, probe) = (self.round.fruitless.into(), Some(Probe::Verify));
+        let from_other_tab = self.options.reach == OriginRelation::CrossOrigin;
+        if from_other_tab
+            && self.verify_schedule.fails_alone()
+            && self.verify_schedule.path == Path::Silent
+        {
+            let (count, probe) = (self.verify_schedule.failed_rounds.into(), Some(Probe::Verify));
             self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::BlockedByCors) });
         }
     }
 
     /// A backend that names no instances is asked some times more while the token is known to be
     /// good: then a refusal can be believed soon.
-    fn next_lesson(&mut self) -> Option<Instant> {
-        let left = self.backend.lessons_left();
+    fn next_learning_sample(&mut self) -> Option<Instant> {
+        let left = self.backend.samples_left();
         if left == 0 || self.instances.lately(self.now()).next().is_some() {
             return None;
         }
-        let after = LESSONS_AFTER[LESSONS_AFTER.len().saturating_sub(left as usize)];
+        let after = LEARNING_DELAYS[LEARNING_DELAYS.len().saturating_sub(left as usize)];
         Some(self.now().plus(self.rng.spread(Duration::from_secs(after))))
     }
 
     /// An answer that neither proves nor refuses anything: the session is kept as it is.
-    pub(super) fn inconclusive(&mut self, why: Why, status: Option<u16>, out: &mut Vec<Effect>) {
+    pub(super) fn inconclusive(&mut self, why: Reason, status: Option<u16>, out: &mut Vec<Effect>) {
         self.next_periodic();
         self.log(out, Event::Kept { why, status });
-        settle(out);
+        resolve_verify_waiters(out);
     }
 
     fn next_periodic(&mut self) {
         let pause = self.rng.spread(self.options.verify.every);
-        self.round.due = Some(self.now().plus(pause));
-        self.round.kind = Kind::Periodic;
-        self.round.attempt = 0;
+        self.verify_schedule.due = Some(self.now().plus(pause));
+        self.verify_schedule.kind = Kind::Periodic;
+        self.verify_schedule.attempt = 0;
     }
 
     /// `Retry-After` is a floor for whatever comes next.
-    fn be_patient(&mut self, wait: Duration) {
+    fn apply_retry_after(&mut self, wait: Duration) {
         let floor = self.now().plus(wait);
-        self.round.not_before = self.round.not_before.max(floor);
-        if let Some(suspicion) = self.suspicion() {
-            suspicion.wait_until(floor);
+        self.verify_schedule.not_before = self.verify_schedule.not_before.max(floor);
+        if let Some(confirmation) = self.confirmation() {
+            confirmation.wait_until(floor);
         }
     }
 }
 
 /// Whoever waits for a verification has the answer that there is.
-pub(super) fn settle(out: &mut Vec<Effect>) {
+pub(super) fn resolve_verify_waiters(out: &mut Vec<Effect>) {
     out.push(Effect::Notify(Notice::Settled));
 }

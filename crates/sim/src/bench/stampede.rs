@@ -5,8 +5,8 @@ use session_keeper_core::{
     SessionState, TokenId, TokenKind,
 };
 
-use super::lab::{Lab, Server};
-use crate::dice::Dice;
+use super::harness::{Harness, Server};
+use crate::rng::Rng;
 
 /// When the restart begins: every page is in its rhythm by then.
 const RESTART: u64 = 600_000;
@@ -50,9 +50,9 @@ impl Server for Restarting {
         if (RESTART..RESTART + self.plan.outage_ms).contains(&now) {
             return Outcome::NoAnswer;
         }
-        let is_anew = now >= RESTART;
-        let status = if is_anew && probe == Probe::Verify { 401 } else { 200 };
-        let name = |new: &str, old: &str| Label::new(if is_anew { new } else { old });
+        let is_new_process = now >= RESTART;
+        let status = if is_new_process && probe == Probe::Verify { 401 } else { 200 };
+        let name = |new: &str, old: &str| Label::new(if is_new_process { new } else { old });
         let server = if self.plan.named {
             let (boot, instance) = (name("b2", "b1"), name("i2", "i1"));
             ServerFacts { boot, instance, ..ServerFacts::default() }
@@ -66,12 +66,12 @@ impl Server for Restarting {
 /// Runs the plan from one seed.
 #[must_use]
 pub fn measure(plan: Plan, seed: u64) -> Figures {
-    let mut dice = Dice::new(seed);
+    let mut rng = Rng::new(seed);
     let mut figures = Figures::default();
     let mut seconds = vec![0_u64; ((RESTART + AFTER) / 1_000) as usize + 1];
     let mut ends = Vec::new();
     for _ in 0..plan.users {
-        let (sent, end) = live(plan, &mut dice);
+        let (sent, end) = active(plan, &mut rng);
         for at in &sent {
             seconds[(*at / 1_000) as usize] += 1;
         }
@@ -94,28 +94,29 @@ pub fn measure(plan: Plan, seed: u64) -> Figures {
 }
 
 /// One user: when requests were sent, and when the session ended.
-fn live(plan: Plan, dice: &mut Dice) -> (Vec<u64>, Option<u64>) {
-    let mut lab = Lab::new(Options::default(), dice.draw(), Restarting { plan });
+fn active(plan: Plan, rng: &mut Rng) -> (Vec<u64>, Option<u64>) {
+    let mut harness = Harness::new(Options::default(), rng.draw(), Restarting { plan });
     // Everybody opened the page at another moment.
-    lab.now = dice.between(0, 300_000);
+    harness.now = rng.between(0, 300_000);
     let generation = Generation { number: 1, token_id: TokenId(1) };
     let kind = TokenKind::Opaque;
-    lab.record = Record::Live { generation, expires_at: None, verified_at: None, kind };
+    harness.record =
+        Record::ActiveSession { generation, expires_at: None, verified_at: None, kind };
     let mut sent = Vec::new();
     let mut end = None;
-    let mut app_asks = RESTART + plan.outage_ms + dice.between(0, 60_000);
-    let mut orders = lab.tell(Input::Start);
-    while lab.now < RESTART + AFTER {
+    let mut app_asks = RESTART + plan.outage_ms + rng.between(0, 60_000);
+    let mut orders = harness.visit_fields(Input::Start);
+    while harness.now < RESTART + AFTER {
         let requests = orders.iter().filter(|order| matches!(order, Effect::Send { .. })).count();
-        sent.extend((0..requests).map(|_| lab.now));
-        if end.is_none() && lab.keeper.snapshot().session == SessionState::SignedOut {
-            end = Some(lab.now);
+        sent.extend((0..requests).map(|_| harness.now));
+        if end.is_none() && harness.keeper.snapshot().session == SessionState::SignedOut {
+            end = Some(harness.now);
         }
-        orders = if lab.now >= app_asks {
-            app_asks += dice.between(1_000, 60_000);
-            lab.tell(Input::Report { status: 401 })
+        orders = if harness.now >= app_asks {
+            app_asks += rng.between(1_000, 60_000);
+            harness.visit_fields(Input::Report { status: 401 })
         } else {
-            lab.step(app_asks.min(RESTART + AFTER)).unwrap_or_default()
+            harness.step(app_asks.min(RESTART + AFTER)).unwrap_or_default()
         };
     }
     (sent, end)

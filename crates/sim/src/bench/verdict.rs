@@ -6,8 +6,8 @@ use session_keeper_core::{
     TokenKind,
 };
 
-use super::lab::{Lab, Server};
-use crate::dice::Dice;
+use super::harness::{Harness, Server};
+use crate::rng::Rng;
 
 /// How requests find their worker.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub struct Figures {
     /// Questions asked of a session that nobody suspected.
     pub verifications: u64,
     /// Of these, answered by a refusal: what the usual rule signs out.
-    pub refused: u64,
+    pub rejected: u64,
     /// Good tokens signed out.
     pub false_sign_outs: u64,
     /// Requests in suspicions, by how many suspicions.
@@ -71,7 +71,7 @@ const TWO_HOURS: u64 = 7_200_000;
 
 struct Workers {
     plan: Plan,
-    dice: Dice,
+    rng: Rng,
     /// Which worker knows the token.
     home: usize,
     revoked: bool,
@@ -82,7 +82,7 @@ struct Workers {
 impl Workers {
     fn draw(&mut self) -> usize {
         if let Dispatch::Biased(shares) = self.plan.dispatch {
-            let mut left = self.dice.between(0, shares.iter().sum::<u64>().saturating_sub(1));
+            let mut left = self.rng.between(0, shares.iter().sum::<u64>().saturating_sub(1));
             for (worker, share) in shares.iter().enumerate() {
                 if left < *share {
                     return worker;
@@ -90,7 +90,7 @@ impl Workers {
                 left -= share;
             }
         }
-        self.dice.between(0, self.plan.workers as u64 - 1) as usize
+        self.rng.between(0, self.plan.workers as u64 - 1) as usize
     }
 
     fn meet(&mut self, now: u64) -> usize {
@@ -106,8 +106,8 @@ impl Workers {
 impl Server for Workers {
     fn answer(&mut self, now: u64, probe: Probe) -> Outcome {
         let worker = self.meet(now);
-        let refuses = probe == Probe::Verify && (self.revoked || worker != self.home);
-        let status = if refuses { 401 } else { 200 };
+        let rejects = probe == Probe::Verify && (self.revoked || worker != self.home);
+        let status = if rejects { 401 } else { 200 };
         Outcome::Response(Response { status, body: Body::Object, ..Response::default() })
     }
 }
@@ -116,17 +116,17 @@ impl Server for Workers {
 #[must_use]
 pub fn measure(plan: Plan, seed: u64) -> Figures {
     let mut figures = Figures::default();
-    let mut dice = Dice::new(seed);
+    let mut rng = Rng::new(seed);
     while figures.verifications < plan.verifications {
-        let mut user = User::new(plan, &mut dice);
+        let mut user = User::new(plan, &mut rng);
         if plan.history == History::ADay {
             user.day(&mut Figures::default(), A_DAY);
-            user.next_day(&mut dice);
+            user.next_day(&mut rng);
         }
         user.day(&mut figures, A_DAY);
     }
     for _ in 0..plan.revocations {
-        let mut user = User::new(plan, &mut dice);
+        let mut user = User::new(plan, &mut rng);
         let lessons = if plan.history == History::ADay { A_DAY } else { 6 };
         user.day(&mut Figures::default(), lessons);
         user.ends(&mut figures);
@@ -135,34 +135,35 @@ pub fn measure(plan: Plan, seed: u64) -> Figures {
 }
 
 struct User {
-    lab: Lab<Workers>,
+    harness: Harness<Workers>,
     /// Questions to a session that nobody suspected, still unanswered.
     asked: Vec<RequestId>,
 }
 
 impl User {
-    fn new(plan: Plan, dice: &mut Dice) -> Self {
-        let own = Dice::new(dice.draw());
-        let server = Workers { plan, dice: own, home: 0, revoked: false, connection: (0, 0) };
-        let mut lab = Lab::new(Options::default(), dice.draw(), server);
-        let _ = lab.tell(Input::Start);
-        let mut user = Self { lab, asked: Vec::new() };
-        let _ = user.lab.step(1);
+    fn new(plan: Plan, rng: &mut Rng) -> Self {
+        let own = Rng::new(rng.draw());
+        let server = Workers { plan, rng: own, home: 0, revoked: false, connection: (0, 0) };
+        let mut harness = Harness::new(Options::default(), rng.draw(), server);
+        let _ = harness.visit_fields(Input::Start);
+        let mut user = Self { harness, asked: Vec::new() };
+        let _ = user.harness.step(1);
         user.sign_in();
         user
     }
 
-    fn next_day(&mut self, dice: &mut Dice) {
-        self.lab.reload(Options::default(), dice.draw());
+    fn next_day(&mut self, rng: &mut Rng) {
+        self.harness.reload(Options::default(), rng.draw());
         self.asked.clear();
-        let _ = self.lab.tell(Input::Start);
+        let _ = self.harness.visit_fields(Input::Start);
     }
 
     /// The login makes the token on the worker that it meets.
     fn sign_in(&mut self) {
-        let now = self.lab.now;
-        self.lab.server.home = self.lab.server.meet(now);
-        let _ = self.lab.tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
+        let now = self.harness.now;
+        self.harness.server.home = self.harness.server.meet(now);
+        let _ =
+            self.harness.visit_fields(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
     }
 
     /// So many verifications with tokens that are always good.
@@ -170,9 +171,9 @@ impl User {
         let before = figures.verifications;
         while figures.verifications < before + verifications || self.is_suspect() {
             let was_suspect = self.is_suspect();
-            let Some(orders) = self.lab.step(self.lab.now + TWO_HOURS) else { return };
+            let Some(orders) = self.harness.step(self.harness.now + TWO_HOURS) else { return };
             self.note(&orders, was_suspect, figures);
-            if self.lab.keeper.snapshot().session == SessionState::SignedOut {
+            if self.harness.keeper.snapshot().session == SessionState::SignedOut {
                 figures.false_sign_outs += 1;
                 self.sign_in();
             }
@@ -182,7 +183,7 @@ impl User {
     fn note(&self, orders: &[Effect], was_suspect: bool, figures: &mut Figures) {
         if !was_suspect && self.is_suspect() {
             figures.suspicions += 1;
-            figures.refused += 1;
+            figures.rejected += 1;
         }
         for order in orders {
             if let Effect::Send { probe: Probe::Verify, .. } = order {
@@ -197,23 +198,23 @@ impl User {
 
     /// The session really ends, and a request of the app meets it.
     fn ends(&mut self, figures: &mut Figures) {
-        self.lab.server.revoked = true;
-        let start = self.lab.now;
-        let mut orders = self.lab.tell(Input::Report { status: 401 });
+        self.harness.server.revoked = true;
+        let start = self.harness.now;
+        let mut orders = self.harness.visit_fields(Input::Report { status: 401 });
         loop {
             for order in &orders {
                 if let Effect::Notify(Notice::SignedOut(end)) = order {
-                    figures.ends.push(self.lab.now - start);
+                    figures.ends.push(self.harness.now - start);
                     figures.named.extend(end.chance.map(|chance| chance.as_f64()));
                     return;
                 }
             }
-            let Some(next) = self.lab.step(start + TWO_HOURS) else { return };
+            let Some(next) = self.harness.step(start + TWO_HOURS) else { return };
             orders = next;
         }
     }
 
     fn is_suspect(&self) -> bool {
-        self.lab.keeper.snapshot().session == SessionState::Suspect
+        self.harness.keeper.snapshot().session == SessionState::Suspect
     }
 }

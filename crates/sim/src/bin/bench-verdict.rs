@@ -72,7 +72,7 @@ fn verdicts(verifications: u64) {
 }
 
 fn print_row(plan: Plan, figures: &Figures) {
-    let Figures { verifications, refused, false_sign_outs, checks, .. } = *figures;
+    let Figures { verifications, rejected, false_sign_outs, checks, .. } = *figures;
     let per = |count: u64| count as f64 / verifications as f64;
     let mut ends = figures.ends.clone();
     ends.sort_unstable();
@@ -88,13 +88,13 @@ fn print_row(plan: Plan, figures: &Figures) {
     print!("{dispatch:<11} {:>7} {day:<6} ", plan.workers);
     println!(
         "{:>10.4} {:>10.6} {:>11.1} {named:>9.6} {:>9} {:>8} {:>9.2} {:>9.4}",
-        per(refused),
+        per(rejected),
         per(false_sign_outs),
         per(false_sign_outs) * A_DAY as f64 * 1_000.0,
         at(50),
         at(99),
         1.0 + per(checks),
-        if refused == 0 { 0.0 } else { false_sign_outs as f64 / refused as f64 },
+        if rejected == 0 { 0.0 } else { false_sign_outs as f64 / rejected as f64 },
     );
 }
 

@@ -51,61 +51,61 @@ fn restoring() -> World {
     let mut world = World::new(Options::default());
     world.store_answers = false;
     world.server_says(&Reply::Silence);
-    let _ = world.tell(Input::Start);
+    let _ = world.visit_fields(Input::Start);
     world
 }
 
 fn restoring_by_cookie() -> World {
     let mut world = World::new(cookie());
     world.server_says(&Reply::Silence);
-    let _ = world.tell(Input::Start);
+    let _ = world.visit_fields(Input::Start);
     world.pass(100);
     world
 }
 
 fn signed_out() -> World {
     let mut world = signed_in();
-    let _ = world.tell(Input::SignOut);
+    let _ = world.visit_fields(Input::SignOut);
     world
 }
 
 fn unverified() -> World {
     let mut world = World::new(Options::default());
-    world.record = live(3);
+    world.record = active(3);
     world.server_says(&Reply::Silence);
-    let _ = world.tell(Input::Start);
+    let _ = world.visit_fields(Input::Start);
     world.pass(100);
     world
 }
 
 fn signed_in() -> World {
     let mut world = World::new(Options::default());
-    world.record = live(3);
-    let _ = world.tell(Input::Start);
+    world.record = active(3);
+    let _ = world.visit_fields(Input::Start);
     world.pass(1_000);
     world.server_says(&Reply::Silence);
-    let _ = world.tell(Input::Verify);
-    let _ = world.tell(Input::Unanswered);
+    let _ = world.visit_fields(Input::Verify);
+    let _ = world.visit_fields(Input::Unanswered);
     world
 }
 
 fn suspect() -> World {
     let mut world = World::new(Options::default());
-    world.record = live(3);
-    let _ = world.tell(Input::Start);
+    world.record = active(3);
+    let _ = world.visit_fields(Input::Start);
     world.pass(1_000);
-    world.script.push_back(answers(refused("a", "1")));
+    world.script.push_back(answers(rejected("a", "1")));
     world.server_says(&Reply::Silence);
     // A ping that is under way when the suspicion begins.
-    let _ = world.tell(Input::Unanswered);
-    let _ = world.tell(Input::Verify);
+    let _ = world.visit_fields(Input::Unanswered);
+    let _ = world.visit_fields(Input::Verify);
     world.pass(6_400);
     world
 }
 
 fn stopped() -> World {
     let mut world = signed_in();
-    let _ = world.tell(Input::Stop);
+    let _ = world.visit_fields(Input::Stop);
     world
 }
 
@@ -122,7 +122,7 @@ fn rows() -> Vec<(String, May, Fed)> {
         ("Report 403", Input::Report { status: 403 }),
         ("Unanswered", Input::Unanswered),
         ("StoreFailed", Input::StoreFailed),
-        ("Told", Input::Told(Message::Written { generation: generation(9) })),
+        ("Told", Input::TabMessage(Message::Written { generation: generation(9) })),
     ] {
         add(name, May::Stay, Fed::Input(input));
     }
@@ -133,16 +133,16 @@ fn rows() -> Vec<(String, May, Fed)> {
         PageEvent::Hidden,
         PageEvent::Online,
         PageEvent::Offline,
-        PageEvent::Away,
-        PageEvent::Back,
-        PageEvent::Touched,
+        PageEvent::Suspended,
+        PageEvent::Resumed,
+        PageEvent::UserActivity,
     ] {
         add(&format!("Page {}", event.name()), May::Stay, Fed::Input(Input::Page(event)));
     }
     for (name, may, record) in [
-        ("Record older", May::Stay, live(2)),
-        ("Record ours", May::Stay, live(3)),
-        ("Record newer", May::Stay, live(4)),
+        ("Record older", May::Stay, active(2)),
+        ("Record ours", May::Stay, active(3)),
+        ("Record newer", May::Stay, active(4)),
         ("Tombstone older", May::Stay, buried(2)),
         ("Tombstone ours", May::End, buried(3)),
         ("Tombstone newer", May::End, buried(4)),
@@ -181,8 +181,8 @@ fn outcomes() -> Vec<(String, May, Outcome)> {
         ("200 html", May::Stay, html(200)),
         ("200 other", May::Stay, Response { body: Body::Other, ..Response::default() }),
         ("redirect", May::Stay, Response { redirected: true, ..html(302) }),
-        ("401 strong", May::End, refused("a", "1")),
-        ("401 weak", May::End, weakly_refused()),
+        ("401 strong", May::End, rejected("a", "1")),
+        ("401 weak", May::End, weakly_rejected()),
         ("401 proxy", May::Stay, challenged_by_a_proxy()),
         ("401 scope", May::Stay, Response { challenge: Challenge::Survivable, ..status(401) }),
         ("classified valid", May::Stay, with(html(302), Classified::Valid)),
@@ -210,28 +210,30 @@ fn outcomes() -> Vec<(String, May, Outcome)> {
 fn feed(world: &mut World, fed: &Fed) -> Option<Vec<Effect>> {
     let before = world.orders.len();
     match fed {
-        Fed::Input(input) => drop(world.tell(input.clone())),
+        Fed::Input(input) => drop(world.visit_fields(input.clone())),
         Fed::Due => {
             let (at, _) = world.keeper.next_timeout()?;
             world.stall(at.since(world.keeper.now()).as_millis());
-            let _ = world.tell(Input::Timeout);
+            let _ = world.visit_fields(Input::Timeout);
         }
         Fed::Answer(probe, outcome) => {
             let request = world.open_request(*probe)?;
             let outcome = *outcome;
-            let _ = world.tell(Input::Answer { request, outcome });
+            let _ = world.visit_fields(Input::Answer { request, outcome });
         }
         Fed::Late(outcome) => {
             let outcome = *outcome;
-            let _ = world.tell(Input::Answer { request: RequestId(u32::MAX), outcome });
+            let _ = world.visit_fields(Input::Answer { request: RequestId(u32::MAX), outcome });
         }
         Fed::Record(record) => {
             world.record = record.clone();
             world.store_answers = true;
             if world.session() == SessionState::Restoring {
-                let _ = world.tell(Input::Record(record.clone()));
+                let _ = world.visit_fields(Input::Record(record.clone()));
             } else {
-                let _ = world.tell(Input::Told(Message::Written { generation: generation(9) }));
+                let _ = world.visit_fields(Input::TabMessage(Message::Written {
+                    generation: generation(9),
+                }));
             }
         }
     }
@@ -245,15 +247,15 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Send { probe, .. } => format!("send {}", probe.name()),
         Effect::Abort { .. } => "abort".into(),
         Effect::ReadRecord => "read".into(),
-        Effect::Adopt { generation } => format!("adopt {}", generation.number),
+        Effect::UseStoredToken { generation } => format!("adopt {}", generation.number),
         Effect::Store { generation, .. } => format!("store {}", generation.number),
-        Effect::Bury { generation, sign_out, .. } => {
+        Effect::WriteTombstone { generation, sign_out, .. } => {
             let rule = sign_out.rule.map_or("none", |rule| rule.name());
             format!("bury {} {} {rule}", generation.number, sign_out.reason.name())
         }
         Effect::Forget { generation } => format!("forget {}", generation.number),
         Effect::EraseRecord => "erase".into(),
-        Effect::LeaveStore => "leave the store".into(),
+        Effect::UseMemoryStorage => "leave the store".into(),
         Effect::Notify(Notice::SignedIn { .. }) => "signed-in!".into(),
         Effect::Notify(Notice::SignedOut(_)) => "signed-out!".into(),
         Effect::Notify(Notice::Forbidden) => "forbidden!".into(),

@@ -24,7 +24,7 @@ enum Step {
     Jump(i64),
     /// The timer fires when it should.
     Due,
-    Tell(Input),
+    Broadcast(Input),
     /// The n-th of the open requests is answered.
     Answer(usize, Outcome),
     /// A request that may never have been is answered.
@@ -45,10 +45,11 @@ fn peaceful() -> Vec<Outcome> {
 }
 
 fn any_outcome() -> Vec<Outcome> {
-    let rejected = Response { classified: Some(Classified::Rejected), ..html(200) };
-    let refusals = [refused("a", "1"), refused("c", "2"), status(401), weakly_refused(), rejected];
+    let classified = Response { classified: Some(Classified::Rejected), ..html(200) };
+    let rejections =
+        [rejected("a", "1"), rejected("c", "2"), status(401), weakly_rejected(), classified];
     let mut outcomes = peaceful();
-    for response in refusals {
+    for response in rejections {
         // Often enough that sessions end.
         outcomes.extend([Outcome::Response(response), Outcome::Response(response)]);
     }
@@ -61,9 +62,9 @@ fn peaceful_inputs() -> Vec<Input> {
         PageEvent::Hidden,
         PageEvent::Online,
         PageEvent::Offline,
-        PageEvent::Away,
-        PageEvent::Back,
-        PageEvent::Touched,
+        PageEvent::Suspended,
+        PageEvent::Resumed,
+        PageEvent::UserActivity,
     ]
     .map(Input::Page)
     .into();
@@ -73,13 +74,13 @@ fn peaceful_inputs() -> Vec<Input> {
         expires_at: Some(UnixMillis(WALL + 60_000)),
         kind: TokenKind::Opaque,
     });
-    inputs.push(Input::Told(Message::Written { generation: generation(2) }));
+    inputs.push(Input::TabMessage(Message::Written { generation: generation(2) }));
     inputs
 }
 
 fn steps(violent: bool) -> impl Strategy<Value = Vec<Step>> {
     let mut inputs = peaceful_inputs();
-    let mut records = std::vec![live(1), live(2), live(9)];
+    let mut records = std::vec![active(1), active(2), active(9)];
     records.extend([Record::Absent, Record::Corrupt, Record::Foreign, Record::Unreadable]);
     let outcomes = if violent { any_outcome() } else { peaceful() };
     if violent {
@@ -90,7 +91,7 @@ fn steps(violent: bool) -> impl Strategy<Value = Vec<Step>> {
         4 => (0_u64..40_000).prop_map(Step::Wait),
         1 => (-7_200_000_i64..7_200_000).prop_map(Step::Jump),
         8 => Just(Step::Due),
-        3 => select(inputs).prop_map(Step::Tell),
+        3 => select(inputs).prop_map(Step::Broadcast),
         8 => (0_usize..4, select(outcomes.clone())).prop_map(|(n, it)| Step::Answer(n, it)),
         1 => (0_u32..40, select(outcomes)).prop_map(|(n, it)| Step::Stray(n, it)),
         3 => select(records).prop_map(Step::Read),
@@ -147,38 +148,40 @@ impl Run {
                     let ms = at.since(self.keeper.now()).as_millis();
                     self.mono += ms;
                     self.wall += ms;
-                    self.tell(Input::Timeout);
+                    self.visit_fields(Input::Timeout);
                 }
             }
-            Step::Tell(input) => self.tell(input),
+            Step::Broadcast(input) => self.visit_fields(input),
             Step::Answer(n, outcome) => {
                 if let Some((request, ..)) = self.open.get(n).copied() {
                     self.open[n].2 = u64::MAX;
-                    self.tell(Input::Answering { request });
+                    self.visit_fields(Input::Answering { request });
                     let bound = self.line() + BODY;
                     self.open
                         .iter_mut()
                         .filter(|(id, ..)| *id == request)
                         .for_each(|it| it.2 = bound);
-                    self.tell(Input::Answer { request, outcome });
+                    self.visit_fields(Input::Answer { request, outcome });
                 }
             }
             Step::Stray(n, outcome) => {
-                self.tell(Input::Answer { request: RequestId(n), outcome });
+                self.visit_fields(Input::Answer { request: RequestId(n), outcome });
             }
             Step::Read(record) => {
-                self.tell(Input::Told(Message::Written { generation: generation(2) }));
-                self.tell(Input::Record(record));
+                self.visit_fields(Input::TabMessage(Message::Written {
+                    generation: generation(2),
+                }));
+                self.visit_fields(Input::Record(record));
             }
         }
     }
 
-    fn tell(&mut self, input: Input) {
+    fn visit_fields(&mut self, input: Input) {
         match &input {
             Input::Start => self.life = true,
             Input::Stop => self.life = false,
-            Input::Page(PageEvent::Away) => self.here = false,
-            Input::Page(PageEvent::Back) => self.here = true,
+            Input::Page(PageEvent::Suspended) => self.here = false,
+            Input::Page(PageEvent::Resumed) => self.here = true,
             Input::Page(PageEvent::Hidden) => self.hidden = true,
             Input::Page(PageEvent::Visible) => self.hidden = false,
             Input::Answer { request, .. } => self.open.retain(|(id, ..)| id != request),
@@ -229,7 +232,7 @@ impl Run {
 
 fn run(options: &Options, steps: &[Step]) -> Run {
     let mut run = Run::new(options.clone());
-    run.tell(Input::Start);
+    run.visit_fields(Input::Start);
     for step in steps {
         run.step(step.clone());
     }
@@ -262,7 +265,7 @@ proptest! {
         options in options(), steps in steps(false),
     ) {
         let mut run = Run::new(options);
-        run.tell(Input::Start);
+        run.visit_fields(Input::Start);
         let mut signed_in = false;
         for step in steps {
             run.step(step);
@@ -273,7 +276,7 @@ proptest! {
             signed_in = now == Some(true);
         }
         let ended = run.trace.iter().any(|it| {
-            matches!(it, Effect::Notify(Notice::SignedOut(_)) | Effect::Bury { .. })
+            matches!(it, Effect::Notify(Notice::SignedOut(_)) | Effect::WriteTombstone { .. })
         });
         prop_assert!(!ended);
     }

@@ -13,10 +13,10 @@ fn up_for(secs: u64, response: Response) -> Reply {
 /// Loads a page with a session and tells whether it was lost within nine seconds.
 fn lost(uptime: u64) -> bool {
     let mut world = World::new(Options::default());
-    world.record = live(1);
+    world.record = active(1);
     world.health = up_for(uptime, well("a", "1"));
-    world.verify = up_for(uptime, refused("a", "1"));
-    let _ = world.tell(Input::Start);
+    world.verify = up_for(uptime, rejected("a", "1"));
+    let _ = world.visit_fields(Input::Start);
     world.pass(9_000);
     world.verify = answers(well("a", "1"));
     world.pass(10_000);

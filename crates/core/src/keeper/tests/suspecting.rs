@@ -10,7 +10,7 @@ use crate::{
 
 /// Asks now and tells how long it took to suspect and to sign out.
 fn verdict(world: &mut World) -> (Option<u64>, Option<u64>) {
-    let _ = world.tell(Input::Verify);
+    let _ = world.visit_fields(Input::Verify);
     let start = world.now();
     let suspect = world.until(2_000, |world| world.session() == SessionState::Suspect);
     let over = world.until(200_000, |world| world.session() == SessionState::SignedOut);
@@ -27,19 +27,19 @@ fn only_sign_out(world: &World) -> SignOut {
 fn a_genuine_401_of_the_one_known_instance_is_suspect_at_once_and_over_within_eight_seconds() {
     let mut world = World::signed_in(Options::default());
     world.pass(60_000);
-    world.verify = answers(refused("a", "1"));
+    world.verify = answers(rejected("a", "1"));
     let (suspect, over) = verdict(&mut world);
     assert!(suspect.is_some_and(|ms| ms <= TRIP + 20), "{suspect:?}");
     assert!(over.is_some_and(|ms| (6_000..=8_000).contains(&ms)), "{over:?}");
     let end = only_sign_out(&world);
     assert_eq!((end.reason, end.rule), (SignOutReason::Rejected, Some(Rule::Instances)));
-    assert_eq!(end.refusals.len(), 2);
-    assert!(end.refusals.iter().all(|refusal| refusal.status == 401));
-    assert!(end.refusals.iter().all(|refusal| refusal.grade == Grade::Strong));
-    assert!(end.refusals.iter().all(|refusal| refusal.instance.is_some()));
-    let (first, last) = (end.refusals[0].at, end.refusals[1].at);
+    assert_eq!(end.rejections.len(), 2);
+    assert!(end.rejections.iter().all(|rejection| rejection.status == 401));
+    assert!(end.rejections.iter().all(|rejection| rejection.grade == Grade::Strong));
+    assert!(end.rejections.iter().all(|rejection| rejection.instance.is_some()));
+    let (first, last) = (end.rejections[0].at, end.rejections[1].at);
     assert!(last.0 - first.0 >= 6_000);
-    assert!(!end.elsewhere);
+    assert!(!end.from_other_tab);
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn one_of_two_instances_refusing_is_not_enough_and_an_accepting_answer_ends_the_
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
-    world.verify = answers(refused("a", "1"));
-    let _ = world.tell(Input::Verify);
+    world.verify = answers(rejected("a", "1"));
+    let _ = world.visit_fields(Input::Verify);
     world.pass(30_000);
     assert_eq!(world.session(), SessionState::Suspect);
     world.script.push_back(answers(well("b", "1")));
@@ -87,7 +87,7 @@ fn when_both_of_two_instances_have_refused_twice_over_it_is_over() {
     world.health = answers(well("b", "1"));
     world.pass(40_000);
     for name in ["a", "a", "b", "b", "b", "a", "a"] {
-        world.script.push_back(answers(refused(name, "1")));
+        world.script.push_back(answers(rejected(name, "1")));
     }
     world.verify = answers(status(503));
     let (_, over) = verdict(&mut world);
@@ -102,8 +102,8 @@ fn a_refusal_without_a_name_does_not_stand_in_for_an_instance_that_was_never_ask
     world.health = answers(well("b", "1"));
     world.pass(40_000);
     world.script.push_back(answers(status(401)));
-    world.verify = answers(refused("a", "1"));
-    let _ = world.tell(Input::Verify);
+    world.verify = answers(rejected("a", "1"));
+    let _ = world.visit_fields(Input::Verify);
     world.pass(40_000);
     assert_eq!(world.session(), SessionState::Suspect);
 }
@@ -113,11 +113,11 @@ fn an_instance_that_cannot_be_reached_holds_a_sign_out_up_for_a_minute_and_no_lo
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
-    world.verify = answers(refused("a", "1"));
+    world.verify = answers(rejected("a", "1"));
     let (_, over) = verdict(&mut world);
     assert!(over.is_some_and(|ms| (51_000..=60_000).contains(&ms)), "{over:?}");
     assert_eq!(only_sign_out(&world).rule, Some(Rule::Limit));
-    assert_eq!(only_sign_out(&world).refusals.len(), 16, "evidence is bounded");
+    assert_eq!(only_sign_out(&world).rejections.len(), 16, "evidence is bounded");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_backend_caught_disagreeing_with_itself_takes_two_minutes_and_no_longer() {
     let confirm = Confirm::Below(Chance::of(1e-9));
     let mut world = World::nameless_with(Options { confirm, ..Options::default() });
     world.script.extend((0..3).map(|_| answers(status(401))));
-    let _ = world.tell(Input::Verify);
+    let _ = world.visit_fields(Input::Verify);
     world.pass(20_000);
     assert!(world.has_logged("refuted"));
     world.verify = answers(status(401));
@@ -140,9 +140,9 @@ fn after_a_restart_the_last_refusal_comes_ten_seconds_after_it_and_the_end_withi
         let mut world = World::signed_in(Options::default());
         world.pass(100_000);
         world.server_says(&answers(well("n", "2")));
-        world.verify = answers(refused("n", "2"));
+        world.verify = answers(rejected("n", "2"));
         if seen_by == Probe::Verify {
-            let _ = world.tell(Input::Verify);
+            let _ = world.visit_fields(Input::Verify);
         }
         world.until(40_000, |world| world.has_logged("rebooted"));
         let proven = world.now();
@@ -152,7 +152,9 @@ fn after_a_restart_the_last_refusal_comes_ten_seconds_after_it_and_the_end_withi
         let took = world.now() - proven;
         assert!((9_900..=20_000).contains(&took), "{seen_by:?}: {took}");
         let end = only_sign_out(&world);
-        assert!(end.refusals.iter().all(|it| it.boot.as_ref().is_some_and(|b| b.as_str() == "2")));
+        assert!(
+            end.rejections.iter().all(|it| it.boot.as_ref().is_some_and(|b| b.as_str() == "2"))
+        );
     }
 }
 
@@ -161,12 +163,12 @@ fn what_the_server_said_before_it_restarted_counts_for_nothing() {
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
-    world.verify = answers(refused("a", "1"));
-    let _ = world.tell(Input::Verify);
+    world.verify = answers(rejected("a", "1"));
+    let _ = world.visit_fields(Input::Verify);
     world.pass(50_000);
     assert_eq!(world.session(), SessionState::Suspect);
     world.server_says(&answers(well("n", "2")));
-    world.script.push_back(answers(refused("n", "2")));
+    world.script.push_back(answers(rejected("n", "2")));
     world.pass(60_000);
     assert_eq!(world.session(), SessionState::SignedIn);
 }
@@ -178,7 +180,7 @@ fn a_wake_up_from_a_bad_spell_gives_the_server_ten_seconds_to_become_ready() {
     world.pass(60_000);
     world.server_says(&answers(well("a", "1")));
     // A store that is not ready yet, under the same boot id.
-    world.verify = answers(refused("a", "1"));
+    world.verify = answers(rejected("a", "1"));
     world.until(20_000, |world| world.session() == SessionState::Suspect);
     world.pass(9_500);
     assert_eq!(world.session(), SessionState::Suspect);
@@ -192,13 +194,13 @@ fn time_in_which_the_server_was_dead_does_not_count_towards_the_limit() {
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
-    world.script.push_back(answers(refused("a", "1")));
+    world.script.push_back(answers(rejected("a", "1")));
     world.server_says(&Reply::Fails);
-    let _ = world.tell(Input::Verify);
+    let _ = world.visit_fields(Input::Verify);
     world.pass(300_000);
     assert_eq!(world.session(), SessionState::Suspect);
     world.health = answers(well("b", "1"));
-    world.verify = answers(refused("a", "1"));
+    world.verify = answers(rejected("a", "1"));
     let back = world.until(60_000, |world| world.server() == crate::ServerState::Awake);
     assert!(back.is_some());
     world.pass(30_000);
@@ -208,10 +210,10 @@ fn time_in_which_the_server_was_dead_does_not_count_towards_the_limit() {
 #[test]
 fn a_refusal_that_was_held_until_the_server_woke_is_not_the_limit() {
     let mut world = World::signed_in(Options::default());
-    world.script.push_back(answers(refused("a", "1")));
+    world.script.push_back(answers(rejected("a", "1")));
     world.health = Reply::Slow(80_000, well("a", "1"));
-    world.verify = Reply::Slow(80_000, refused("a", "1"));
-    let _ = world.tell(Input::Verify);
+    world.verify = Reply::Slow(80_000, rejected("a", "1"));
+    let _ = world.visit_fields(Input::Verify);
     world.pass(86_500);
     assert_eq!(world.session(), SessionState::Suspect, "ended by a server that just woke up");
     world.server_says(&answers(well("a", "1")));
@@ -223,9 +225,9 @@ fn a_refusal_that_was_held_until_the_server_woke_is_not_the_limit() {
 fn without_a_health_path_a_weak_401_is_confirmed_for_longer_than_a_platform_wakes() {
     let mut world = World::signed_in(without_health());
     world.verify = Reply::Fails;
-    let _ = world.tell(Input::Verify);
+    let _ = world.visit_fields(Input::Verify);
     world.pass(60_000);
-    world.verify = answers(weakly_refused());
+    world.verify = answers(weakly_rejected());
     world.until(20_000, |world| world.session() == SessionState::Suspect);
     let over = world.until(150_000, |world| world.session() == SessionState::SignedOut);
     assert!(over.is_some_and(|ms| (111_000..=120_000).contains(&ms)), "{over:?}");
@@ -234,14 +236,14 @@ fn without_a_health_path_a_weak_401_is_confirmed_for_longer_than_a_platform_wake
 #[test]
 fn with_the_usual_rule_the_first_genuine_401_is_the_end() {
     let mut world = World::signed_in(at_once());
-    world.verify = answers(refused("a", "1"));
-    let _ = world.tell(Input::Verify);
+    world.verify = answers(rejected("a", "1"));
+    let _ = world.visit_fields(Input::Verify);
     world.pass(TRIP + 1);
     assert_eq!(world.session(), SessionState::SignedOut);
     assert_eq!(only_sign_out(&world).rule, Some(Rule::Immediate));
 
     let mut weak = World::signed_in(at_once());
-    weak.verify = answers(weakly_refused());
+    weak.verify = answers(weakly_rejected());
     weak.health = answers(html(503));
     weak.pass(700_000);
     assert_ne!(weak.session(), SessionState::SignedOut, "a weak 401 without proof was believed");
@@ -254,7 +256,7 @@ fn a_token_that_has_run_out_by_the_servers_clock_is_over_after_one_repeat_with_t
     for (skew, reason) in [(6, SignOutReason::Expired), (-6, SignOutReason::Rejected)] {
         let mut world = World::new(Options::default());
         let server_now = UnixMillis(WALL.saturating_add_signed(skew * 3_600_000));
-        world.record = crate::Record::Live {
+        world.record = crate::Record::ActiveSession {
             generation: generation(1),
             expires_at: Some(expiry),
             verified_at: None,
@@ -263,10 +265,10 @@ fn a_token_that_has_run_out_by_the_servers_clock_is_over_after_one_repeat_with_t
         let mut healthy = well("a", "1");
         healthy.server.now = Some(server_now);
         world.health = answers(healthy);
-        let _ = world.tell(Input::Start);
+        let _ = world.visit_fields(Input::Start);
         world.pass(10_000);
         assert_eq!(world.session(), SessionState::SignedIn, "the clock alone ended the session");
-        world.verify = answers(refused("a", "1"));
+        world.verify = answers(rejected("a", "1"));
         let (_, over) = verdict(&mut world);
         assert!(over.is_some_and(|ms| ms <= 8_000), "{over:?}");
         assert_eq!(only_sign_out(&world).reason, reason);
@@ -277,13 +279,13 @@ fn a_token_that_has_run_out_by_the_servers_clock_is_over_after_one_repeat_with_t
 fn a_browser_clock_that_nobody_corrected_calls_no_token_expired() {
     let mut world = World::new(Options::default());
     let expires_at = Some(UnixMillis(WALL - 1));
-    world.record = crate::Record::Live {
+    world.record = crate::Record::ActiveSession {
         generation: generation(1),
         expires_at,
         verified_at: None,
         kind: TokenKind::Opaque,
     };
-    let _ = world.tell(Input::Start);
+    let _ = world.visit_fields(Input::Start);
     world.pass(60_000);
     assert!(!world.keeper.has_run_out());
     assert_eq!(world.session(), SessionState::SignedIn);
@@ -295,7 +297,7 @@ fn confirmation_asks_in_bursts_of_at_most_three_requests_six_seconds_apart() {
     world.health = answers(well("b", "1"));
     world.pass(40_000);
     let start = world.now() + TRIP;
-    world.verify = answers(refused("a", "1"));
+    world.verify = answers(rejected("a", "1"));
     let _ = verdict(&mut world);
     let sent = world.sent_since(start, Probe::Verify);
     let mut bursts: Vec<(u64, usize)> = Vec::new();

@@ -54,7 +54,7 @@ pub(super) struct World {
     mono: u64,
     wall: u64,
     /// When the keeper last learned the time.
-    told: u64,
+    reported: u64,
     coming: Vec<(u64, Input)>,
 }
 
@@ -75,7 +75,7 @@ impl World {
             orders: Vec::new(),
             mono: 1_000,
             wall: WALL,
-            told: 1_000,
+            reported: 1_000,
             coming: Vec::new(),
         }
     }
@@ -83,8 +83,8 @@ impl World {
     /// Started with a session on record, verified, a second later.
     pub(super) fn signed_in(options: Options) -> Self {
         let mut world = Self::new(options);
-        world.record = live(1);
-        world.tell(Input::Start);
+        world.record = active(1);
+        world.visit_fields(Input::Start);
         world.pass(1_000);
         assert_eq!(world.session(), SessionState::SignedIn);
         world
@@ -98,16 +98,16 @@ impl World {
     pub(super) fn nameless_with(options: Options) -> Self {
         let mut world = Self::new(options);
         world.server_says(&answers(nameless()));
-        world.record = live(1);
-        world.tell(Input::Start);
+        world.record = active(1);
+        world.visit_fields(Input::Start);
         world.pass(1_000);
         assert_eq!(world.session(), SessionState::SignedIn);
         world
     }
 
-    pub(super) fn tell(&mut self, input: Input) -> Vec<Effect> {
+    pub(super) fn visit_fields(&mut self, input: Input) -> Vec<Effect> {
         let now = Now::from_millis(self.mono, self.wall);
-        self.told = self.mono;
+        self.reported = self.mono;
         self.open.retain(
             |open| !matches!(&input, Input::Answer { request, .. } if *request == open.request),
         );
@@ -126,7 +126,7 @@ impl World {
             let timer = self
                 .keeper
                 .next_timeout()
-                .map(|(at, _)| self.told + at.since(self.keeper.now()).as_millis());
+                .map(|(at, _)| self.reported + at.since(self.keeper.now()).as_millis());
             let answer = self.coming.iter().map(|(at, _)| *at).min();
             let Some(next) = timer.into_iter().chain(answer).min().filter(|at| *at <= end) else {
                 self.advance(end);
@@ -136,9 +136,9 @@ impl World {
             match self.coming.iter().position(|(at, _)| *at <= self.mono) {
                 Some(at) => {
                     let (_, input) = self.coming.remove(at);
-                    self.tell(input);
+                    self.visit_fields(input);
                 }
-                None => drop(self.tell(Input::Timeout)),
+                None => drop(self.visit_fields(Input::Timeout)),
             }
         }
         panic!("the keeper spins: it wants to be woken again and again at {}", self.mono);
@@ -172,7 +172,7 @@ impl World {
     }
 
     pub(super) fn page(&mut self, event: PageEvent) {
-        let _ = self.tell(Input::Page(event));
+        let _ = self.visit_fields(Input::Page(event));
     }
 
     /// Both paths say the same from here on.
@@ -257,10 +257,14 @@ impl World {
             Effect::Store { generation, expires_at, verified_at } => {
                 let (generation, expires_at) = (*generation, *expires_at);
                 let verified_at = *verified_at;
-                self.record =
-                    Record::Live { generation, expires_at, verified_at, kind: TokenKind::Opaque };
+                self.record = Record::ActiveSession {
+                    generation,
+                    expires_at,
+                    verified_at,
+                    kind: TokenKind::Opaque,
+                };
             }
-            Effect::Bury { generation, sign_out, undelivered } => {
+            Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
                 self.record = Record::Tombstone { generation, sign_out, undelivered };
@@ -271,7 +275,7 @@ impl World {
             }
             Effect::StoreBackend(record) => self.backend = Some(*record),
             Effect::EraseRecord => self.record = Record::Absent,
-            Effect::LeaveStore => self.store_answers = true,
+            Effect::UseMemoryStorage => self.store_answers = true,
             _ => {}
         }
     }
@@ -311,8 +315,8 @@ pub(super) fn generation(number: u32) -> Generation {
 }
 
 /// A session on record.
-pub(super) fn live(number: u32) -> Record {
-    Record::Live {
+pub(super) fn active(number: u32) -> Record {
+    Record::ActiveSession {
         generation: generation(number),
         expires_at: None,
         verified_at: None,
@@ -345,13 +349,13 @@ pub(super) fn html(status: u16) -> Response {
 }
 
 /// The reference backend's refusal.
-pub(super) fn refused(instance: &str, boot: &str) -> Response {
+pub(super) fn rejected(instance: &str, boot: &str) -> Response {
     let challenge = Challenge::InvalidToken;
     Response { status: 401, challenge, ..well(instance, boot) }
 }
 
 /// FastAPI's refusal without a body that proves anything.
-pub(super) fn weakly_refused() -> Response {
+pub(super) fn weakly_rejected() -> Response {
     let challenge = Challenge::Bare;
     Response { status: 401, body: Body::Other, challenge, ..Response::default() }
 }
@@ -392,10 +396,10 @@ pub(super) fn buried(number: u32) -> Record {
     let sign_out = SignOut {
         reason: crate::SignOutReason::User,
         at: UnixMillis(WALL),
-        elsewhere: false,
+        from_other_tab: false,
         rule: None,
         chance: None,
-        refusals: Vec::new(),
+        rejections: Vec::new(),
     };
     Record::Tombstone { generation: generation(number), sign_out, undelivered: false }
 }

@@ -2,7 +2,7 @@
 
 use session_keeper_core::{Input, Keeper, PageEvent, Probe, Record, SessionState, TokenKind};
 
-use crate::happening::{Happening, Strike};
+use crate::event::{Event, Fault};
 use crate::network::Path;
 use crate::oracle::Verdict;
 use crate::server::Handling;
@@ -14,95 +14,95 @@ const THOUSAND_HOURS: u64 = 3_600_000_000;
 const SPREAD: u64 = 5_000;
 
 impl World {
-    /// Draws when a fault strikes next, if this seed has it.
-    pub(crate) fn foresee(&mut self, strike: Strike) {
+    /// Draws when a fault faults next, if this seed has it.
+    pub(crate) fn schedule_fault(&mut self, fault: Fault) {
         let mix = &self.mix;
-        let rate = match strike {
-            Strike::ServerSleeps => mix.sleeps,
-            Strike::Restart => mix.restarts,
-            Strike::Revoke => mix.revokes,
-            Strike::Offline => mix.offline,
-            Strike::Portal => mix.portals,
-            Strike::Nap => mix.naps,
-            Strike::Hide => mix.hides,
-            Strike::Freeze => mix.freezes,
-            Strike::ClockJump => mix.clock_jumps,
-            Strike::Reload => mix.reloads,
-            Strike::SignOut => mix.sign_outs,
+        let rate = match fault {
+            Fault::ServerSleeps => mix.sleeps,
+            Fault::Restart => mix.restarts,
+            Fault::Revoke => mix.revokes,
+            Fault::Offline => mix.offline,
+            Fault::Portal => mix.portals,
+            Fault::Nap => mix.naps,
+            Fault::Hide => mix.hides,
+            Fault::Freeze => mix.freezes,
+            Fault::ClockJump => mix.clock_jumps,
+            Fault::Reload => mix.reloads,
+            Fault::SignOut => mix.sign_outs,
         };
         if let Some(mean) = THOUSAND_HOURS.checked_div(rate) {
-            let at = self.now + self.dice.between(mean / 20, mean * 2);
-            self.future.at(at, Happening::Strikes(strike));
+            let at = self.now + self.rng.between(mean / 20, mean * 2);
+            self.future.at(at, Event::Faults(fault));
         }
     }
 
-    pub(crate) fn strike(&mut self, strike: Strike) -> Verdict {
-        self.foresee(strike);
+    pub(crate) fn fault(&mut self, fault: Fault) -> Verdict {
+        self.schedule_fault(fault);
         let page = self.page;
-        let suits = match strike {
-            Strike::ServerSleeps | Strike::Restart | Strike::Revoke => true,
-            Strike::Offline | Strike::Portal => self.network.path == Path::Clear,
-            Strike::Hide => !page.hidden && !page.frozen && page.napping_until.is_none(),
-            Strike::Nap | Strike::Freeze | Strike::ClockJump | Strike::Reload | Strike::SignOut => {
+        let suits = match fault {
+            Fault::ServerSleeps | Fault::Restart | Fault::Revoke => true,
+            Fault::Offline | Fault::Portal => self.network.path == Path::Clear,
+            Fault::Hide => !page.hidden && !page.frozen && page.napping_until.is_none(),
+            Fault::Nap | Fault::Freeze | Fault::ClockJump | Fault::Reload | Fault::SignOut => {
                 !page.frozen && page.napping_until.is_none()
             }
         };
         if !suits {
             return Ok(());
         }
-        *self.tally.faults.entry(strike.name()).or_default() += 1;
-        self.note(format!("{:>10.3} *** {}", self.now as f64 / 1_000.0, strike.name()));
+        *self.tally.faults.entry(fault.name()).or_default() += 1;
+        self.note(format!("{:>10.3} *** {}", self.now as f64 / 1_000.0, fault.name()));
         self.oracle.disturb(self.now);
-        match strike {
-            Strike::ServerSleeps => self.server.falls_asleep(),
-            Strike::Restart => self.server.restarts(self.now, &mut self.dice),
-            Strike::Revoke => self.revoke(),
-            Strike::Offline => return self.cut(Path::Cut, 600_000),
-            Strike::Portal => return self.cut(Path::Portal, 1_200_000),
-            Strike::Nap => {
+        match fault {
+            Fault::ServerSleeps => self.server.falls_asleep(),
+            Fault::Restart => self.server.restarts(self.now, &mut self.rng),
+            Fault::Revoke => self.revoke(),
+            Fault::Offline => return self.cut(Path::Cut, 600_000),
+            Fault::Portal => return self.cut(Path::Portal, 1_200_000),
+            Fault::Nap => {
                 self.page.napping_since = self.now;
-                self.page.napping_until = Some(self.now + self.dice.between(10_000, 7_200_000));
+                self.page.napping_until = Some(self.now + self.rng.between(10_000, 7_200_000));
             }
-            Strike::Hide => {
+            Fault::Hide => {
                 self.page.hidden = true;
-                self.tell(Input::Page(PageEvent::Hidden))?;
-                self.over_in(strike, 3_600_000);
+                self.visit_fields(Input::Page(PageEvent::Hidden))?;
+                self.over_in(fault, 3_600_000);
             }
-            Strike::Freeze => {
+            Fault::Freeze => {
                 self.page.frozen = true;
-                self.tell(Input::Page(PageEvent::Away))?;
-                self.over_in(strike, 3_600_000);
+                self.visit_fields(Input::Page(PageEvent::Suspended))?;
+                self.over_in(fault, 3_600_000);
             }
-            Strike::ClockJump => {
-                let hours = self.dice.between(0, 24 * 3_600_000) as i64;
+            Fault::ClockJump => {
+                let hours = self.rng.between(0, 24 * 3_600_000) as i64;
                 self.wall_offset = hours - 12 * 3_600_000;
             }
-            Strike::Reload => return self.reload(),
-            Strike::SignOut => return self.sign_out(),
+            Fault::Reload => return self.reload(),
+            Fault::SignOut => return self.sign_out(),
         }
         Ok(())
     }
 
-    pub(crate) fn end(&mut self, strike: Strike) -> Verdict {
+    pub(crate) fn end(&mut self, fault: Fault) -> Verdict {
         if let Some(until) = self.page.napping_until
-            && matches!(strike, Strike::Hide | Strike::Freeze)
+            && matches!(fault, Fault::Hide | Fault::Freeze)
         {
-            self.future.at(until + 1_000, Happening::Ends(strike));
+            self.future.at(until + 1_000, Event::Ends(fault));
             return Ok(());
         }
         self.oracle.disturb(self.now + SPREAD);
-        match strike {
-            Strike::Offline | Strike::Portal => {
+        match fault {
+            Fault::Offline | Fault::Portal => {
                 self.network.path = Path::Clear;
                 self.hear(PageEvent::Online)
             }
-            Strike::Hide => {
+            Fault::Hide => {
                 self.page.hidden = false;
                 self.hear(PageEvent::Visible)
             }
-            Strike::Freeze => {
+            Fault::Freeze => {
                 self.page.frozen = false;
-                self.hear(PageEvent::Back)
+                self.hear(PageEvent::Resumed)
             }
             _ => Ok(()),
         }
@@ -117,10 +117,10 @@ impl World {
             Path::Cut => PageEvent::Offline,
             Path::Clear | Path::Portal => PageEvent::Online,
         };
-        if self.dice.in_thousand(500) {
+        if self.rng.in_thousand(500) {
             self.hear(network)
         } else {
-            self.tell(Input::Timeout)?;
+            self.visit_fields(Input::Timeout)?;
             self.hear(network)
         }
     }
@@ -133,7 +133,7 @@ impl World {
         self.oracle.disturb(self.now + SPREAD);
         let Page { hidden, frozen, .. } = core::mem::take(&mut self.page);
         if frozen {
-            self.hear(PageEvent::Back)?;
+            self.hear(PageEvent::Resumed)?;
         }
         if hidden {
             self.hear(PageEvent::Visible)?;
@@ -148,31 +148,31 @@ impl World {
         let view = self.view();
         if view.attended && view.reachable {
             return self
-                .tell(Input::SignIn { expires_at: None, kind: TokenKind::Opaque })
+                .visit_fields(Input::SignIn { expires_at: None, kind: TokenKind::Opaque })
                 .map(drop);
         }
-        let later = self.now + self.dice.between(10_000, 60_000);
-        self.future.at(later, Happening::SignsIn);
+        let later = self.now + self.rng.between(10_000, 60_000);
+        self.future.at(later, Event::SignsIn);
         Ok(())
     }
 
     /// The app's own request, with the token.
     pub(crate) fn app_asks(&mut self) -> Verdict {
-        let next = self.now + self.dice.between(20_000, 600_000);
-        self.future.at(next, Happening::AppAsks);
+        let next = self.now + self.rng.between(20_000, 600_000);
+        self.future.at(next, Event::AppAsks);
         let Some(generation) = self.keeper.generation() else { return Ok(()) };
         if !self.view().attended {
             return Ok(());
         }
         if self.network.path != Path::Clear {
-            return self.tell(Input::Unanswered).map(drop);
+            return self.visit_fields(Input::Unanswered).map(drop);
         }
         let token = Some(generation.token_id);
-        match self.server.handle(self.now, Probe::Verify, token, &mut self.dice) {
+        match self.server.handle(self.now, Probe::Verify, token, &mut self.rng) {
             Handling::Answer(response) => {
-                self.tell(Input::Report { status: response.status }).map(drop)
+                self.visit_fields(Input::Report { status: response.status }).map(drop)
             }
-            Handling::Refuse => self.tell(Input::Unanswered).map(drop),
+            Handling::Refuse => self.visit_fields(Input::Unanswered).map(drop),
             Handling::Hold(_) => Ok(()),
         }
     }
@@ -185,10 +185,10 @@ impl World {
 
     fn cut(&mut self, path: Path, most: u64) -> Verdict {
         self.network.path = path;
-        let strike = if path == Path::Cut { Strike::Offline } else { Strike::Portal };
-        self.over_in(strike, most);
+        let fault = if path == Path::Cut { Fault::Offline } else { Fault::Portal };
+        self.over_in(fault, most);
         // Browsers notice a cable that is pulled, and nothing further away.
-        if path == Path::Cut && self.dice.in_thousand(700) {
+        if path == Path::Cut && self.rng.in_thousand(700) {
             return self.hear(PageEvent::Offline);
         }
         Ok(())
@@ -196,24 +196,21 @@ impl World {
 
     fn reload(&mut self) -> Verdict {
         let options = self.mix.options();
-        self.keeper = Keeper::new(options, self.dice.draw());
+        self.keeper = Keeper::new(options, self.rng.draw());
         self.open.clear();
         self.open_times.clear();
         // Ids begin anew with the page: what was on its way would find a stranger.
         self.future.forget(|it| {
-            matches!(
-                it,
-                Happening::Arrives { .. } | Happening::Answered { .. } | Happening::Strays { .. }
-            )
+            matches!(it, Event::Arrives { .. } | Event::Answered { .. } | Event::Strays { .. })
         });
         self.oracle.reloaded();
-        self.tell(Input::Start)?;
+        self.visit_fields(Input::Start)?;
         if self.page.hidden {
-            self.tell(Input::Page(PageEvent::Hidden))?;
+            self.visit_fields(Input::Page(PageEvent::Hidden))?;
         }
         if matches!(self.record, Record::Tombstone { .. }) {
-            let back = self.now + self.dice.between(5_000, 60_000);
-            self.future.at(back, Happening::SignsIn);
+            let back = self.now + self.rng.between(5_000, 60_000);
+            self.future.at(back, Event::SignsIn);
         }
         Ok(())
     }
@@ -223,11 +220,11 @@ impl World {
         if self.page.napping_until.is_some() {
             return Ok(());
         }
-        self.tell(Input::Page(event)).map(drop)
+        self.visit_fields(Input::Page(event)).map(drop)
     }
 
-    fn over_in(&mut self, strike: Strike, most: u64) {
-        let over = self.now + self.dice.between(5_000, most);
-        self.future.at(over, Happening::Ends(strike));
+    fn over_in(&mut self, fault: Fault, most: u64) {
+        let over = self.now + self.rng.between(5_000, most);
+        self.future.at(over, Event::Ends(fault));
     }
 }

@@ -6,7 +6,7 @@ use session_keeper_core::{
     BackendRecord, Effect, Input, Keeper, Now, Options, Outcome, Probe, Record, TokenKind,
 };
 
-/// Answers requests. A lab has one token at a time, so that none needs to be told apart.
+/// Answers requests. A harness has one token at a time, so that none needs to be told apart.
 pub(crate) trait Server {
     fn answer(&mut self, now: u64, probe: Probe) -> Outcome;
 }
@@ -15,21 +15,21 @@ pub(crate) trait Server {
 const TRIP: u64 = 50;
 const EPOCH: u64 = 1_760_000_000_000;
 
-pub(crate) struct Lab<S> {
+pub(crate) struct Harness<S> {
     pub(crate) keeper: Keeper,
     pub(crate) server: S,
     /// Milliseconds since the keeper was made.
     pub(crate) now: u64,
     pub(crate) record: Record,
     pub(crate) backend: Option<BackendRecord>,
-    told: u64,
+    reported: u64,
     coming: VecDeque<(u64, Input)>,
 }
 
 /// What a step ordered.
 pub(crate) type Orders = Vec<Effect>;
 
-impl<S: Server> Lab<S> {
+impl<S: Server> Harness<S> {
     pub(crate) fn new(options: Options, seed: u64, server: S) -> Self {
         Self {
             keeper: Keeper::new(options, seed),
@@ -37,7 +37,7 @@ impl<S: Server> Lab<S> {
             now: 0,
             record: Record::Absent,
             backend: None,
-            told: 0,
+            reported: 0,
             coming: VecDeque::new(),
         }
     }
@@ -46,13 +46,13 @@ impl<S: Server> Lab<S> {
     pub(crate) fn reload(&mut self, options: Options, seed: u64) {
         self.keeper = Keeper::new(options, seed);
         self.now = 0;
-        self.told = 0;
+        self.reported = 0;
         self.coming.clear();
     }
 
-    pub(crate) fn tell(&mut self, input: Input) -> Orders {
+    pub(crate) fn visit_fields(&mut self, input: Input) -> Orders {
         let now = Now::from_millis(self.now, EPOCH + self.now);
-        self.told = self.now;
+        self.reported = self.now;
         let orders = self.keeper.handle_input(now, input);
         for order in &orders {
             self.carry_out(order);
@@ -60,10 +60,11 @@ impl<S: Server> Lab<S> {
         orders
     }
 
-    /// Lets the next thing happen, no later than `end`; nothing where there is none.
+    /// Lets the next thing handle_event, no later than `end`; nothing where there is none.
     pub(crate) fn step(&mut self, end: u64) -> Option<Orders> {
         let core = &self.keeper;
-        let timer = core.next_timeout().map(|(at, _)| self.told + at.since(core.now()).as_millis());
+        let timer =
+            core.next_timeout().map(|(at, _)| self.reported + at.since(core.now()).as_millis());
         let answer = self.coming.front().map(|(at, _)| *at);
         let next = timer.into_iter().chain(answer).min().filter(|at| *at <= end);
         let Some(next) = next else {
@@ -75,7 +76,7 @@ impl<S: Server> Lab<S> {
             Some(at) if at <= self.now => self.coming.pop_front().map(|(_, input)| input),
             _ => None,
         };
-        Some(self.tell(input.unwrap_or(Input::Timeout)))
+        Some(self.visit_fields(input.unwrap_or(Input::Timeout)))
     }
 
     fn carry_out(&mut self, order: &Effect) {
@@ -99,9 +100,9 @@ impl<S: Server> Lab<S> {
                 let (generation, expires_at, verified_at) =
                     (*generation, *expires_at, *verified_at);
                 let kind = TokenKind::Opaque;
-                self.record = Record::Live { generation, expires_at, verified_at, kind };
+                self.record = Record::ActiveSession { generation, expires_at, verified_at, kind };
             }
-            Effect::Bury { generation, sign_out, undelivered } => {
+            Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 self.record = Record::Tombstone { generation, sign_out, undelivered: *undelivered };
             }

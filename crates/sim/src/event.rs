@@ -1,31 +1,31 @@
-//! What is going to happen, in order of time.
+//! What is going to handle_event, in order of time.
 
 use std::collections::BTreeMap;
 
 use session_keeper_core::{Generation, Outcome, Probe, RequestId};
 
-/// One thing that is going to happen.
+/// One thing that is going to handle_event.
 #[derive(Clone, Debug)]
-pub(crate) enum Happening {
+pub(crate) enum Event {
     /// A request reaches the server.
     Arrives { request: RequestId, probe: Probe, generation: Option<Generation> },
     /// An answer reaches the page.
     Answered { request: RequestId, outcome: Outcome },
     /// An answer that belongs to no request any more reaches the page.
     Strays { request: RequestId, outcome: Outcome },
-    /// A fault strikes.
-    Strikes(Strike),
+    /// A fault faults.
+    Faults(Fault),
     /// A fault is over.
-    Ends(Strike),
+    Ends(Fault),
     /// The user of a page that shows the login form signs in.
     SignsIn,
     /// The app asks the server for something with the token.
     AppAsks,
 }
 
-/// The faults that strike at a moment.
+/// The faults that fault at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Strike {
+pub(crate) enum Fault {
     ServerSleeps,
     Restart,
     Revoke,
@@ -39,7 +39,7 @@ pub(crate) enum Strike {
     SignOut,
 }
 
-impl Strike {
+impl Fault {
     pub(crate) const ALL: [Self; 11] = [
         Self::ServerSleeps,
         Self::Restart,
@@ -71,32 +71,32 @@ impl Strike {
     }
 }
 
-/// The future. Two things of one moment happen in the order in which they were foreseen.
+/// The future. Two things of one moment handle_event in the order in which they were foreseen.
 #[derive(Debug, Default)]
 pub(crate) struct Future {
-    coming: BTreeMap<(u64, u64), Happening>,
+    coming: BTreeMap<(u64, u64), Event>,
     foreseen: u64,
 }
 
 impl Future {
-    pub(crate) fn at(&mut self, time: u64, happening: Happening) {
+    pub(crate) fn at(&mut self, time: u64, event: Event) {
         self.foreseen += 1;
-        self.coming.insert((time, self.foreseen), happening);
+        self.coming.insert((time, self.foreseen), event);
     }
 
     pub(crate) fn next_time(&self) -> Option<u64> {
         self.coming.keys().next().map(|(time, _)| *time)
     }
 
-    pub(crate) fn take(&mut self) -> Option<Happening> {
-        self.coming.pop_first().map(|(_, happening)| happening)
+    pub(crate) fn take(&mut self) -> Option<Event> {
+        self.coming.pop_first().map(|(_, event)| event)
     }
 
     /// Takes out the answers that a request still gets.
     pub(crate) fn recall(&mut self, id: RequestId) -> Vec<(u64, Outcome)> {
         let mut recalled = Vec::new();
-        self.coming.retain(|(time, _), happening| match happening {
-            Happening::Answered { request, outcome } if *request == id => {
+        self.coming.retain(|(time, _), event| match event {
+            Event::Answered { request, outcome } if *request == id => {
                 recalled.push((*time, *outcome));
                 false
             }
@@ -106,7 +106,7 @@ impl Future {
     }
 
     /// Nothing that was to come about the page or by chance comes any more.
-    pub(crate) fn forget(&mut self, unwanted: impl Fn(&Happening) -> bool) {
-        self.coming.retain(|_, happening| !unwanted(happening));
+    pub(crate) fn forget(&mut self, unwanted: impl Fn(&Event) -> bool) {
+        self.coming.retain(|_, event| !unwanted(event));
     }
 }

@@ -2,16 +2,16 @@
 
 /// PCG-like: a 64-bit linear congruential step with an xor-folded output (O'Neill 2014).
 #[derive(Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut dice = Self(seed ^ 0x5DEE_CE66_D1CE_4E5B);
+        let mut rng = Self(seed ^ 0x5DEE_CE66_D1CE_4E5B);
         // Neighbouring seeds differ in few bits; the first draws would too.
         for _ in 0..4 {
-            dice.draw();
+            rng.draw();
         }
-        dice
+        rng
     }
 
     pub(crate) fn draw(&mut self) -> u64 {
@@ -38,20 +38,20 @@ impl Dice {
 
 #[cfg(test)]
 mod tests {
-    use super::Dice;
+    use super::Rng;
 
     #[test]
     fn the_same_seed_throws_the_same_and_neighbours_do_not() {
-        let throw = |seed| (0..20).map(|_| Dice::new(seed).draw()).collect::<Vec<_>>();
+        let throw = |seed| (0..20).map(|_| Rng::new(seed).draw()).collect::<Vec<_>>();
         assert_eq!(throw(5), throw(5));
-        let (mut one, mut two) = (Dice::new(5), Dice::new(6));
+        let (mut one, mut two) = (Rng::new(5), Rng::new(6));
         assert!((0..100).all(|_| one.draw() != two.draw()));
     }
 
     #[test]
     fn a_chance_of_a_third_comes_true_about_that_often() {
-        let mut dice = Dice::new(1);
-        let hits = (0..10_000).filter(|_| dice.in_thousand(333)).count();
+        let mut rng = Rng::new(1);
+        let hits = (0..10_000).filter(|_| rng.in_thousand(333)).count();
         assert!((3_000..3_700).contains(&hits), "{hits}");
     }
 }
