@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    Effect, Generation, Input, Notice, Probe, Record, RequestId, UnixMillis,
+    Effect, Generation, Input, Notice, Probe, ReadId, Record, RequestId, TokenHandle, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 
@@ -167,8 +167,8 @@ impl Driver {
                 js::set_moment(&token, "saved_at", Some(clock::wall()));
                 own.handed = token;
                 own.user = user;
-                let kind = record::kind(&own.handed);
-                Input::SignIn { expires_at, kind }
+                let facts = record::facts(&own.handed, expires_at);
+                Input::SignIn { token: Some(TokenHandle(0)), facts }
             }
             Order::Answer(request, ended) => {
                 own.body = ended.body;
@@ -185,9 +185,9 @@ impl Driver {
                     js::call(&controller, "abort", &[]);
                 }
             }
-            Effect::ReadRecord => {
+            Effect::ReadRecord { read } => {
                 let answer = self.storage.read();
-                self.when(answer, Self::found);
+                self.when(answer, read);
             }
             Effect::ReadBackend => {
                 let stored = self.storage.read_backend().as_string();
@@ -200,11 +200,16 @@ impl Driver {
             Effect::StoreBackend(kept) => {
                 self.storage.write_backend(&record::write_backend(&self.origin(), &kept));
             }
-            Effect::UseStoredToken { generation } => {
+            Effect::UseStoredToken { generation, .. } => {
                 let own = &mut *self.own.borrow_mut();
                 own.held.push((generation, own.found.clone()));
                 own.user = JsValue::UNDEFINED;
             }
+            Effect::UseToken { generation, .. } => {
+                let own = &mut *self.own.borrow_mut();
+                own.held.push((generation, own.handed.clone()));
+            }
+            Effect::DropToken { .. } => {}
             Effect::Store { generation, expires_at, verified_at } => {
                 self.store(generation, expires_at, verified_at);
             }
@@ -227,7 +232,6 @@ impl Driver {
                 let answer = self.storage.erase();
                 self.mind(answer, JsValue::NULL, Failed::Leave);
             }
-            Effect::UseMemoryStorage => self.storage.fall_back(JsValue::NULL),
             // Other tabs are told by the issue that brings them.
             Effect::Broadcast(_) => {}
             Effect::Notify(notice) => (self.notify)(&notice),
@@ -251,24 +255,25 @@ impl Driver {
     }
 
     /// Goes on when the store has answered: at once, unless it answered with a promise.
-    fn when(&'static self, answer: Option<JsValue>, then: fn(&'static Self, Option<JsValue>)) {
+    fn when(&'static self, answer: Option<JsValue>, read: ReadId) {
         match answer {
             Some(promise) if js::is_promise(&promise) => {
-                js::then(&promise, Box::new(move |answer| then(self, answer)));
+                js::then(&promise, Box::new(move |answer| self.found(answer, read)));
             }
-            answer => then(self, answer),
+            answer => self.found(answer, read),
         }
     }
 
-    fn found(&'static self, answer: Option<JsValue>) {
-        let Some(answer) = answer else { return self.take(Input::Record(Record::Unreadable)) };
+    fn found(&'static self, answer: Option<JsValue>, read: ReadId) {
+        let record = |record| self.take(Input::Record { read, record });
+        let Some(answer) = answer else { return record(Record::Unreadable) };
         let Some(stored) = answer.as_string() else {
-            return self.take(Input::Record(Record::Absent));
+            return record(Record::Absent);
         };
         let object = js::parse(&stored).unwrap_or(JsValue::NULL);
         let found = record::read(&object, &self.origin(), self.options.needs_token());
         self.own.borrow_mut().found = object;
-        self.take(Input::Record(found));
+        self.take(Input::Record { read, record: found });
     }
 
     fn store(
@@ -279,10 +284,6 @@ impl Driver {
     ) {
         let object = {
             let own = &mut *self.own.borrow_mut();
-            if own.handed.is_object() {
-                own.held.push((generation, own.handed.clone()));
-                own.handed = JsValue::UNDEFINED;
-            }
             let held = own.held.iter().find(|(of, _)| *of == generation);
             held.map_or_else(js::object, |(_, object)| object.clone())
         };

@@ -38,9 +38,9 @@ mod view;
 pub use keeper::{Keeper, Token};
 pub use options::{Options, OptionsError, Persist};
 pub use session_keeper_core::{
-    Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event, HealthOptions, Instant,
-    Label, Level, Notice, RejectedAnswer, Rule, ServerState, SessionState, SignOut, SignOutReason,
-    Snapshot, FieldVisitor, UnixMillis, VerifyOptions, WhenHidden,
+    Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event, FieldVisitor,
+    HealthOptions, Instant, Label, Level, Notice, RejectedAnswer, Rule, ServerState, SessionState,
+    SignOut, SignOutReason, Snapshot, UnixMillis, VerifyOptions, WhenHidden,
 };
 
 /// Frees what it was given, unlike the smallest ones; 1 KB smaller than talc and 3 KB smaller than

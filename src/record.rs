@@ -5,8 +5,8 @@
 
 use js_sys::{Array, JSON};
 use session_keeper_core::{
-    BackendRecord, Chance, Generation, Grade, Label, PROTOCOL, Record, RejectedAnswer, Rule, SignOut,
-    SignOutReason, TokenId, TokenKind, UnixMillis,
+    BackendRecord, Chance, Duration, Generation, Grade, Label, PROTOCOL, Record, RejectedAnswer,
+    Rule, SignOut, SignOutReason, StoredSession, TokenFacts, TokenId, TokenKind, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 
@@ -38,12 +38,18 @@ pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record 
     if needs_token && text(object, "token").is_none_or(|token| token.is_empty()) {
         return Record::Corrupt;
     }
-    Record::ActiveSession {
+    Record::Session(StoredSession {
         generation,
-        expires_at: moment(object, "expires_at"),
+        facts: facts(object, moment(object, "expires_at")),
+        saved_at: moment(object, "saved_at"),
         verified_at: moment(object, "verified_at"),
-        kind: kind(object),
-    }
+    })
+}
+
+/// What is known of the token that an object of the page holds.
+pub(crate) fn facts(object: &JsValue, expires_at: Option<UnixMillis>) -> TokenFacts {
+    let lifetime = number(object, "lifetime").map(Duration::from_millis);
+    TokenFacts { expires_at, lifetime, kind: kind(object) }
 }
 
 /// A JWT (RFC 7519) is told by its look: its header is a JSON object, which begins so in base64.

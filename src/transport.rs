@@ -114,7 +114,7 @@ fn build(
 fn mark(options: &Options, probe: Probe, headers: &JsValue) {
     if probe == Probe::Verify {
         // A server can leave verifications out of its idle timeout.
-        set_text(headers, "X-Background", "1");
+        set_text(headers, "-Background", "1");
     } else if let Some(header) = options.text("csrfHeader")
         && let Some(value) = js::apply(&options.get("csrf"), &JsValue::NULL, &[])
         && value.is_truthy()
@@ -158,6 +158,8 @@ fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> E
                 .map(|secs| Duration::from_millis((secs * 1_000.0) as u64)),
         },
         classified,
+        age: None,
+        date: None,
     };
     Ended { outcome: Outcome::Response(facts), body }
 }

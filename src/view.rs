@@ -1,7 +1,7 @@
 //! What the page sees: plain objects made of the core's data.
 
 use js_sys::Array;
-use session_keeper_core::{Entry, Instant, Label, Notice, SignOut, FieldVisitor};
+use session_keeper_core::{Entry, FieldVisitor, Instant, Label, Notice, SignOut};
 use wasm_bindgen::JsValue;
 
 use crate::driver::Driver;

@@ -42,6 +42,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   refuted: "Refused {refusals} times, then accepted: still signed in",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
+  "sign-out-refused": "The sign-out was answered {status}: the server may keep the session. Set signOut.path, and csrf in cookie mode",
   server: "Server {state}, was {before}",
   "wrong-path": "{url} answers 404: set verify.path, perhaps to /api/auth/me",
   misconfigured: "{url} never answers as an API ({status}): set verify.path",
@@ -104,7 +105,7 @@ function spell(code: string, { at, ...details }: Details): string {
 type Details = Record<string, string | number | boolean | undefined>;
 
 function valueOf(name: string, number: number): string | number | boolean {
-  if (name === "elsewhere") return number > 0;
+  if (name === "fromOtherTab") return number > 0;
   return wordsOf(name)?.split(" ")[number] ?? number;
 }
 

@@ -20,6 +20,7 @@ pub enum Probe {
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one is at hand at a time, and it is copied rarely")]
 pub enum Outcome {
     /// A response, its body read to the end.
     Response(Response),
@@ -40,6 +41,10 @@ pub struct Response {
     pub challenge: Challenge,
     /// `Retry-After`, from now.
     pub retry_after: Option<Duration>,
+    /// `Age` (RFC 9111 section 5.1): a cache answered, not the server.
+    pub age: Option<Duration>,
+    /// `Date` (RFC 9110 section 6.6.1), where the page may read it.
+    pub date: Option<UnixMillis>,
     /// What the server says of itself.
     pub server: ServerFacts,
     /// What the app's `classify` made of it.
@@ -54,6 +59,8 @@ impl Default for Response {
             body: Body::Empty,
             challenge: Challenge::Unreadable,
             retry_after: None,
+            age: None,
+            date: None,
             server: ServerFacts::default(),
             classified: None,
         }
@@ -67,6 +74,12 @@ pub enum Body {
     Empty,
     /// A JSON object.
     Object,
+    /// A JSON object that says that something went wrong: `{"code":401}`, `{"error":…}`,
+    /// `{"success":false}`, `{"authenticated":false}`.
+    ErrorObject,
+    /// `application/problem+json` (RFC 9457). Its members have their own meaning: `instance` is
+    /// the path of the request there, and names no worker.
+    Problem,
     /// JSON, but no object.
     Json,
     /// A page.
@@ -218,7 +231,8 @@ const fn common(response: &Response) -> (Availability, Verdict) {
 
 /// Gate 2: is it from our server?
 fn rejection(response: &Response) -> (Availability, Verdict) {
-    let json = matches!(response.body, Body::Object | Body::Json);
+    let json =
+        matches!(response.body, Body::Object | Body::ErrorObject | Body::Problem | Body::Json);
     match response.challenge {
         Challenge::Foreign | Challenge::Survivable => {
             (if json { Availability::Awake } else { Availability::Nothing }, Verdict::Void)

@@ -5,7 +5,7 @@ use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::history::Entry;
 use crate::message::Message;
-use crate::requests::RequestId;
+use crate::requests::{ReadId, RequestId, TokenHandle};
 use crate::server::ServerState;
 use crate::session::SignOut;
 use crate::time::UnixMillis;
@@ -28,17 +28,34 @@ pub enum Effect {
         request: RequestId,
     },
     /// Read the store again and tell what it holds.
-    ReadRecord,
+    ReadRecord {
+        /// Names the read in what comes back.
+        read: ReadId,
+    },
     /// Read the backend's record and tell what it holds, if it holds anything.
     ReadBackend,
     /// Write the backend's record.
     StoreBackend(BackendRecord),
-    /// Use the token of the record that was just read.
+    /// The session is the one of this record: keep its token under this generation.
     UseStoredToken {
+        /// The read that brought the record.
+        read: ReadId,
         /// Its generation.
         generation: Generation,
     },
-    /// Write the session down; the token is the one that the app just handed over.
+    /// The session is the one that this token was handed over for.
+    UseToken {
+        /// Which token.
+        token: TokenHandle,
+        /// The generation that it has from here on.
+        generation: Generation,
+    },
+    /// A token that was handed over is needed by nobody.
+    DropToken {
+        /// Which one.
+        token: TokenHandle,
+    },
+    /// Write the session down, with the token of this generation.
     Store {
         /// Its generation.
         generation: Generation,
@@ -69,8 +86,6 @@ pub enum Effect {
     },
     /// Remove what is no record.
     EraseRecord,
-    /// The store did not answer in time: keep the record in memory from here on.
-    UseMemoryStorage,
     /// Tell the other tabs.
     Broadcast(Message),
     /// Tell the app.

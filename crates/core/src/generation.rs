@@ -21,9 +21,35 @@ impl Generation {
     /// forged record would leave no number for the next sign-in.
     pub const MAX: u32 = 1 << 31;
 
+    /// The one that follows on the newest that is known. At the end of the numbers it shares the
+    /// last one, and the token's id tells the two apart: a forged record must not leave a user
+    /// without a next sign-in.
+    pub(crate) fn after(newest: Option<Self>, token_id: TokenId) -> Self {
+        let number = newest.map_or(0, |newest| newest.number).saturating_add(1).min(Self::MAX);
+        Self { number, token_id }
+    }
+
+    pub(crate) const fn is_last(self) -> bool {
+        self.number >= Self::MAX
+    }
+
     /// A generation as a record holds it, or nothing where the number is out of range.
     #[must_use]
     pub fn new(number: u32, token_id: TokenId) -> Option<Self> {
         (1..=Self::MAX).contains(&number).then_some(Self { number, token_id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generation_after_the_last_number_can_still_be_read() {
+        let last = Generation::new(Generation::MAX, TokenId(1));
+        let next = Generation::after(last, TokenId(2));
+        assert_eq!(Generation::new(next.number, next.token_id), Some(next));
+        assert_ne!(Some(next), last);
+        assert_eq!(Generation::after(None, TokenId(3)).number, 1);
     }
 }

@@ -63,6 +63,7 @@ pub enum Event {
     Refuted { rejections: u32 },
     SignedOut { reason: SignOutReason, rule: Option<Rule>, from_other_tab: bool },
     SignOutTold,
+    SignOutRefused { status: u16 },
     Server { state: ServerState, before: ServerState },
     Rebooted { boot: Label },
     Slept { for_: Duration },
@@ -111,7 +112,7 @@ pub trait FieldVisitor {
 }
 
 /// Code and level of each event, in the order of [`Event::place`].
-const EVENT_INFO: [(&str, Level); 30] = [
+const EVENT_INFO: [(&str, Level); 31] = [
     ("started", Level::Info),
     ("stopped", Level::Info),
     ("keep-alive", Level::Info),
@@ -135,6 +136,7 @@ const EVENT_INFO: [(&str, Level); 30] = [
     ("refuted", Level::Warn),
     ("signed-out", Level::Info),
     ("sign-out-told", Level::Info),
+    ("sign-out-refused", Level::Error),
     ("server", Level::Info),
     ("rebooted", Level::Info),
     ("slept", Level::Info),
@@ -172,13 +174,14 @@ impl Event {
             Self::Refuted { .. } => 20,
             Self::SignedOut { .. } => 21,
             Self::SignOutTold => 22,
-            Self::Server { .. } => 23,
-            Self::Rebooted { .. } => 24,
-            Self::Slept { .. } => 25,
-            Self::Page(_) => 26,
-            Self::WrongPath { .. } => 27,
-            Self::Misconfigured { .. } => 28,
-            Self::Diagnosed(_) => 29,
+            Self::SignOutRefused { .. } => 23,
+            Self::Server { .. } => 24,
+            Self::Rebooted { .. } => 25,
+            Self::Slept { .. } => 26,
+            Self::Page(_) => 27,
+            Self::WrongPath { .. } => 28,
+            Self::Misconfigured { .. } => 29,
+            Self::Diagnosed(_) => 30,
         }
     }
 
@@ -231,7 +234,9 @@ impl Event {
                 }
             }
             Self::Verified { facts } => facts.visit_fields(visitor),
-            Self::Suspect { status } | Self::WrongPath { status } => {
+            Self::Suspect { status }
+            | Self::SignOutRefused { status }
+            | Self::WrongPath { status } => {
                 visitor.number("status", (*status).into());
             }
             Self::Rejected { grade, status, facts } => {
@@ -243,7 +248,7 @@ impl Event {
             Self::Refuted { rejections } => visitor.number("refusals", (*rejections).into()),
             Self::SignedOut { reason, rule, from_other_tab } => {
                 visitor.word("reason", *reason as u8, reason.name());
-                visitor.number("elsewhere", (*from_other_tab).into());
+                visitor.number("fromOtherTab", (*from_other_tab).into());
                 if let Some(rule) = rule {
                     visitor.word("rule", *rule as u8, rule.name());
                 }

@@ -43,6 +43,7 @@ fn one_of_each() -> Vec<Event> {
             from_other_tab: false,
         },
         Event::SignOutTold,
+        Event::SignOutRefused { status },
         Event::Server { state: ServerState::Awake, before: ServerState::Waking },
         Event::Rebooted { boot },
         Event::Slept { for_: ms },

@@ -4,8 +4,8 @@ use crate::answer::Outcome;
 use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::message::Message;
-use crate::requests::RequestId;
-use crate::session::{SignOut, TokenKind};
+use crate::requests::{ReadId, RequestId, TokenHandle};
+use crate::session::{SignOut, TokenFacts};
 use crate::time::UnixMillis;
 
 /// One thing that happened. Early, late, repeated and senseless inputs are harmless.
@@ -21,10 +21,10 @@ pub enum Input {
     Page(PageEvent),
     /// The app hands over a new token; which one, only the shell knows.
     SignIn {
-        /// When it runs out, as far as it is known.
-        expires_at: Option<UnixMillis>,
-        /// What kind it is.
-        kind: TokenKind,
+        /// Which token; none where a cookie that scripts cannot read proves the user.
+        token: Option<TokenHandle>,
+        /// What is known of it.
+        facts: TokenFacts,
     },
     /// The app ends the session.
     SignOut,
@@ -50,7 +50,15 @@ pub enum Input {
         outcome: Outcome,
     },
     /// What the store holds, after [`Effect::ReadRecord`](crate::Effect::ReadRecord).
-    Record(Record),
+    Record {
+        /// Which read this is the answer to.
+        read: ReadId,
+        /// What was found.
+        record: Record,
+    },
+    /// The record may have changed: another tab wrote it, the storage was cleared, the page has
+    /// the focus again. A hint to read it.
+    RecordChanged,
     /// What the store holds of the backend, after
     /// [`Effect::ReadBackend`](crate::Effect::ReadBackend). Silence is nothing.
     Backend(BackendRecord),
@@ -83,16 +91,7 @@ pub enum PageEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// A session.
-    ActiveSession {
-        /// Its place in the order.
-        generation: Generation,
-        /// When its token runs out, as far as it is known.
-        expires_at: Option<UnixMillis>,
-        /// When it was last verified, by any tab.
-        verified_at: Option<UnixMillis>,
-        /// What kind of token it holds.
-        kind: TokenKind,
-    },
+    Session(StoredSession),
     /// A sign-out.
     Tombstone {
         /// The generation that it ended.
@@ -110,4 +109,25 @@ pub enum Record {
     Foreign,
     /// The store cannot be read.
     Unreadable,
+}
+
+/// A session as the store holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    /// Its place in the order.
+    pub generation: Generation,
+    /// What is known of its token.
+    pub facts: TokenFacts,
+    /// When its token was handed over, by this device's clock.
+    pub saved_at: Option<UnixMillis>,
+    /// When it was last verified, by any tab.
+    pub verified_at: Option<UnixMillis>,
+}
+
+impl StoredSession {
+    /// A session of which nothing else is known.
+    #[must_use]
+    pub fn new(generation: Generation) -> Self {
+        Self { generation, facts: TokenFacts::default(), saved_at: None, verified_at: None }
+    }
 }

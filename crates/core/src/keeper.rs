@@ -8,6 +8,7 @@ mod answering;
 mod judging;
 mod lifecycle;
 mod noticing;
+mod records;
 mod sessions;
 mod verifying;
 
@@ -19,19 +20,22 @@ use crate::diagnosis::{Diagnosis, DiagnosisTracker};
 use crate::effect::{Effect, Notice};
 use crate::generation::Generation;
 use crate::history::{Entry, Event, History};
-use crate::input::{Input, Record};
+use crate::input::Input;
 use crate::instances::{Instances, Seen};
 use crate::label::Label;
 use crate::options::Options;
 use crate::page::{Page, Presence};
+use crate::reads::Reads;
 use crate::requests::Requests;
+use crate::revocation::Revocation;
 use crate::rng::Rng;
 use crate::server::{Server, ServerState};
-use crate::session::{SessionState, SignOut, Snapshot, TokenKind};
+use crate::session::{SessionState, SignOut, Snapshot, TokenFacts};
 use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
 use answering::Ping;
 use judging::PendingRejection;
-use sessions::{PendingCommand, Revocation};
+use records::LateRecord;
+use sessions::PendingCommand;
 use verifying::VerifySchedule;
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
@@ -57,10 +61,12 @@ pub struct Keeper {
     session: Session,
     verify_schedule: VerifySchedule,
     pending_rejections: Vec<PendingRejection>,
-    reading: Option<Instant>,
+    reads: Reads,
+    late_record: LateRecord,
     pending_command: Option<PendingCommand>,
-    revocation: Option<Revocation>,
-    newest: u32,
+    revocation: Revocation,
+    /// The newest generation that is known, of whatever tab.
+    newest: Option<Generation>,
     sign_out: Option<SignOut>,
     history: History,
 }
@@ -76,15 +82,15 @@ enum Life {
 enum Session {
     Restoring,
     SignedOut,
-    ActiveSession(ActiveSession),
+    Active(ActiveSession),
 }
 
 #[derive(Debug)]
 struct ActiveSession {
     generation: Generation,
-    expires_at: Option<UnixMillis>,
+    facts: TokenFacts,
+    saved_at: Option<UnixMillis>,
     verified_at: Option<UnixMillis>,
-    kind: TokenKind,
     acceptance: Acceptance,
     verification: Verification,
 }
@@ -95,7 +101,7 @@ enum Acceptance {
     /// It was handed over in this page, and not yet.
     Never,
     /// It was, or it is from before this page.
-    Perhaps,
+    Possible,
 }
 
 #[derive(Debug)]
@@ -143,10 +149,11 @@ impl Keeper {
             session: Session::Restoring,
             verify_schedule: VerifySchedule::default(),
             pending_rejections: Vec::new(),
-            reading: None,
+            reads: Reads::default(),
+            late_record: LateRecord::default(),
             pending_command: None,
-            revocation: None,
-            newest: 0,
+            revocation: Revocation::default(),
+            newest: None,
             sign_out: None,
             history: History::default(),
         }
@@ -192,7 +199,7 @@ impl Keeper {
                 first = Some((at, timer));
             }
         };
-        consider(self.reading, Timer::Reading);
+        consider(self.reads.next_timeout(), Timer::Reading);
         consider(self.requests.next_deadline(), Timer::Request);
         consider(self.next_ping(), Timer::Ping);
         consider(self.next_verification(), Timer::Verification);
@@ -209,14 +216,14 @@ impl Keeper {
             session: match &self.session {
                 Session::Restoring => SessionState::Restoring,
                 Session::SignedOut => SessionState::SignedOut,
-                Session::ActiveSession(active) => match active.verification {
+                Session::Active(active) => match active.verification {
                     Verification::Unverified => SessionState::Unverified,
                     Verification::Verified => SessionState::SignedIn,
                     Verification::Suspect(_) => SessionState::Suspect,
                 },
             },
             server: self.server.state(),
-            expires_at: active.and_then(|active| active.expires_at),
+            expires_at: active.and_then(|active| active.facts.expires_at),
             last_verified_at: active.and_then(|active| active.verified_at),
             last_awake_at: self.server.last_awake(),
             signed_out_at: self.sign_out.as_ref().map(|end| end.at),
@@ -251,11 +258,15 @@ impl Keeper {
         self.instances.lately(self.now()).map(|Seen { instance, .. }| instance)
     }
 
-    /// Whether the token is known to have run out, by the server's clock.
+    /// Whether the token is known to have run out: by the server's clock, or because it was
+    /// handed over on this device longer ago than it was issued for.
     #[must_use]
     pub fn has_run_out(&self) -> bool {
-        let expires_at = self.active().and_then(|active| active.expires_at);
-        expires_at.zip(self.clock.server_wall()).is_some_and(|(at, now)| at <= now)
+        let Some(active) = self.active() else { return false };
+        let TokenFacts { expires_at, lifetime, .. } = active.facts;
+        let by_server = expires_at.zip(self.clock.server_wall()).is_some_and(|(at, now)| at <= now);
+        let age = active.saved_at.map(|saved_at| self.clock.wall().since(saved_at));
+        by_server || age.zip(lifetime).is_some_and(|(age, lifetime)| age >= lifetime)
     }
 
     /// The present moment on its line.
@@ -270,17 +281,17 @@ impl Keeper {
             Input::Stop => self.stop(out),
             Input::Timeout => {}
             Input::Page(event) => self.handle_page(event, out),
-            Input::SignIn { expires_at, kind } => self.handle_sign_in(expires_at, kind, out),
+            Input::SignIn { token, facts } => self.handle_sign_in(token, facts, out),
             Input::SignOut => self.handle_sign_out(out),
             Input::Verify => self.handle_verify(out),
             Input::Report { status } => self.handle_report(status, out),
             Input::Unanswered => self.handle_unanswered(),
             Input::Answering { request } => self.requests.answering(request, self.now()),
             Input::Answer { request, outcome } => self.handle_answer(request, &outcome, out),
-            Input::Record(record) => self.handle_record(record, out),
+            Input::Record { read, record } => self.handle_record(read, record, out),
             Input::Backend(record) => self.backend.restore(record, self.clock.wall()),
             Input::StoreFailed => self.log(out, Event::StoreFailed),
-            Input::TabMessage(_) => self.read_record(out),
+            Input::TabMessage(_) | Input::RecordChanged => self.read_record(out),
         }
     }
 
@@ -290,10 +301,7 @@ impl Keeper {
         }
         let now = self.now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if due(self.reading) {
-            out.push(Effect::UseMemoryStorage);
-            self.handle_record(Record::Unreadable, out);
-        }
+        self.run_overdue_read(out);
         self.run_overdue(out);
         if due(self.next_ping()) {
             self.send_ping(out);
@@ -331,25 +339,25 @@ impl Keeper {
 
     const fn active(&self) -> Option<&ActiveSession> {
         match &self.session {
-            Session::ActiveSession(active) => Some(active),
+            Session::Active(active) => Some(active),
             Session::Restoring | Session::SignedOut => None,
         }
     }
 
     const fn active_mut(&mut self) -> Option<&mut ActiveSession> {
         match &mut self.session {
-            Session::ActiveSession(active) => Some(active),
+            Session::Active(active) => Some(active),
             Session::Restoring | Session::SignedOut => None,
         }
     }
 
     const fn confirmation(&mut self) -> Option<&mut Confirmation> {
         match &mut self.session {
-            Session::ActiveSession(ActiveSession {
+            Session::Active(ActiveSession {
                 verification: Verification::Suspect(confirmation),
                 ..
             }) => Some(confirmation),
-            Session::ActiveSession(_) | Session::Restoring | Session::SignedOut => None,
+            Session::Active(_) | Session::Restoring | Session::SignedOut => None,
         }
     }
 }

@@ -3,16 +3,19 @@
 //! A [`Keeper`] is told what happened ([`Input`]) together with what time it is ([`Now`]) and
 //! answers with what to do ([`Effect`]). It does no I/O, reads no clock, draws no randomness of
 //! its own and never sees a token: a session is known to it by its [`Generation`] alone. The same
-//! seed and the same inputs give the same effects, so a night in a browser is a test of
-//! milliseconds.
+//! seed and the same inputs give the same effects, so tests simulate hours in milliseconds.
 //!
 //! ```
 //! use session_keeper_core::{Effect, Input, Keeper, Now, Options, Record};
 //!
 //! let mut keeper = Keeper::new(Options::default(), 7);
 //! let effects = keeper.handle_input(Now::from_millis(0, 1_760_000_000_000), Input::Start);
-//! assert!(effects.contains(&Effect::ReadRecord));
-//! keeper.handle_input(Now::from_millis(1, 1_760_000_000_001), Input::Record(Record::Absent));
+//! let read = effects.iter().find_map(|effect| match effect {
+//!     Effect::ReadRecord { read } => Some(*read),
+//!     _ => None,
+//! });
+//! let answer = Input::Record { read: read.expect("it reads first"), record: Record::Absent };
+//! keeper.handle_input(Now::from_millis(1, 1_760_000_000_001), answer);
 //! assert_eq!(keeper.snapshot().signed_in(), Some(false));
 //! ```
 #![no_std]
@@ -38,7 +41,9 @@ mod label;
 mod message;
 mod options;
 mod page;
+mod reads;
 mod requests;
+mod revocation;
 mod rng;
 mod server;
 mod session;
@@ -53,16 +58,16 @@ pub use diagnosis::{Cause, Diagnosis};
 pub use effect::{Effect, Notice};
 pub use generation::{Generation, TokenId};
 pub use history::{Entry, Event, FieldVisitor, Level, Origin, Reason};
-pub use input::{Input, PageEvent, Record};
+pub use input::{Input, PageEvent, Record, StoredSession};
 pub use keeper::{Keeper, Timer};
 pub use label::Label;
 pub use message::{Message, PROTOCOL};
 pub use options::{
     Confirm, Credential, HealthOptions, Options, OriginRelation, VerifyOptions, WhenHidden,
 };
-pub use requests::RequestId;
+pub use requests::{ReadId, RequestId, TokenHandle};
 pub use server::ServerState;
 pub use session::{
-    RejectedAnswer, Rule, SessionState, SignOut, SignOutReason, Snapshot, TokenKind,
+    RejectedAnswer, Rule, SessionState, SignOut, SignOutReason, Snapshot, TokenFacts, TokenKind,
 };
 pub use time::{Duration, Instant, Now, UnixMillis};

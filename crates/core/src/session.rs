@@ -7,7 +7,7 @@ use crate::chance::Chance;
 use crate::history::Origin;
 use crate::label::Label;
 use crate::server::ServerState;
-use crate::time::UnixMillis;
+use crate::time::{Duration, UnixMillis};
 
 /// What is known of the session. Nothing about the server alone ever changes whether the user is
 /// signed in.
@@ -47,6 +47,19 @@ pub enum TokenKind {
     Opaque,
     /// The server signs it (RFC 7519) and needs its key to know it again.
     Signed,
+}
+
+/// What is known of a token without looking into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// When it runs out, as far as it is known.
+    pub expires_at: Option<UnixMillis>,
+    /// For how long it was issued, where that is known: `expires_in` (RFC 6749 section 5.1), or
+    /// `exp − iat` of a JWT. Counted from when it was handed over, it needs no clock of the
+    /// server.
+    pub lifetime: Option<Duration>,
+    /// What kind it is.
+    pub kind: TokenKind,
 }
 
 /// Why a session ended.

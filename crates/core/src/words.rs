@@ -84,9 +84,9 @@ impl PageEvent {
             Self::Hidden => "hidden",
             Self::Online => "online",
             Self::Offline => "offline",
-            Self::Suspended => "away",
-            Self::Resumed => "back",
-            Self::UserActivity => "touched",
+            Self::Suspended => "suspended",
+            Self::Resumed => "resumed",
+            Self::UserActivity => "user-activity",
         }
     }
 }

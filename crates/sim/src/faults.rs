@@ -1,6 +1,8 @@
 //! The faults at work, and the user between them.
 
-use session_keeper_core::{Input, Keeper, PageEvent, Probe, Record, SessionState, TokenKind};
+use session_keeper_core::{
+    Input, Keeper, PageEvent, Probe, Record, SessionState, TokenFacts, TokenHandle,
+};
 
 use crate::event::{Event, Fault};
 use crate::network::Path;
@@ -65,12 +67,12 @@ impl World {
             }
             Fault::Hide => {
                 self.page.hidden = true;
-                self.visit_fields(Input::Page(PageEvent::Hidden))?;
+                self.feed(Input::Page(PageEvent::Hidden))?;
                 self.over_in(fault, 3_600_000);
             }
             Fault::Freeze => {
                 self.page.frozen = true;
-                self.visit_fields(Input::Page(PageEvent::Suspended))?;
+                self.feed(Input::Page(PageEvent::Suspended))?;
                 self.over_in(fault, 3_600_000);
             }
             Fault::ClockJump => {
@@ -120,7 +122,7 @@ impl World {
         if self.rng.in_thousand(500) {
             self.hear(network)
         } else {
-            self.visit_fields(Input::Timeout)?;
+            self.feed(Input::Timeout)?;
             self.hear(network)
         }
     }
@@ -148,7 +150,7 @@ impl World {
         let view = self.view();
         if view.attended && view.reachable {
             return self
-                .visit_fields(Input::SignIn { expires_at: None, kind: TokenKind::Opaque })
+                .feed(Input::SignIn { token: Some(TokenHandle(1)), facts: TokenFacts::default() })
                 .map(drop);
         }
         let later = self.now + self.rng.between(10_000, 60_000);
@@ -165,14 +167,14 @@ impl World {
             return Ok(());
         }
         if self.network.path != Path::Clear {
-            return self.visit_fields(Input::Unanswered).map(drop);
+            return self.feed(Input::Unanswered).map(drop);
         }
         let token = Some(generation.token_id);
         match self.server.handle(self.now, Probe::Verify, token, &mut self.rng) {
             Handling::Answer(response) => {
-                self.visit_fields(Input::Report { status: response.status }).map(drop)
+                self.feed(Input::Report { status: response.status }).map(drop)
             }
-            Handling::Refuse => self.visit_fields(Input::Unanswered).map(drop),
+            Handling::Refuse => self.feed(Input::Unanswered).map(drop),
             Handling::Hold(_) => Ok(()),
         }
     }
@@ -204,9 +206,9 @@ impl World {
             matches!(it, Event::Arrives { .. } | Event::Answered { .. } | Event::Strays { .. })
         });
         self.oracle.reloaded();
-        self.visit_fields(Input::Start)?;
+        self.feed(Input::Start)?;
         if self.page.hidden {
-            self.visit_fields(Input::Page(PageEvent::Hidden))?;
+            self.feed(Input::Page(PageEvent::Hidden))?;
         }
         if matches!(self.record, Record::Tombstone { .. }) {
             let back = self.now + self.rng.between(5_000, 60_000);
@@ -220,7 +222,7 @@ impl World {
         if self.page.napping_until.is_some() {
             return Ok(());
         }
-        self.visit_fields(Input::Page(event)).map(drop)
+        self.feed(Input::Page(event)).map(drop)
     }
 
     fn over_in(&mut self, fault: Fault, most: u64) {

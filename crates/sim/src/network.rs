@@ -23,6 +23,7 @@ pub(crate) struct Network {
 
 /// What becomes of a request on its way.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one is at hand at a time")]
 pub(crate) enum Transit {
     Reaches {
         after: u64,

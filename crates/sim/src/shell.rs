@@ -3,7 +3,7 @@
 
 use session_keeper_core::{
     Effect, Generation, Input, Notice, Now, Probe, Record, RequestId, SessionState, SignOutReason,
-    TokenKind,
+    StoredSession, TokenFacts,
 };
 
 use crate::event::Event;
@@ -17,10 +17,7 @@ const TOLD: usize = 60;
 
 impl World {
     /// Tells the keeper one fact and carries out what it orders.
-    pub(crate) fn visit_fields(
-        &mut self,
-        input: Input,
-    ) -> Result<Vec<Effect>, (Guarantee, String)> {
+    pub(crate) fn feed(&mut self, input: Input) -> Result<Vec<Effect>, (Guarantee, String)> {
         let wall = (EPOCH + self.now).saturating_add_signed(self.wall_offset);
         let now = Now::from_millis(self.now - self.napped, wall);
         self.told_at = self.now;
@@ -38,13 +35,15 @@ impl World {
         if before == Some(true) && self.keeper.snapshot().signed_in() != Some(true) && !reported {
             return Err((Guarantee::G1, "a session ended and nobody was told why".into()));
         }
-        if effects.contains(&Effect::ReadRecord) {
-            self.visit_fields(Input::Record(self.record.clone()))?;
+        for effect in &effects {
+            if let Effect::ReadRecord { read } = effect {
+                self.feed(Input::Record { read: *read, record: self.record.clone() })?;
+            }
         }
         if let Some(backend) = self.backend
             && effects.contains(&Effect::ReadBackend)
         {
-            self.visit_fields(Input::Backend(backend))?;
+            self.feed(Input::Backend(backend))?;
         }
         Ok(effects)
     }
@@ -63,16 +62,15 @@ impl World {
                     }
                 }
             }
+            Effect::UseToken { generation, .. } => self.server.issue(generation.token_id),
             Effect::Store { generation, expires_at, verified_at } => {
-                self.server.issue(generation.token_id);
-                let (generation, expires_at) = (*generation, *expires_at);
+                let facts = TokenFacts { expires_at: *expires_at, ..TokenFacts::default() };
                 let verified_at = *verified_at;
-                self.record = Record::ActiveSession {
-                    generation,
-                    expires_at,
+                self.record = Record::Session(StoredSession {
+                    facts,
                     verified_at,
-                    kind: TokenKind::Opaque,
-                };
+                    ..StoredSession::new(*generation)
+                });
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
@@ -170,10 +168,10 @@ fn brief(input: &Input) -> String {
             let answer = status(outcome).map_or("nothing".into(), |status| status.to_string());
             format!("answer to {}: {answer}", request.0)
         }
-        Input::Record(Record::ActiveSession { generation, .. }) => {
-            format!("record {}", generation.number)
+        Input::Record { record: Record::Session(stored), .. } => {
+            format!("record {}", stored.generation.number)
         }
-        Input::Record(Record::Tombstone { generation, .. }) => {
+        Input::Record { record: Record::Tombstone { generation, .. }, .. } => {
             format!("tombstone {}", generation.number)
         }
         other => format!("{other:?}"),

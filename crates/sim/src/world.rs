@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use session_keeper_core::{
     BackendRecord, Effect, Generation, Input, Keeper, Label, Outcome, Probe, Record, RequestId,
-    Response, SessionState, TokenId, TokenKind,
+    Response, SessionState, StoredSession, TokenId,
 };
 
 use crate::event::{Event, Fault, Future};
@@ -101,12 +101,7 @@ impl World {
             future: Future::default(),
             now: 0,
             page: Page::default(),
-            record: Record::ActiveSession {
-                generation,
-                expires_at: None,
-                verified_at: None,
-                kind: TokenKind::Opaque,
-            },
+            record: Record::Session(StoredSession::new(generation)),
             backend: None,
             open: Vec::new(),
             patient_until: 0,
@@ -127,7 +122,7 @@ impl World {
             self.schedule_fault(fault);
         }
         self.future.at(20_000, Event::AppAsks);
-        self.visit_fields(Input::Start)?;
+        self.feed(Input::Start)?;
         self.pass(self.plan.hours * HOUR)?;
         self.heal()?;
         self.pass(self.now + SETTLES)?;
@@ -155,7 +150,7 @@ impl World {
                     self.handle_event(event)?;
                 }
             } else {
-                self.visit_fields(Input::Timeout)?;
+                self.feed(Input::Timeout)?;
             }
             let mut oracle = core::mem::take(&mut self.oracle);
             let mut tally = core::mem::take(&mut self.tally);
@@ -230,7 +225,7 @@ impl World {
         let is_refusal = open.probe == Probe::Verify && status(&outcome) == Some(401);
         let was_live = self.keeper.snapshot().signed_in() == Some(true);
         let heard = self.as_heard(is_refusal, outcome);
-        let effects = self.visit_fields(Input::Answer { request, outcome: heard })?;
+        let effects = self.feed(Input::Answer { request, outcome: heard })?;
         let dropped = effects.contains(&Effect::Abort { request });
         if is_refusal && was_live && !dropped {
             self.tally.rejections += 1;
@@ -273,13 +268,13 @@ impl World {
             return Ok(());
         }
         // What is due anyway is not the stray's doing.
-        self.visit_fields(Input::Timeout)?;
+        self.feed(Input::Timeout)?;
         let request = match (self.plan.sabotage, self.open.first()) {
             (Sabotage::ConfusedShell, Some(open)) => open.request,
             _ => request,
         };
         self.tally.strays += 1;
-        let effects = self.visit_fields(Input::Answer { request, outcome })?;
+        let effects = self.feed(Input::Answer { request, outcome })?;
         oracle::stray_is_ignored(effects.len())
     }
 
@@ -302,7 +297,7 @@ impl World {
     /// The user signs out, and the oracle knows that.
     pub(crate) fn sign_out(&mut self) -> Verdict {
         self.signing_out = true;
-        let reported = self.visit_fields(Input::SignOut);
+        let reported = self.feed(Input::SignOut);
         self.signing_out = false;
         reported.map(drop)
     }

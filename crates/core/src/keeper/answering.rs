@@ -157,9 +157,7 @@ impl Keeper {
                 self.handle_health(&request, reading.availability, out);
             }
             Probe::Verify => self.handle_verdict(&request, reading.verdict, outcome, out),
-            Probe::SignOut => {
-                self.handle_revocation_answer(&request, reading.verdict, retry_after, out)
-            }
+            Probe::SignOut => self.handle_revocation_answer(&request, outcome, retry_after, out),
         }
         if probe == Probe::Health && (recovered || boot == Boot::Changed) {
             // A check that went out this moment meets the server that is back.
@@ -168,7 +166,7 @@ impl Keeper {
             self.on_server_back(is_asked, out);
         }
         if recovered {
-            self.expedite_revocation();
+            self.revocation.expedite(self.now());
         }
     }
 
@@ -323,7 +321,9 @@ impl Keeper {
         match request.probe {
             Probe::Health => self.handle_health(request, Availability::Waking, out),
             Probe::Verify => self.handle_verdict(request, verdict, &Outcome::NoAnswer, out),
-            Probe::SignOut => self.handle_revocation_answer(request, verdict, Duration::ZERO, out),
+            Probe::SignOut => {
+                self.handle_revocation_answer(request, &Outcome::NoAnswer, Duration::ZERO, out);
+            }
         }
     }
 

@@ -65,7 +65,7 @@ impl Keeper {
                 // A cookie that was never there: nothing ends, nobody is told a reason.
                 Session::Restoring => self.enter_signed_out(out),
                 Session::SignedOut => {}
-                Session::ActiveSession(_) => self.add_rejection(rejection, out),
+                Session::Active(_) => self.add_rejection(rejection, out),
             }
         }
         self.evaluate(out);
@@ -80,7 +80,7 @@ impl Keeper {
             self.enter_suspect(rejection.received_at);
             out.push(Effect::ReadBackend);
             if grade == Grade::Strong && rejection.rejection.instance.is_none() {
-                // Perhaps another worker knows better: sent_at now, that is known in no time.
+                // Possible another worker knows better: sent_at now, that is known in no time.
                 let asks_health = has_health && self.asks_who_rejects().is_some();
                 let available = self.requests.available(self.now(), MIN_BURST_GAP);
                 self.ask(available.saturating_sub(usize::from(asks_health)), out);
@@ -115,7 +115,7 @@ impl Keeper {
             token: self.token(),
             confirm: self.options.confirm,
         };
-        let Session::ActiveSession(ActiveSession { verification, .. }) = &mut self.session else {
+        let Session::Active(ActiveSession { verification, .. }) = &mut self.session else {
             return;
         };
         let Verification::Suspect(confirmation) = verification else { return };
@@ -144,7 +144,7 @@ impl Keeper {
 
     /// A token that did not survive a restart is told apart from one that was revoked.
     fn explain(&mut self, reason: SignOutReason, out: &mut Vec<Effect>) {
-        let kind = self.active().map(|active| active.kind);
+        let kind = self.active().map(|active| active.facts.kind);
         if reason == SignOutReason::Rejected && self.backend.is_new_process() {
             let cause = match kind {
                 Some(TokenKind::Signed) => Cause::SigningKeyChanged,

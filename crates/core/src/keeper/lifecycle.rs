@@ -64,15 +64,12 @@ impl Keeper {
         self.postpone();
     }
 
+    /// Gives up what is under way, but for a sign-out: its page may navigate away in the handler
+    /// that is told of it, and the request goes on without the page.
     pub(super) fn abort_all(&mut self, out: &mut Vec<Effect>) {
         self.abort(Probe::Health, out);
-        self.abort(Probe::Verify, out);
-        if self.revocation.is_some() {
-            self.abort(Probe::SignOut, out);
-            self.postpone_revocation();
-        }
-        self.pending_rejections.clear();
-        if self.reading.take().is_some() && matches!(self.session, Session::Restoring) {
+        self.abort_verification(out);
+        if self.reads.reset() && matches!(self.session, Session::Restoring) {
             self.read_record(out);
         }
     }
@@ -83,6 +80,7 @@ impl Keeper {
         self.page.paused_until = at;
         self.ping.due = Some(at);
         self.verify_schedule.at(at);
+        self.revocation.postpone(at);
         if let Some(confirmation) = self.confirmation() {
             confirmation.interrupted(at);
         }

@@ -12,7 +12,7 @@ use crate::history::{Event, Reason};
 use crate::message::Message;
 use crate::options::OriginRelation;
 use crate::requests::{Request, Requests};
-use crate::session::TokenKind;
+use crate::session::TokenFacts;
 use crate::time::{Duration, Instant};
 
 /// A verify path without an answer of the app through three signs of life is not waking up.
@@ -82,7 +82,7 @@ impl VerifySchedule {
     }
 
     /// A new token: what the server asked of the one before is past.
-    pub(super) fn anew(&mut self, now: Instant) {
+    pub(super) fn reset(&mut self, now: Instant) {
         self.now(now);
         self.not_before = now;
     }
@@ -101,10 +101,8 @@ impl Keeper {
             Session::SignedOut => false,
             // With a cookie only the server knows whether there is a session.
             // What is stored comes first: a tombstone may forbid the question.
-            Session::Restoring => self.asks_the_server() && self.reading.is_none(),
-            Session::ActiveSession(active) => {
-                !matches!(active.verification, Verification::Suspect(_))
-            }
+            Session::Restoring => self.asks_the_server() && !self.reads.is_open(),
+            Session::Active(active) => !matches!(active.verification, Verification::Suspect(_)),
         };
         // A refusal that waits for the record is the answer to whatever would be asked.
         let waits = self.requests.any(Probe::Verify) || !self.pending_rejections.is_empty();
@@ -136,7 +134,7 @@ impl Keeper {
         if self.life != Life::Running || matches!(self.session, Session::SignedOut) {
             resolve_verify_waiters(out);
         } else {
-            self.verify_schedule.anew(self.now());
+            self.verify_schedule.reset(self.now());
         }
     }
 
@@ -243,13 +241,13 @@ impl Keeper {
         }
         self.log(out, Event::Verified { facts });
         if matches!(self.session, Session::Restoring) {
-            self.enter_session(None, TokenKind::Opaque, out);
+            self.enter_session(None, TokenFacts::default(), out);
         }
         out.push(Effect::SetUser { request: request.id });
         let at = self.clock.wall();
         if let Some(active) = self.active_mut() {
             active.verified_at = Some(at);
-            active.acceptance = Acceptance::Perhaps;
+            active.acceptance = Acceptance::Possible;
             active.verification = Verification::Verified;
             let generation = active.generation;
             out.push(Effect::Broadcast(Message::Verified { generation, at }));

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use session_keeper_core::{
-    BackendRecord, Effect, Input, Keeper, Now, Options, Outcome, Probe, Record, TokenKind,
+    BackendRecord, Effect, Input, Keeper, Now, Options, Outcome, Probe, Record, StoredSession,
+    TokenFacts,
 };
 
 /// Answers requests. A harness has one token at a time, so that none needs to be told apart.
@@ -50,7 +51,7 @@ impl<S: Server> Harness<S> {
         self.coming.clear();
     }
 
-    pub(crate) fn visit_fields(&mut self, input: Input) -> Orders {
+    pub(crate) fn feed(&mut self, input: Input) -> Orders {
         let now = Now::from_millis(self.now, EPOCH + self.now);
         self.reported = self.now;
         let orders = self.keeper.handle_input(now, input);
@@ -76,7 +77,7 @@ impl<S: Server> Harness<S> {
             Some(at) if at <= self.now => self.coming.pop_front().map(|(_, input)| input),
             _ => None,
         };
-        Some(self.visit_fields(input.unwrap_or(Input::Timeout)))
+        Some(self.feed(input.unwrap_or(Input::Timeout)))
     }
 
     fn carry_out(&mut self, order: &Effect) {
@@ -86,9 +87,12 @@ impl<S: Server> Harness<S> {
                 let answer = Input::Answer { request: *request, outcome };
                 self.coming.push_back((self.now + TRIP, answer));
             }
-            Effect::ReadRecord => {
+            Effect::ReadRecord { read } => {
                 // Stores answer at once, before anything else happens.
-                self.coming.push_front((self.now, Input::Record(self.record.clone())));
+                self.coming.push_front((
+                    self.now,
+                    Input::Record { read: *read, record: self.record.clone() },
+                ));
             }
             Effect::ReadBackend => {
                 if let Some(kept) = self.backend {
@@ -97,10 +101,13 @@ impl<S: Server> Harness<S> {
             }
             Effect::StoreBackend(kept) => self.backend = Some(*kept),
             Effect::Store { generation, expires_at, verified_at } => {
-                let (generation, expires_at, verified_at) =
-                    (*generation, *expires_at, *verified_at);
-                let kind = TokenKind::Opaque;
-                self.record = Record::ActiveSession { generation, expires_at, verified_at, kind };
+                let facts = TokenFacts { expires_at: *expires_at, ..TokenFacts::default() };
+                let verified_at = *verified_at;
+                self.record = Record::Session(StoredSession {
+                    facts,
+                    verified_at,
+                    ..StoredSession::new(*generation)
+                });
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());

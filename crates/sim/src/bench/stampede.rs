@@ -2,7 +2,7 @@
 
 use session_keeper_core::{
     Body, Effect, Generation, Input, Label, Options, Outcome, Probe, Record, Response, ServerFacts,
-    SessionState, TokenId, TokenKind,
+    SessionState, StoredSession, TokenId,
 };
 
 use super::harness::{Harness, Server};
@@ -99,13 +99,11 @@ fn active(plan: Plan, rng: &mut Rng) -> (Vec<u64>, Option<u64>) {
     // Everybody opened the page at another moment.
     harness.now = rng.between(0, 300_000);
     let generation = Generation { number: 1, token_id: TokenId(1) };
-    let kind = TokenKind::Opaque;
-    harness.record =
-        Record::ActiveSession { generation, expires_at: None, verified_at: None, kind };
+    harness.record = Record::Session(StoredSession::new(generation));
     let mut sent = Vec::new();
     let mut end = None;
     let mut app_asks = RESTART + plan.outage_ms + rng.between(0, 60_000);
-    let mut orders = harness.visit_fields(Input::Start);
+    let mut orders = harness.feed(Input::Start);
     while harness.now < RESTART + AFTER {
         let requests = orders.iter().filter(|order| matches!(order, Effect::Send { .. })).count();
         sent.extend((0..requests).map(|_| harness.now));
@@ -114,7 +112,7 @@ fn active(plan: Plan, rng: &mut Rng) -> (Vec<u64>, Option<u64>) {
         }
         orders = if harness.now >= app_asks {
             app_asks += rng.between(1_000, 60_000);
-            harness.visit_fields(Input::Report { status: 401 })
+            harness.feed(Input::Report { status: 401 })
         } else {
             harness.step(app_asks.min(RESTART + AFTER)).unwrap_or_default()
         };

@@ -3,7 +3,7 @@
 
 use session_keeper_core::{
     Body, Effect, Input, Notice, Options, Outcome, Probe, RequestId, Response, SessionState,
-    TokenKind,
+    TokenFacts, TokenHandle,
 };
 
 use super::harness::{Harness, Server};
@@ -145,7 +145,7 @@ impl User {
         let own = Rng::new(rng.draw());
         let server = Workers { plan, rng: own, home: 0, revoked: false, connection: (0, 0) };
         let mut harness = Harness::new(Options::default(), rng.draw(), server);
-        let _ = harness.visit_fields(Input::Start);
+        let _ = harness.feed(Input::Start);
         let mut user = Self { harness, asked: Vec::new() };
         let _ = user.harness.step(1);
         user.sign_in();
@@ -155,15 +155,16 @@ impl User {
     fn next_day(&mut self, rng: &mut Rng) {
         self.harness.reload(Options::default(), rng.draw());
         self.asked.clear();
-        let _ = self.harness.visit_fields(Input::Start);
+        let _ = self.harness.feed(Input::Start);
     }
 
     /// The login makes the token on the worker that it meets.
     fn sign_in(&mut self) {
         let now = self.harness.now;
         self.harness.server.home = self.harness.server.meet(now);
-        let _ =
-            self.harness.visit_fields(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
+        let _ = self
+            .harness
+            .feed(Input::SignIn { token: Some(TokenHandle(1)), facts: TokenFacts::default() });
     }
 
     /// So many verifications with tokens that are always good.
@@ -200,7 +201,7 @@ impl User {
     fn ends(&mut self, figures: &mut Figures) {
         self.harness.server.revoked = true;
         let start = self.harness.now;
-        let mut orders = self.harness.visit_fields(Input::Report { status: 401 });
+        let mut orders = self.harness.feed(Input::Report { status: 401 });
         loop {
             for order in &orders {
                 if let Effect::Notify(Notice::SignedOut(end)) = order {

@@ -3,7 +3,8 @@
 use super::world::*;
 use crate::{
     BackendRecord, Cause, Diagnosis, Duration, Event, Input, Label, Options, OriginRelation,
-    PageEvent, Probe, Record, Response, SessionState, TokenKind, UnixMillis,
+    PageEvent, Probe, Record, Response, SessionState, StoredSession, TokenFacts, TokenKind,
+    UnixMillis,
 };
 
 fn found(world: &World) -> std::vec::Vec<Cause> {
@@ -33,11 +34,11 @@ fn a_refusal_that_is_refuted_means_that_workers_disagree() {
     let mut world = World::nameless();
     world.pass(15_000);
     world.script.extend([status(401), status(401)].map(answers));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(20_000);
     assert_eq!(found(&world), [Cause::WorkersDisagree]);
     assert_eq!(evidence(&world, Cause::WorkersDisagree).count, 2);
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.script.extend([status(401)].map(answers));
     world.pass(20_000);
     assert_eq!(found(&world).len(), 1, "it was told twice");
@@ -48,13 +49,13 @@ fn one_instance_that_changes_its_mind_is_no_quarrel_of_workers() {
     let mut world = World::signed_in(Options::default());
     world.pass(60_000);
     world.script.push_back(answers(rejected("a", "1")));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(10_000);
     assert!(world.has_logged("refuted"));
     assert_eq!(found(&world), []);
 
     world.script.push_back(answers(rejected("b", "1")));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(10_000);
     assert_eq!(found(&world), [Cause::WorkersDisagree]);
 }
@@ -64,7 +65,7 @@ fn a_request_that_a_platform_holds_until_the_server_is_there_is_a_wake_up() {
     let mut world = World::new(Options::default());
     world.server_says(&Reply::Slow(40_000, nameless()));
     world.record = active(1);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(39_000);
     world.server_says(&answers(nameless()));
     world.pass(20_000);
@@ -96,7 +97,7 @@ fn a_server_that_was_up_all_the_time_and_only_slow_did_not_sleep() {
     let mut world = World::new(Options::default());
     world.server_says(&Reply::Slow(20_000, up("1", 9_000)));
     world.record = active(1);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(60_000);
     assert!(world.has_logged("held"), "the scene was not set");
     assert_eq!(found(&world), []);
@@ -122,13 +123,11 @@ fn tokens_that_do_not_survive_a_restart_are_told_from_a_key_that_does_not() {
         [(TokenKind::Opaque, Cause::TokensLost), (TokenKind::Signed, Cause::SigningKeyChanged)]
     {
         let mut world = World::new(Options::default());
-        world.record = Record::ActiveSession {
-            generation: generation(1),
-            expires_at: None,
-            verified_at: None,
-            kind,
-        };
-        let _ = world.visit_fields(Input::Start);
+        world.record = Record::Session(StoredSession {
+            facts: TokenFacts { kind, ..TokenFacts::default() },
+            ..stored(1)
+        });
+        let _ = world.input(Input::Start);
         world.pass(60_000);
         world.health = answers(well("b", "2"));
         world.verify = answers(rejected("b", "2"));
@@ -147,7 +146,7 @@ fn a_restart_while_the_page_was_closed_is_seen_by_what_was_kept_of_the_backend()
     world.record = active(1);
     world.health = answers(well("b", "2"));
     world.verify = answers(rejected("b", "2"));
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(70_000);
     assert_eq!(world.session(), SessionState::SignedOut);
     assert_eq!(found(&world), [Cause::TokensLost]);
@@ -160,7 +159,7 @@ fn a_token_that_is_revoked_long_after_a_restart_is_not_lost() {
     world.server_says(&answers(well("b", "2")));
     world.pass(60_000);
     world.verify = answers(rejected("b", "2"));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(60_000);
     assert_eq!(world.session(), SessionState::SignedOut);
     assert_eq!(found(&world), []);
@@ -197,7 +196,7 @@ fn a_clock_that_is_minutes_off_is_named_and_one_that_is_seconds_off_is_not() {
         let mut ahead = well("a", "1");
         ahead.server.now = Some(UnixMillis(WALL + off));
         world.server_says(&answers(ahead));
-        let _ = world.visit_fields(Input::Start);
+        let _ = world.input(Input::Start);
         world.pass(10);
         assert_eq!(found(&world).len(), 0);
         world.pass(100);
@@ -211,14 +210,14 @@ fn a_verify_path_that_is_missing_or_never_an_api_is_wrong_but_not_one_that_was_r
         let mut world = World::new(Options::default());
         world.verify = answers(verify);
         world.record = active(1);
-        let _ = world.visit_fields(Input::Start);
+        let _ = world.input(Input::Start);
         world.pass(300_000);
         let found = evidence(&world, Cause::WrongPath);
         assert_eq!((found.status, found.probe), (status, Some(Probe::Verify)));
 
         let mut right = World::signed_in(Options::default());
         right.verify = answers(verify);
-        let _ = right.visit_fields(Input::Verify);
+        let _ = right.input(Input::Verify);
         right.pass(300_000);
         assert_eq!(self::found(&right), []);
     }
@@ -229,7 +228,7 @@ fn a_health_path_that_is_missing_while_tokens_are_verified_is_wrong() {
     let mut world = World::new(Options::default());
     world.health = answers(status(404));
     world.record = active(1);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(60_000);
     let found = evidence(&world, Cause::WrongPath);
     assert_eq!((found.status, found.probe), (404, Some(Probe::Health)));
@@ -241,7 +240,7 @@ fn a_verify_path_of_another_origin_that_never_answers_while_health_does_is_block
         let mut world = World::new(Options { reach, ..Options::default() });
         world.verify = Reply::Fails;
         world.record = active(1);
-        let _ = world.visit_fields(Input::Start);
+        let _ = world.input(Input::Start);
         world.pass(300_000);
         let blocked = found(&world).iter().filter(|it| **it == Cause::BlockedByCors).count();
         assert_eq!(blocked, expected);
@@ -254,12 +253,12 @@ fn a_verify_path_that_answered_once_is_not_blocked_and_nor_is_one_of_a_server_th
     let options = || Options { reach: OriginRelation::CrossOrigin, ..Options::default() };
     let mut once = World::signed_in(options());
     once.verify = Reply::Fails;
-    let _ = once.visit_fields(Input::Verify);
+    let _ = once.input(Input::Verify);
     once.pass(300_000);
     let mut away = World::new(options());
     away.server_says(&Reply::Fails);
     away.record = active(1);
-    let _ = away.visit_fields(Input::Start);
+    let _ = away.input(Input::Start);
     away.pass(300_000);
     for world in [once, away] {
         assert_eq!(found(&world), []);
@@ -280,7 +279,7 @@ fn a_restart_that_only_the_health_path_tells_of_is_seen_where_the_refusal_comes_
         world.pass(40_000);
         world.health = reported("2", up.map(|_| 1));
         world.verify = answers(status(401));
-        let _ = world.visit_fields(Input::Verify);
+        let _ = world.input(Input::Verify);
         world.pass(90_000);
         assert_eq!(world.session(), SessionState::SignedOut);
         assert_eq!(found(&world), [Cause::TokensLost], "{up:?}");

@@ -1,9 +1,7 @@
 //! What the keeper learns of a backend that names nothing, and what it makes of it.
 
 use super::world::*;
-use crate::{
-    BackendRecord, Effect, Input, Label, Options, Probe, SessionState, TokenKind, UnixMillis,
-};
+use crate::{BackendRecord, Effect, Input, Label, Options, Probe, SessionState, UnixMillis};
 
 /// A history of a backend that always agreed with itself.
 fn of_one_mind() -> BackendRecord {
@@ -11,7 +9,7 @@ fn of_one_mind() -> BackendRecord {
 }
 
 fn seconds_to_the_end(world: &mut World) -> Option<u64> {
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.until(130_000, |world| world.session() == SessionState::SignedOut).map(|ms| ms / 1_000)
 }
 
@@ -48,7 +46,7 @@ fn what_was_learned_is_kept_and_spares_the_next_page_its_lessons() {
     second.backend = Some(kept);
     second.server_says(&answers(nameless()));
     second.record = active(1);
-    let _ = second.visit_fields(Input::Start);
+    let _ = second.input(Input::Start);
     second.pass(200_000);
     assert_eq!(second.sent_since(0, Probe::Verify).len(), 1);
     second.verify = answers(status(401));
@@ -60,10 +58,10 @@ fn the_backends_history_outlives_a_sign_out() {
     let mut world = World::nameless();
     world.pass(150_000);
     let before = world.backend;
-    let _ = world.visit_fields(Input::SignOut);
+    let _ = world.input(Input::SignOut);
     world.pass(1_000);
     assert_eq!(world.backend, before);
-    let _ = world.visit_fields(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
+    let _ = world.input(sign_in());
     world.pass(200_000);
     let checks = world.sent_since(world.now() - 201_000, Probe::Verify).len();
     assert_eq!(checks, 1, "it was taught anew");
@@ -74,7 +72,7 @@ fn a_refuted_refusal_is_written_down_and_counts_for_the_next_suspicion() {
     let mut world = World::nameless();
     world.pass(150_000);
     world.script.extend([status(401), status(401), status(401)].map(answers));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(20_000);
     assert_eq!(world.session(), SessionState::SignedIn);
     assert!(world.backend.is_some_and(|record| record.rejected > 0));
@@ -106,7 +104,7 @@ fn a_new_boot_id_makes_a_backend_of_one_mind_unknown_again() {
     well.server.boot = Label::new("b2");
     world.server_says(&answers(well));
     world.record = active(1);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(1_000);
     world.verify = answers(status(401));
     let over = seconds_to_the_end(&mut world);
@@ -121,7 +119,7 @@ fn in_a_confirmation_no_six_seconds_have_more_than_three_requests() {
         world.verify = answers(reply);
         // The app's own requests are refused as well, and it reports each of them.
         for _ in 0..130 {
-            let _ = world.visit_fields(Input::Report { status: 401 });
+            let _ = world.input(Input::Report { status: 401 });
             world.pass(1_000);
         }
         let sent: std::vec::Vec<u64> = world.sent.iter().map(|(at, ..)| *at).collect();
@@ -137,10 +135,10 @@ fn a_request_that_is_refused_while_an_older_check_is_accepted_is_checked_after_i
     let mut world = World::signed_in(Options::default());
     world.pass(60_000);
     world.script.push_back(Reply::Slow(2_000, well("a", "1")));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(1_000);
     world.verify = answers(rejected("a", "1"));
-    let _ = world.visit_fields(Input::Report { status: 401 });
+    let _ = world.input(Input::Report { status: 401 });
     let suspect = world.until(5_000, |world| world.session() == SessionState::Suspect);
     assert!(suspect.is_some_and(|ms| ms <= 1_100), "{suspect:?}");
 }
@@ -149,7 +147,7 @@ fn a_request_that_is_refused_while_an_older_check_is_accepted_is_checked_after_i
 fn a_record_of_the_backend_that_comes_late_or_again_changes_no_session() {
     let mut world = World::nameless();
     for _ in 0..3 {
-        let effects = world.visit_fields(Input::Backend(of_one_mind()));
+        let effects = world.input(Input::Backend(of_one_mind()));
         assert!(effects.iter().all(|effect| matches!(effect, Effect::Notify(_))), "{effects:?}");
         assert_eq!(world.session(), SessionState::SignedIn);
     }

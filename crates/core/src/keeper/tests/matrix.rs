@@ -10,7 +10,7 @@ use std::vec::Vec;
 use super::world::*;
 use crate::{
     Body, Challenge, Classified, Effect, Input, Message, Notice, Options, Outcome, PageEvent,
-    Probe, Record, RequestId, Response, SessionState, TokenKind,
+    Probe, Record, RequestId, Response, SessionState,
 };
 
 const TABLE: &str = include_str!("matrix.txt");
@@ -51,21 +51,21 @@ fn restoring() -> World {
     let mut world = World::new(Options::default());
     world.store_answers = false;
     world.server_says(&Reply::Silence);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world
 }
 
 fn restoring_by_cookie() -> World {
     let mut world = World::new(cookie());
     world.server_says(&Reply::Silence);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(100);
     world
 }
 
 fn signed_out() -> World {
     let mut world = signed_in();
-    let _ = world.visit_fields(Input::SignOut);
+    let _ = world.input(Input::SignOut);
     world
 }
 
@@ -73,7 +73,7 @@ fn unverified() -> World {
     let mut world = World::new(Options::default());
     world.record = active(3);
     world.server_says(&Reply::Silence);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(100);
     world
 }
@@ -81,31 +81,31 @@ fn unverified() -> World {
 fn signed_in() -> World {
     let mut world = World::new(Options::default());
     world.record = active(3);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(1_000);
     world.server_says(&Reply::Silence);
-    let _ = world.visit_fields(Input::Verify);
-    let _ = world.visit_fields(Input::Unanswered);
+    let _ = world.input(Input::Verify);
+    let _ = world.input(Input::Unanswered);
     world
 }
 
 fn suspect() -> World {
     let mut world = World::new(Options::default());
     world.record = active(3);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(1_000);
     world.script.push_back(answers(rejected("a", "1")));
     world.server_says(&Reply::Silence);
     // A ping that is under way when the suspicion begins.
-    let _ = world.visit_fields(Input::Unanswered);
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Unanswered);
+    let _ = world.input(Input::Verify);
     world.pass(6_400);
     world
 }
 
 fn stopped() -> World {
     let mut world = signed_in();
-    let _ = world.visit_fields(Input::Stop);
+    let _ = world.input(Input::Stop);
     world
 }
 
@@ -116,7 +116,7 @@ fn rows() -> Vec<(String, May, Fed)> {
         ("Start", Input::Start),
         ("Stop", Input::Stop),
         ("Timeout, early", Input::Timeout),
-        ("SignIn", Input::SignIn { expires_at: None, kind: TokenKind::Opaque }),
+        ("SignIn", sign_in()),
         ("Verify", Input::Verify),
         ("Report 401", Input::Report { status: 401 }),
         ("Report 403", Input::Report { status: 403 }),
@@ -210,30 +210,29 @@ fn outcomes() -> Vec<(String, May, Outcome)> {
 fn feed(world: &mut World, fed: &Fed) -> Option<Vec<Effect>> {
     let before = world.orders.len();
     match fed {
-        Fed::Input(input) => drop(world.visit_fields(input.clone())),
+        Fed::Input(input) => drop(world.input(input.clone())),
         Fed::Due => {
             let (at, _) = world.keeper.next_timeout()?;
             world.stall(at.since(world.keeper.now()).as_millis());
-            let _ = world.visit_fields(Input::Timeout);
+            let _ = world.input(Input::Timeout);
         }
         Fed::Answer(probe, outcome) => {
             let request = world.open_request(*probe)?;
             let outcome = *outcome;
-            let _ = world.visit_fields(Input::Answer { request, outcome });
+            let _ = world.input(Input::Answer { request, outcome });
         }
         Fed::Late(outcome) => {
             let outcome = *outcome;
-            let _ = world.visit_fields(Input::Answer { request: RequestId(u32::MAX), outcome });
+            let _ = world.input(Input::Answer { request: RequestId(u32::MAX), outcome });
         }
         Fed::Record(record) => {
             world.record = record.clone();
             world.store_answers = true;
             if world.session() == SessionState::Restoring {
-                let _ = world.visit_fields(Input::Record(record.clone()));
+                world.store_answers_in(0);
             } else {
-                let _ = world.visit_fields(Input::TabMessage(Message::Written {
-                    generation: generation(9),
-                }));
+                let _ =
+                    world.input(Input::TabMessage(Message::Written { generation: generation(9) }));
             }
         }
     }
@@ -246,8 +245,8 @@ fn word(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Send { probe, .. } => format!("send {}", probe.name()),
         Effect::Abort { .. } => "abort".into(),
-        Effect::ReadRecord => "read".into(),
-        Effect::UseStoredToken { generation } => format!("adopt {}", generation.number),
+        Effect::ReadRecord { .. } => "read".into(),
+        Effect::UseStoredToken { generation, .. } => format!("adopt {}", generation.number),
         Effect::Store { generation, .. } => format!("store {}", generation.number),
         Effect::WriteTombstone { generation, sign_out, .. } => {
             let rule = sign_out.rule.map_or("none", |rule| rule.name());
@@ -255,7 +254,6 @@ fn word(effect: &Effect) -> Option<String> {
         }
         Effect::Forget { generation } => format!("forget {}", generation.number),
         Effect::EraseRecord => "erase".into(),
-        Effect::UseMemoryStorage => "leave the store".into(),
         Effect::Notify(Notice::SignedIn { .. }) => "signed-in!".into(),
         Effect::Notify(Notice::SignedOut(_)) => "signed-out!".into(),
         Effect::Notify(Notice::Forbidden) => "forbidden!".into(),

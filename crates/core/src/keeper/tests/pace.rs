@@ -10,7 +10,7 @@ fn second_hour(options: Options, health: &Reply, verify: &Reply) -> (World, usiz
     let mut world = World::signed_in(options);
     world.health = health.clone();
     world.verify = verify.clone();
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(HOUR);
     let start = world.now();
     world.pass(HOUR);
@@ -37,7 +37,7 @@ fn a_verify_path_that_fails_for_ever_while_health_is_fine_is_no_storm() {
 fn a_slow_verify_path_is_waited_for_and_not_cut_off_again_and_again() {
     let mut world = World::signed_in(Options::default());
     world.verify = Reply::Slow(15_000, well("a", "1"));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     let before = world.wall();
     let seen = world.until(120_000, |world| {
         world.keeper.snapshot().last_verified_at.is_some_and(|at| at.0 > before)
@@ -76,7 +76,7 @@ fn a_suspicion_whose_confirmation_gets_no_verdict_calms_down_and_is_never_given_
         let mut world = World::signed_in(Options::default());
         world.script.push_back(answers(rejected("a", "1")));
         world.verify = verify.clone();
-        let _ = world.visit_fields(Input::Verify);
+        let _ = world.input(Input::Verify);
         world.pass(HOUR);
         assert_eq!(world.session(), SessionState::Suspect);
         let start = world.now();
@@ -105,7 +105,7 @@ fn an_endpoint_that_always_says_401_is_no_storm() {
     let mut world = World::signed_in(Options::default());
     let start = world.now();
     for _ in 0..3_600 {
-        let _ = world.visit_fields(Input::Report { status: 401 });
+        let _ = world.input(Input::Report { status: 401 });
         world.pass(1_000);
     }
     assert!((340..=375).contains(&world.sent_since(start, Probe::Verify).len()));
@@ -116,7 +116,7 @@ fn a_sign_out_path_that_fails_for_ever_is_no_storm_and_no_bad_spell() {
     for reply in [Reply::Fails, Reply::Silence, answers(html(503))] {
         let mut world = World::signed_in(Options { tell_sign_out: true, ..Options::default() });
         world.sign_out = reply.clone();
-        let _ = world.visit_fields(Input::SignOut);
+        let _ = world.input(Input::SignOut);
         world.pass(HOUR);
         assert!(!world.events().any(|it| matches!(
             it,

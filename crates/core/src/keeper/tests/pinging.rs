@@ -14,7 +14,7 @@ fn pings_go_out_every_thirty_seconds_give_or_take_a_tenth_whether_or_not_anyone_
     for record in [active(1), crate::Record::Absent] {
         let mut world = World::new(crate::Options::default());
         world.record = record;
-        let _ = world.visit_fields(Input::Start);
+        let _ = world.input(Input::Start);
         world.pass(3_600_000);
         let pings = world.sent_since(0, Probe::Health);
         assert!((109..=133).contains(&pings.len()), "{} in an hour", pings.len());
@@ -98,7 +98,7 @@ fn retry_after_is_a_floor_and_at_most_five_minutes() {
             world.health = answers(patient(code, asked));
             world.pass(33_000 + TRIP);
             let start = world.sent_since(0, Probe::Health).pop().unwrap_or(0);
-            let _ = world.visit_fields(Input::Unanswered);
+            let _ = world.input(Input::Unanswered);
             world.page(PageEvent::Offline);
             world.page(PageEvent::Online);
             world.pass(floor + 40_000);
@@ -176,7 +176,7 @@ fn a_request_of_the_app_without_an_answer_starts_a_ping_at_most_once_in_ten_seco
     let mut world = World::signed_in(crate::Options::default());
     let start = world.now();
     for _ in 0..100 {
-        let _ = world.visit_fields(Input::Unanswered);
+        let _ = world.input(Input::Unanswered);
         world.pass(100);
     }
     assert!((1..=2).contains(&world.sent_since(start, Probe::Health).len()));

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::{
-    Effect, Input, Options, Outcome, Probe, Record, SessionState, SignOutReason, TokenKind,
+    Effect, Input, Options, Outcome, Probe, Record, SessionState, SignOutReason, StoredSession,
 };
 
 fn telling() -> Options {
@@ -13,17 +13,17 @@ fn telling() -> Options {
 fn a_sign_out_works_at_once_and_offline_and_has_no_evidence() {
     let mut world = World::signed_in(Options::default());
     world.server_says(&Reply::Fails);
-    let _ = world.visit_fields(Input::SignOut);
+    let _ = world.input(Input::SignOut);
     assert_eq!(world.session(), SessionState::SignedOut);
     let end = world.sign_outs().remove(0);
     assert_eq!((end.reason, end.rule, end.rejections.len()), (SignOutReason::User, None, 0));
-    assert!(world.visit_fields(Input::SignOut).is_empty(), "a second one did something");
+    assert!(world.input(Input::SignOut).is_empty(), "a second one did something");
 }
 
 #[test]
 fn the_server_is_told_once_and_then_the_token_is_forgotten() {
     let mut world = World::signed_in(telling());
-    let _ = world.visit_fields(Input::SignOut);
+    let _ = world.input(Input::SignOut);
     let forget = Effect::Forget { generation: generation(1) };
     assert!(!world.orders.iter().any(|(_, it)| *it == forget), "forgotten before it was told");
     world.pass(3_600_000);
@@ -39,7 +39,7 @@ fn a_sign_out_that_could_not_be_delivered_is_made_good_when_the_server_is_back()
         let mut world = World::signed_in(telling());
         world.server_says(&Reply::Fails);
         world.sign_out = reply;
-        let _ = world.visit_fields(Input::SignOut);
+        let _ = world.input(Input::SignOut);
         world.pass(900_000);
         let tried = world.sent_since(0, Probe::SignOut).len();
         assert!((4..=8).contains(&tried), "{tried}");
@@ -56,7 +56,7 @@ fn a_sign_out_that_could_not_be_delivered_is_made_good_when_the_server_is_back()
 fn a_sign_out_lost_in_a_gap_that_no_ping_noticed_is_made_good_all_the_same() {
     let mut world = World::signed_in(telling());
     world.sign_out = Reply::Fails;
-    let _ = world.visit_fields(Input::SignOut);
+    let _ = world.input(Input::SignOut);
     world.pass(60_000);
     world.sign_out = answers(status(204));
     world.pass(340_000);
@@ -67,12 +67,12 @@ fn a_sign_out_lost_in_a_gap_that_no_ping_noticed_is_made_good_all_the_same() {
 fn an_answer_on_its_way_when_the_user_signs_out_brings_nothing_back() {
     let mut world = World::signed_in(Options::default());
     world.verify = Reply::Silence;
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     let Some(request) = world.open_request(Probe::Verify) else { panic!("nothing was asked") };
-    let _ = world.visit_fields(Input::SignOut);
+    let _ = world.input(Input::SignOut);
     for response in [well("a", "1"), rejected("a", "1")] {
         let outcome = Outcome::Response(response);
-        assert!(world.visit_fields(Input::Answer { request, outcome }).is_empty());
+        assert!(world.input(Input::Answer { request, outcome }).is_empty());
     }
     assert_eq!(world.session(), SessionState::SignedOut);
     assert_eq!(world.sign_outs().len(), 1);
@@ -81,11 +81,13 @@ fn an_answer_on_its_way_when_the_user_signs_out_brings_nothing_back() {
 #[test]
 fn a_sign_in_after_a_sign_out_takes_the_next_number_and_a_new_id() {
     let mut world = World::signed_in(Options::default());
-    let _ = world.visit_fields(Input::SignOut);
-    let _ = world.visit_fields(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
+    let _ = world.input(Input::SignOut);
+    let _ = world.input(sign_in());
     let Some(second) = world.keeper.generation() else { panic!("no session") };
     assert_eq!(second.number, 2);
-    assert!(matches!(world.record, Record::ActiveSession { generation: it, .. } if it == second));
+    assert!(
+        matches!(world.record, Record::Session(StoredSession { generation: it, .. }) if it == second)
+    );
     world.pass(1_000);
     assert_eq!(world.session(), SessionState::SignedIn);
 }
@@ -94,10 +96,10 @@ fn a_sign_in_after_a_sign_out_takes_the_next_number_and_a_new_id() {
 fn with_a_cookie_a_sign_in_takes_back_a_sign_out_that_would_end_the_new_session() {
     let mut world = World::signed_in(Options { tell_sign_out: true, ..cookie() });
     world.sign_out = Reply::Silence;
-    let _ = world.visit_fields(Input::SignOut);
+    let _ = world.input(Input::SignOut);
     world.pass(100);
     assert!(world.open_request(Probe::SignOut).is_some());
-    let _ = world.visit_fields(Input::SignIn { expires_at: None, kind: TokenKind::Opaque });
+    let _ = world.input(sign_in());
     assert!(world.open_request(Probe::SignOut).is_none());
     world.pass(3_600_000);
     assert_eq!(world.sent_since(0, Probe::SignOut).len(), 1);

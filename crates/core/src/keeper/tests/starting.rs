@@ -16,7 +16,7 @@ fn lost(uptime: u64) -> bool {
     world.record = active(1);
     world.health = up_for(uptime, well("a", "1"));
     world.verify = up_for(uptime, rejected("a", "1"));
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(9_000);
     world.verify = answers(well("a", "1"));
     world.pass(10_000);

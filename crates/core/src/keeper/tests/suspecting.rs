@@ -5,12 +5,12 @@ use std::vec::Vec;
 use super::world::*;
 use crate::{
     Chance, Confirm, Grade, Input, Options, Probe, Rule, SessionState, SignOut, SignOutReason,
-    TokenKind, UnixMillis,
+    StoredSession, TokenFacts, UnixMillis,
 };
 
 /// Asks now and tells how long it took to suspect and to sign out.
 fn verdict(world: &mut World) -> (Option<u64>, Option<u64>) {
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     let start = world.now();
     let suspect = world.until(2_000, |world| world.session() == SessionState::Suspect);
     let over = world.until(200_000, |world| world.session() == SessionState::SignedOut);
@@ -71,7 +71,7 @@ fn one_of_two_instances_refusing_is_not_enough_and_an_accepting_answer_ends_the_
     world.health = answers(well("b", "1"));
     world.pass(40_000);
     world.verify = answers(rejected("a", "1"));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(30_000);
     assert_eq!(world.session(), SessionState::Suspect);
     world.script.push_back(answers(well("b", "1")));
@@ -103,7 +103,7 @@ fn a_refusal_without_a_name_does_not_stand_in_for_an_instance_that_was_never_ask
     world.pass(40_000);
     world.script.push_back(answers(status(401)));
     world.verify = answers(rejected("a", "1"));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(40_000);
     assert_eq!(world.session(), SessionState::Suspect);
 }
@@ -125,7 +125,7 @@ fn a_backend_caught_disagreeing_with_itself_takes_two_minutes_and_no_longer() {
     let confirm = Confirm::Below(Chance::of(1e-9));
     let mut world = World::nameless_with(Options { confirm, ..Options::default() });
     world.script.extend((0..3).map(|_| answers(status(401))));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(20_000);
     assert!(world.has_logged("refuted"));
     world.verify = answers(status(401));
@@ -142,7 +142,7 @@ fn after_a_restart_the_last_refusal_comes_ten_seconds_after_it_and_the_end_withi
         world.server_says(&answers(well("n", "2")));
         world.verify = answers(rejected("n", "2"));
         if seen_by == Probe::Verify {
-            let _ = world.visit_fields(Input::Verify);
+            let _ = world.input(Input::Verify);
         }
         world.until(40_000, |world| world.has_logged("rebooted"));
         let proven = world.now();
@@ -164,7 +164,7 @@ fn what_the_server_said_before_it_restarted_counts_for_nothing() {
     world.health = answers(well("b", "1"));
     world.pass(40_000);
     world.verify = answers(rejected("a", "1"));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(50_000);
     assert_eq!(world.session(), SessionState::Suspect);
     world.server_says(&answers(well("n", "2")));
@@ -196,7 +196,7 @@ fn time_in_which_the_server_was_dead_does_not_count_towards_the_limit() {
     world.pass(40_000);
     world.script.push_back(answers(rejected("a", "1")));
     world.server_says(&Reply::Fails);
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(300_000);
     assert_eq!(world.session(), SessionState::Suspect);
     world.health = answers(well("b", "1"));
@@ -213,7 +213,7 @@ fn a_refusal_that_was_held_until_the_server_woke_is_not_the_limit() {
     world.script.push_back(answers(rejected("a", "1")));
     world.health = Reply::Slow(80_000, well("a", "1"));
     world.verify = Reply::Slow(80_000, rejected("a", "1"));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(86_500);
     assert_eq!(world.session(), SessionState::Suspect, "ended by a server that just woke up");
     world.server_says(&answers(well("a", "1")));
@@ -225,7 +225,7 @@ fn a_refusal_that_was_held_until_the_server_woke_is_not_the_limit() {
 fn without_a_health_path_a_weak_401_is_confirmed_for_longer_than_a_platform_wakes() {
     let mut world = World::signed_in(without_health());
     world.verify = Reply::Fails;
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(60_000);
     world.verify = answers(weakly_rejected());
     world.until(20_000, |world| world.session() == SessionState::Suspect);
@@ -237,7 +237,7 @@ fn without_a_health_path_a_weak_401_is_confirmed_for_longer_than_a_platform_wake
 fn with_the_usual_rule_the_first_genuine_401_is_the_end() {
     let mut world = World::signed_in(at_once());
     world.verify = answers(rejected("a", "1"));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(TRIP + 1);
     assert_eq!(world.session(), SessionState::SignedOut);
     assert_eq!(only_sign_out(&world).rule, Some(Rule::Immediate));
@@ -256,16 +256,14 @@ fn a_token_that_has_run_out_by_the_servers_clock_is_over_after_one_repeat_with_t
     for (skew, reason) in [(6, SignOutReason::Expired), (-6, SignOutReason::Rejected)] {
         let mut world = World::new(Options::default());
         let server_now = UnixMillis(WALL.saturating_add_signed(skew * 3_600_000));
-        world.record = crate::Record::ActiveSession {
-            generation: generation(1),
-            expires_at: Some(expiry),
-            verified_at: None,
-            kind: TokenKind::Opaque,
-        };
+        world.record = crate::Record::Session(StoredSession {
+            facts: TokenFacts { expires_at: Some(expiry), ..TokenFacts::default() },
+            ..stored(1)
+        });
         let mut healthy = well("a", "1");
         healthy.server.now = Some(server_now);
         world.health = answers(healthy);
-        let _ = world.visit_fields(Input::Start);
+        let _ = world.input(Input::Start);
         world.pass(10_000);
         assert_eq!(world.session(), SessionState::SignedIn, "the clock alone ended the session");
         world.verify = answers(rejected("a", "1"));
@@ -279,13 +277,11 @@ fn a_token_that_has_run_out_by_the_servers_clock_is_over_after_one_repeat_with_t
 fn a_browser_clock_that_nobody_corrected_calls_no_token_expired() {
     let mut world = World::new(Options::default());
     let expires_at = Some(UnixMillis(WALL - 1));
-    world.record = crate::Record::ActiveSession {
-        generation: generation(1),
-        expires_at,
-        verified_at: None,
-        kind: TokenKind::Opaque,
-    };
-    let _ = world.visit_fields(Input::Start);
+    world.record = crate::Record::Session(StoredSession {
+        facts: TokenFacts { expires_at, ..TokenFacts::default() },
+        ..stored(1)
+    });
+    let _ = world.input(Input::Start);
     world.pass(60_000);
     assert!(!world.keeper.has_run_out());
     assert_eq!(world.session(), SessionState::SignedIn);

@@ -23,7 +23,7 @@ fn three_repeats_with_jitter_and_then_the_session_is_kept() {
     let mut world = World::new(Options::default());
     world.record = active(1);
     world.server_says(&Reply::Fails);
-    let _ = world.visit_fields(Input::Start);
+    let _ = world.input(Input::Start);
     world.pass(60_000);
     let sent = world.sent_since(0, Probe::Verify);
     assert_eq!(sent.len(), 4);
@@ -47,7 +47,7 @@ fn delays_grow_past_three_times_the_first_and_never_past_four() {
         world.keeper = crate::Keeper::new(Options::default(), seed);
         world.record = active(1);
         world.server_says(&Reply::Fails);
-        let _ = world.visit_fields(Input::Start);
+        let _ = world.input(Input::Start);
         world.pass(60_000);
         for event in world.events() {
             if let Event::Retry { wait, .. } = event {
@@ -80,7 +80,7 @@ fn a_held_verification_is_waited_for_and_not_repeated() {
     world.health = Reply::Slow(60_000, well("a", "1"));
     world.verify = Reply::Slow(60_000, well("a", "1"));
     let start = world.now();
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(59_000);
     assert_eq!(world.sent_since(start, Probe::Verify).len(), 1);
     assert_eq!(world.session(), SessionState::SignedIn);
@@ -106,7 +106,7 @@ fn no_answer_but_a_genuine_401_ends_or_suspects_the_session() {
             if both {
                 world.health = reply.clone();
             }
-            let _ = world.visit_fields(Input::Verify);
+            let _ = world.input(Input::Verify);
             let ever = world.until(1_200_000, |world| world.session() != SessionState::SignedIn);
             assert_eq!(ever, None, "{reply:?} led to {:?}", world.session());
             // The opposite in the same setting: the token is revoked.
@@ -122,11 +122,11 @@ fn no_answer_but_a_genuine_401_ends_or_suspects_the_session() {
 fn a_403_is_told_to_the_app_and_a_404_names_the_path() {
     let mut world = World::signed_in(Options::default());
     world.verify = answers(status(403));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(1_000);
     assert!(world.notices().any(|notice| *notice == Notice::Forbidden));
     world.verify = answers(status(404));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(1_000);
     assert!(world.has_logged("wrong-path"));
 }
@@ -135,7 +135,7 @@ fn a_403_is_told_to_the_app_and_a_404_names_the_path() {
 fn a_login_page_in_place_of_json_is_named_to_the_developer_while_health_is_fine() {
     let mut world = World::signed_in(Options::default());
     world.verify = answers(html(200));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     let named = world.until(300_000, |world| world.has_logged("misconfigured"));
     assert!(named.is_some());
     assert_eq!(world.session(), SessionState::SignedIn);
@@ -151,7 +151,7 @@ fn a_401_of_another_request_starts_one_verification_in_ten_seconds_and_counts_fo
     let mut world = World::signed_in(Options::default());
     let start = world.now();
     for _ in 0..300 {
-        let _ = world.visit_fields(Input::Report { status: 401 });
+        let _ = world.input(Input::Report { status: 401 });
         world.pass(100);
     }
     let sent = world.sent_since(start, Probe::Verify);
@@ -161,7 +161,7 @@ fn a_401_of_another_request_starts_one_verification_in_ten_seconds_and_counts_fo
     for status in [200, 403, 419, 500] {
         world.pass(20_000);
         let before = world.sent_since(0, Probe::Verify).len();
-        let _ = world.visit_fields(Input::Report { status });
+        let _ = world.input(Input::Report { status });
         assert_eq!(world.sent_since(0, Probe::Verify).len(), before);
     }
 }
@@ -170,15 +170,15 @@ fn a_401_of_another_request_starts_one_verification_in_ten_seconds_and_counts_fo
 fn retry_after_holds_the_next_verification_back_for_everybody_but_the_app() {
     let mut world = World::signed_in(Options::default());
     world.verify = answers(patient(429, 200));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(TRIP + 1);
     let start = world.now();
-    let _ = world.visit_fields(Input::Report { status: 401 });
+    let _ = world.input(Input::Report { status: 401 });
     world.page(PageEvent::Online);
     world.pass(190_000);
     assert!(world.sent_since(start, Probe::Verify).is_empty());
     let asked = world.now();
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     assert_eq!(world.sent_since(asked, Probe::Verify).len(), 1);
 }
 
@@ -202,11 +202,11 @@ fn what_the_app_classifies_decides_in_place_of_the_status() {
     let says =
         |classified, answer: Response| answers(Response { classified: Some(classified), ..answer });
     world.verify = says(Classified::Valid, status(204));
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(1_000);
     assert_eq!(world.session(), SessionState::SignedIn);
     world.verify = says(Classified::Rejected, Response { status: 419, ..well("a", "1") });
-    let _ = world.visit_fields(Input::Verify);
+    let _ = world.input(Input::Verify);
     world.pass(8_000);
     assert_eq!(world.session(), SessionState::SignedOut);
 }

@@ -8,8 +8,8 @@ use std::vec::Vec;
 use crate::{
     BackendRecord, Body, Challenge, Confirm, Credential, Duration, Effect, Entry, Event,
     Generation, HealthOptions, Input, Keeper, Label, Notice, Now, Options, Outcome, PageEvent,
-    Probe, Record, RequestId, Response, ServerFacts, ServerState, SessionState, SignOut, TokenId,
-    TokenKind, UnixMillis,
+    Probe, ReadId, Record, RequestId, Response, ServerFacts, ServerState, SessionState, SignOut,
+    StoredSession, TokenFacts, TokenHandle, TokenId, UnixMillis,
 };
 
 /// Some day in 2025.
@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) record: Record,
     pub(super) backend: Option<BackendRecord>,
     pub(super) store_answers: bool,
+    /// Each read of the store, oldest first.
+    pub(super) reads: Vec<ReadId>,
     pub(super) open: Vec<Open>,
     /// Each request, by when it was sent.
     pub(super) sent: Vec<(u64, Probe, Option<Generation>)>,
@@ -70,6 +72,7 @@ impl World {
             record: Record::Absent,
             backend: None,
             store_answers: true,
+            reads: Vec::new(),
             open: Vec::new(),
             sent: Vec::new(),
             orders: Vec::new(),
@@ -84,7 +87,7 @@ impl World {
     pub(super) fn signed_in(options: Options) -> Self {
         let mut world = Self::new(options);
         world.record = active(1);
-        world.visit_fields(Input::Start);
+        world.input(Input::Start);
         world.pass(1_000);
         assert_eq!(world.session(), SessionState::SignedIn);
         world
@@ -99,13 +102,13 @@ impl World {
         let mut world = Self::new(options);
         world.server_says(&answers(nameless()));
         world.record = active(1);
-        world.visit_fields(Input::Start);
+        world.input(Input::Start);
         world.pass(1_000);
         assert_eq!(world.session(), SessionState::SignedIn);
         world
     }
 
-    pub(super) fn visit_fields(&mut self, input: Input) -> Vec<Effect> {
+    pub(super) fn input(&mut self, input: Input) -> Vec<Effect> {
         let now = Now::from_millis(self.mono, self.wall);
         self.reported = self.mono;
         self.open.retain(
@@ -136,9 +139,9 @@ impl World {
             match self.coming.iter().position(|(at, _)| *at <= self.mono) {
                 Some(at) => {
                     let (_, input) = self.coming.remove(at);
-                    self.visit_fields(input);
+                    self.input(input);
                 }
-                None => drop(self.visit_fields(Input::Timeout)),
+                None => drop(self.input(Input::Timeout)),
             }
         }
         panic!("the keeper spins: it wants to be woken again and again at {}", self.mono);
@@ -172,7 +175,7 @@ impl World {
     }
 
     pub(super) fn page(&mut self, event: PageEvent) {
-        let _ = self.visit_fields(Input::Page(event));
+        let _ = self.input(Input::Page(event));
     }
 
     /// Both paths say the same from here on.
@@ -234,6 +237,13 @@ impl World {
         self.open.iter().find(|open| open.probe == probe).map(|open| open.request)
     }
 
+    /// The store answers the newest read with what it holds now.
+    pub(super) fn store_answers_in(&mut self, ms: u64) {
+        let Some(read) = self.reads.last() else { return };
+        let answer = Input::Record { read: *read, record: self.record.clone() };
+        self.coming.push((self.mono + ms, answer));
+    }
+
     fn carry_out(&mut self, effect: &Effect) {
         match effect {
             Effect::Send { request, probe, generation } => {
@@ -251,18 +261,18 @@ impl World {
                 self.open.retain(|open| open.request != *request);
                 self.coming.retain(|(_, input)| !is_about(input, *request));
             }
-            Effect::ReadRecord if self.store_answers => {
-                self.coming.push((self.mono + 1, Input::Record(self.record.clone())));
+            Effect::ReadRecord { read } => {
+                self.reads.push(*read);
+                if self.store_answers {
+                    self.store_answers_in(1);
+                }
             }
             Effect::Store { generation, expires_at, verified_at } => {
-                let (generation, expires_at) = (*generation, *expires_at);
-                let verified_at = *verified_at;
-                self.record = Record::ActiveSession {
-                    generation,
-                    expires_at,
-                    verified_at,
-                    kind: TokenKind::Opaque,
-                };
+                let (generation, verified_at) = (*generation, *verified_at);
+                let facts = TokenFacts { expires_at: *expires_at, ..TokenFacts::default() };
+                let saved_at = Some(UnixMillis(self.wall));
+                self.record =
+                    Record::Session(StoredSession { generation, facts, saved_at, verified_at });
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
@@ -275,7 +285,6 @@ impl World {
             }
             Effect::StoreBackend(record) => self.backend = Some(*record),
             Effect::EraseRecord => self.record = Record::Absent,
-            Effect::UseMemoryStorage => self.store_answers = true,
             _ => {}
         }
     }
@@ -314,14 +323,18 @@ pub(super) fn generation(number: u32) -> Generation {
     Generation { number, token_id: TokenId(u64::from(number)) }
 }
 
+pub(super) fn stored(number: u32) -> StoredSession {
+    StoredSession::new(generation(number))
+}
+
+/// A sign-in with a token of which nothing is known.
+pub(super) fn sign_in() -> Input {
+    Input::SignIn { token: Some(TokenHandle(1)), facts: TokenFacts::default() }
+}
+
 /// A session on record.
 pub(super) fn active(number: u32) -> Record {
-    Record::ActiveSession {
-        generation: generation(number),
-        expires_at: None,
-        verified_at: None,
-        kind: TokenKind::Opaque,
-    }
+    Record::Session(stored(number))
 }
 
 pub(super) fn facts(instance: &str, boot: &str) -> ServerFacts {

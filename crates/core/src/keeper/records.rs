@@ -1,0 +1,183 @@
+//! The record is read: a session is restored, another tab's sign-in or sign-out is followed.
+//!
+//! Rule: an absent record is never a sign-out, and what is older than what is known changes
+//! nothing.
+
+use alloc::vec::Vec;
+
+use super::{Keeper, Life, Session};
+use crate::answer::Probe;
+use crate::effect::{Effect, Notice};
+use crate::history::Event;
+use crate::input::{Record, StoredSession};
+use crate::options::Credential;
+use crate::reads::Answered;
+use crate::requests::ReadId;
+use crate::session::SignOut;
+
+/// Whether somebody has signed in or out since the record could not be read in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LateRecord {
+    /// Its answer would come too late.
+    #[default]
+    Unwanted,
+    /// Nobody has decided anything: late is better than never.
+    Wanted,
+}
+
+impl Keeper {
+    pub(super) fn read_record(&mut self, out: &mut Vec<Effect>) {
+        if self.life == Life::Running
+            && let Some(read) = self.reads.ask(self.now())
+        {
+            out.push(Effect::ReadRecord { read });
+        }
+    }
+
+    pub(super) fn handle_record(&mut self, read: ReadId, record: Record, out: &mut Vec<Effect>) {
+        match self.reads.take(read) {
+            Answered::Awaited => {
+                self.take_record(read, record, out);
+                self.evaluate_pending(out);
+            }
+            Answered::Outdated => {
+                self.take_record(read, record, out);
+                self.read_record(out);
+            }
+            Answered::Late if self.late_record == LateRecord::Wanted => {
+                self.late_record = LateRecord::Unwanted;
+                if matches!(record, Record::Session(_)) {
+                    self.session = Session::Restoring;
+                    self.take_record(read, record, out);
+                    self.verify_schedule.now(self.now());
+                }
+            }
+            Answered::Late | Answered::Unknown => {}
+        }
+    }
+
+    /// The store has not answered in time.
+    pub(super) fn run_overdue_read(&mut self, out: &mut Vec<Effect>) {
+        if !self.reads.give_up(self.now()) {
+            return;
+        }
+        if matches!(self.session, Session::Restoring) && self.pending_command.is_none() {
+            self.late_record = LateRecord::Wanted;
+        }
+        // The id does not matter: nothing is taken from a record that cannot be read.
+        self.take_record(ReadId(0), Record::Unreadable, out);
+        self.evaluate_pending(out);
+    }
+
+    fn take_record(&mut self, read: ReadId, record: Record, out: &mut Vec<Effect>) {
+        match &self.session {
+            Session::Restoring => self.restore(read, &record, out),
+            Session::SignedOut => self.follow_sign_in(read, &record, out),
+            Session::Active(_) => self.compare(read, &record, out),
+        }
+        if let Record::Session(StoredSession { generation, .. })
+        | Record::Tombstone { generation, .. } = record
+        {
+            self.newest = self.newest.max(Some(generation));
+        }
+        self.run_pending(out);
+    }
+
+    fn restore(&mut self, read: ReadId, record: &Record, out: &mut Vec<Effect>) {
+        match record {
+            Record::Session(stored) => {
+                self.log(out, Event::Restored);
+                self.use_stored(read, stored, out);
+                return;
+            }
+            Record::Tombstone { generation, sign_out, undelivered } => {
+                self.sign_out = Some(sign_out.clone());
+                if *undelivered && self.options.credential == Credential::Cookie {
+                    // Nothing is verified back in before the server has heard of the sign-out.
+                    self.enter_signed_out(out);
+                    self.schedule_revocation(*generation, out);
+                    return;
+                }
+            }
+            Record::Absent => self.log(out, Event::NoRecord),
+            Record::Corrupt => {
+                self.log(out, Event::RecordCorrupt);
+                out.push(Effect::EraseRecord);
+            }
+            Record::Foreign => self.log(out, Event::RecordForeign),
+            Record::Unreadable => self.log(out, Event::StoreFailed),
+        }
+        if !self.asks_the_server() {
+            self.enter_signed_out(out);
+        }
+    }
+
+    /// Signed out here; a record that is newer than that is another tab's sign-in. An older one
+    /// is a tombstone that the store did not take.
+    fn follow_sign_in(&mut self, read: ReadId, record: &Record, out: &mut Vec<Effect>) {
+        if let Record::Session(stored) = record
+            && self.is_news(stored)
+        {
+            self.log(out, Event::SignedIn);
+            self.follow(read, stored, out);
+        }
+    }
+
+    /// Signed in here: whoever wrote last has the word, unless what is there is older.
+    fn compare(&mut self, read: ReadId, record: &Record, out: &mut Vec<Effect>) {
+        let Some(active) = self.active() else { return };
+        let (ours, facts, verified_at) = (active.generation, active.facts, active.verified_at);
+        let expires_at = facts.expires_at;
+        let store = Effect::Store { generation: ours, expires_at, verified_at };
+        match record {
+            Record::Session(stored) if stored.generation == ours => {
+                // A verification that is newer than what the store knows of is told there: a
+                // page that is loaded later need not make it again.
+                if verified_at > stored.verified_at {
+                    out.push(store);
+                }
+            }
+            Record::Session(stored) if stored.generation.number >= ours.number => {
+                self.abort(Probe::Verify, out);
+                out.push(Effect::Forget { generation: ours });
+                self.follow(read, stored, out);
+            }
+            Record::Tombstone { generation, sign_out, .. }
+                if *generation == ours || generation.number > ours.number =>
+            {
+                let (reason, rule) = (sign_out.reason, sign_out.rule);
+                self.leave(SignOut { from_other_tab: true, ..sign_out.clone() }, out);
+                self.log(out, Event::SignedOut { reason, rule, from_other_tab: true });
+            }
+            // An absent record is never a sign-out: it is written back.
+            Record::Absent | Record::Corrupt => out.push(store),
+            Record::Session(_)
+            | Record::Tombstone { .. }
+            | Record::Foreign
+            | Record::Unreadable => {}
+        }
+    }
+
+    /// Another tab signed in: its session is ours.
+    fn follow(&mut self, read: ReadId, stored: &StoredSession, out: &mut Vec<Effect>) {
+        self.use_stored(read, stored, out);
+        self.verify_schedule.reset(self.now());
+        out.push(Effect::Notify(Notice::SignedIn { from_other_tab: true }));
+    }
+
+    fn use_stored(&mut self, read: ReadId, stored: &StoredSession, out: &mut Vec<Effect>) {
+        let generation = stored.generation;
+        out.push(Effect::UseStoredToken { read, generation });
+        self.enter_active(stored);
+    }
+
+    /// Whether it is a session that is not known here. At the highest number two sign-ins share
+    /// it, and the token's id tells them apart.
+    fn is_news(&self, stored: &StoredSession) -> bool {
+        self.newest.is_none_or(|newest| {
+            let is_same_number = stored.generation.number == newest.number;
+            stored.generation.number > newest.number
+                || is_same_number && stored.generation != newest && newest.is_last()
+        })
+    }
+}
