@@ -82,14 +82,14 @@ test("each cause has a sentence and a page", () => {
 });
 
 test("an entry says its numbers in words", () => {
-  const details = { reason: "rejected", elsewhere: 1, rule: "instances" };
+  const details = { reason: "rejected", fromOtherTab: 1, rule: "instances" };
   assert.deepEqual(readEntry(told("signed-out", details), options()), {
     at: 1,
     code: "signed-out",
     level: "warn",
     text: "Signed out: 401 confirmed",
     reason: "rejected",
-    elsewhere: true,
+    fromOtherTab: true,
     rule: "instances",
   });
   const { n } = told("kept", { why: "network" });
