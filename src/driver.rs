@@ -8,10 +8,12 @@ use std::cell::{Cell, RefCell};
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    Effect, Generation, Input, Notice, Probe, ReadId, Record, RequestId, TokenHandle, UnixMillis,
+    AppEvent, AppRequest, Effect, Generation, Input, Notice, Probe, ReadId, Record, RequestId,
+    TokenHandle, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 
+use crate::app_requests::{AppRequests, OnAction};
 use crate::options::Options;
 use crate::page::{self, Listener};
 use crate::storage::Storage;
@@ -29,6 +31,7 @@ pub(crate) struct Driver {
     core: RefCell<core::Keeper>,
     storage: Storage,
     own: RefCell<Own>,
+    app_requests: AppRequests,
     busy: Cell<bool>,
     notify: Box<dyn Fn(&Notice)>,
 }
@@ -75,6 +78,7 @@ impl Driver {
             storage: Storage::new(&options),
             options,
             own: RefCell::default(),
+            app_requests: AppRequests::default(),
             busy: Cell::new(false),
             notify,
         }))
@@ -136,6 +140,18 @@ impl Driver {
 
     pub(crate) fn take(&'static self, input: Input) {
         self.order(Order::Take(input));
+    }
+
+    /// Reports what happened to a request of the app; `on_action` is told what to do with it.
+    pub(crate) fn report(&'static self, request: AppRequest, event: AppEvent, on_action: OnAction) {
+        self.app_requests.wait(request.id, on_action);
+        self.take(Input::AppRequest { request, event });
+    }
+
+    /// The request is over: nobody waits for a decision any more.
+    pub(crate) fn close_app_request(&'static self, request: AppRequest) {
+        self.app_requests.take(request.id);
+        self.take(Input::AppRequest { request, event: AppEvent::Closed });
     }
 
     fn order(&'static self, order: Order) {
@@ -234,6 +250,7 @@ impl Driver {
             }
             // Other tabs are told by the issue that brings them.
             Effect::Broadcast(_) => {}
+            Effect::AppRequest { request, action } => self.app_requests.decided(request, action),
             Effect::Notify(notice) => (self.notify)(&notice),
         }
     }

@@ -8,7 +8,9 @@
 
 use std::cell::RefCell;
 
-use session_keeper_core::{Input, UnixMillis};
+use session_keeper_core::{
+    AppAction, AppEvent, AppRequest, AppRequestId, Destination, Input, Replay, UnixMillis,
+};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -85,6 +87,55 @@ pub fn report(handle: usize, status: u16) {
 #[wasm_bindgen]
 pub fn unanswered(handle: usize) {
     driver(handle).take(Input::Unanswered);
+}
+
+/// The number of the generation whose credential a request of the app carries when it is sent
+/// now, 0 where there is no session; -1 where it has to be reported as ready first.
+#[wasm_bindgen]
+pub fn admit(handle: usize) -> f64 {
+    driver(handle).look(|core| match core.generation() {
+        _ if !core.may_send() => -1.0,
+        Some(generation) => generation.number.into(),
+        None => 0.0,
+    })
+}
+
+/// Something happened to a request of the app: `event` and `kind` count as `js/src/fetch.ts`
+/// does. `on_action` is called once with 0 to send it, 1 to deliver it, 2 to refuse it; never
+/// after the request was closed.
+#[wasm_bindgen]
+pub fn report_request(
+    handle: usize,
+    id: u32,
+    event: u8,
+    kind: u8,
+    resource: u32,
+    sent_with: u32,
+    on_action: JsValue,
+) {
+    let request = AppRequest {
+        id: AppRequestId(id),
+        replay: match kind & 3 {
+            0 => Replay::Never,
+            1 => Replay::AfterUnauthorized,
+            _ => Replay::Always,
+        },
+        destination: if kind & 4 == 0 { Destination::Api } else { Destination::OtherOrigin },
+        resource,
+        sent_with: (sent_with > 0).then_some(sent_with),
+    };
+    let event = match event {
+        0 => AppEvent::Ready,
+        1 => AppEvent::NoResponse,
+        2 => AppEvent::Unavailable,
+        3 => AppEvent::Unauthorized,
+        _ => return driver(handle).close_app_request(request),
+    };
+    let on_action = move |action: AppAction| {
+        let action = f64::from(action as u8);
+        js::apply(&on_action, &JsValue::NULL, &[&JsValue::from_f64(action)]);
+    };
+    driver(handle).report(request, event, Box::new(on_action));
 }
 
 /// The value of `Authorization`, or nothing.

@@ -20,6 +20,7 @@
 //!
 //! It runs in a window with a document; everywhere else [`Keeper::start`] does nothing.
 
+mod app_requests;
 mod clock;
 mod driver;
 mod entropy;

@@ -144,7 +144,8 @@ impl Options {
     #[cfg(feature = "npm")]
     pub(crate) fn from_face(object: JsValue) -> Self {
         use session_keeper_core::{
-            Chance, Confirm, Duration, HealthOptions, VerifyOptions, WhenHidden,
+            AppRequestOptions, Chance, Confirm, Duration, HealthOptions, OnUnauthorized,
+            VerifyOptions, WhenHidden,
         };
         let numbers = get(&object, "numbers");
         let number = |at: &str| js::number(&numbers, at);
@@ -175,6 +176,14 @@ impl Options {
             credential: Credential::Token,
             tell_sign_out: false,
             reach: OriginRelation::SameOrigin,
+            app_requests: AppRequestOptions {
+                wait: length("11"),
+                max_waiting: number("12").unwrap_or(0) as usize,
+                on_unauthorized: match number("13") {
+                    Some(1) => OnUnauthorized::Pass,
+                    _ => OnUnauthorized::Settle,
+                },
+            },
         };
         Self { core, object }
     }

@@ -1,6 +1,7 @@
 //! What the core orders.
 
 use crate::answer::Probe;
+use crate::app_request::{AppAction, AppRequestId};
 use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::history::Entry;
@@ -86,6 +87,13 @@ pub enum Effect {
     },
     /// Remove what is no record.
     EraseRecord,
+    /// What to do with a request of the app that was reported.
+    AppRequest {
+        /// Which one.
+        request: AppRequestId,
+        /// What.
+        action: AppAction,
+    },
     /// Tell the other tabs.
     Broadcast(Message),
     /// Tell the app.

@@ -1,6 +1,7 @@
 //! What the core is told: facts and the app's wishes, never advice.
 
 use crate::answer::Outcome;
+use crate::app_request::{AppEvent, AppRequest};
 use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::message::Message;
@@ -37,6 +38,13 @@ pub enum Input {
     },
     /// A request of the app got no answer.
     Unanswered,
+    /// Something happened to a request of the app that is sent through the keeper.
+    AppRequest {
+        /// Which one, and its facts.
+        request: AppRequest,
+        /// What happened.
+        event: AppEvent,
+    },
     /// The head of an answer came; its body is being read.
     Answering {
         /// Which request.

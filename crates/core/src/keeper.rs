@@ -5,6 +5,7 @@
 //! or twice changes nothing.
 
 mod answering;
+mod app_requests;
 mod judging;
 mod lifecycle;
 mod noticing;
@@ -14,6 +15,7 @@ mod verifying;
 
 use alloc::vec::Vec;
 
+use crate::admission::Admission;
 use crate::backend::Backend;
 use crate::confirm::Confirmation;
 use crate::diagnosis::{Diagnosis, DiagnosisTracker};
@@ -58,6 +60,7 @@ pub struct Keeper {
     backend: Backend,
     diagnosis_tracker: DiagnosisTracker,
     requests: Requests,
+    admission: Admission,
     session: Session,
     verify_schedule: VerifySchedule,
     pending_rejections: Vec<PendingRejection>,
@@ -126,6 +129,8 @@ pub enum Timer {
     Confirmation,
     /// When the server is to be told of a sign-out.
     SignOut,
+    /// When a request of the app has waited long enough.
+    AppRequest,
 }
 
 impl Keeper {
@@ -146,6 +151,7 @@ impl Keeper {
             backend: Backend::default(),
             diagnosis_tracker: DiagnosisTracker::default(),
             requests: Requests::default(),
+            admission: Admission::default(),
             session: Session::Restoring,
             verify_schedule: VerifySchedule::default(),
             pending_rejections: Vec::new(),
@@ -182,6 +188,7 @@ impl Keeper {
         if self.snapshot() != before {
             out.push(Effect::Notify(Notice::Changed));
         }
+        self.run_admission(&mut out);
         out
     }
 
@@ -205,6 +212,7 @@ impl Keeper {
         consider(self.next_verification(), Timer::Verification);
         consider(self.next_burst(), Timer::Confirmation);
         consider(self.next_revocation(), Timer::SignOut);
+        consider(self.admission.next_timeout(), Timer::AppRequest);
         first
     }
 
@@ -286,6 +294,9 @@ impl Keeper {
             Input::Verify => self.handle_verify(out),
             Input::Report { status } => self.handle_report(status, out),
             Input::Unanswered => self.handle_unanswered(),
+            Input::AppRequest { request, event } => {
+                self.handle_app_request(request, event, out);
+            }
             Input::Answering { request } => self.requests.answering(request, self.now()),
             Input::Answer { request, outcome } => self.handle_answer(request, &outcome, out),
             Input::Record { read, record } => self.handle_record(read, record, out),
@@ -306,6 +317,7 @@ impl Keeper {
         if due(self.next_ping()) {
             self.send_ping(out);
         }
+        self.schedule_check_for_app(out);
         if due(self.next_verification()) {
             self.send_verification(out);
         }

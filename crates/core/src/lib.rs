@@ -25,7 +25,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod admission;
 mod answer;
+mod app_request;
 mod backend;
 mod challenge;
 mod chance;
@@ -51,6 +53,10 @@ mod time;
 mod words;
 
 pub use answer::{Body, Classified, Grade, Outcome, Probe, Response, ServerFacts};
+pub use app_request::{
+    AppAction, AppEvent, AppRequest, AppRequestId, AppRequestOptions, Destination, OnUnauthorized,
+    Replay,
+};
 pub use backend::BackendRecord;
 pub use challenge::Challenge;
 pub use chance::Chance;

@@ -1,5 +1,6 @@
 //! What the app may choose, with the defaults of the design.
 
+use crate::app_request::AppRequestOptions;
 use crate::chance::Chance;
 use crate::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Options {
     pub tell_sign_out: bool,
     /// Where the server is, as browsers see it.
     pub reach: OriginRelation,
+    /// The requests of the app.
+    pub app_requests: AppRequestOptions,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             credential: Credential::default(),
             tell_sign_out: false,
             reach: OriginRelation::default(),
+            app_requests: AppRequestOptions::default(),
         }
     }
 }

@@ -240,6 +240,7 @@ impl Keeper {
         match availability {
             Availability::Nothing => {}
             Availability::Awake => {
+                self.admission.server_proven();
                 recovery = self.server.proven(now, request.probe, self.clock.wall());
                 let recovered = recovery.is_some();
                 if let Some(confirmation) = self.confirmation().filter(|_| recovered) {
@@ -331,9 +332,15 @@ impl Keeper {
     pub(super) fn handle_unanswered(&mut self) {
         let now = self.now();
         let rested = self.ping.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY);
-        if rested && !self.server.is_bad() {
-            self.ping.hinted = Some(now);
+        if !rested || self.server.is_bad() {
+            return;
+        }
+        self.ping.hinted = Some(now);
+        if self.options.health.is_some() {
             self.ping.due = Some(now);
+        } else {
+            // Verification is the only probe there is, and `Retry-After` holds for it as well.
+            self.verify_schedule.at(now);
         }
     }
 

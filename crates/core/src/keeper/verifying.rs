@@ -87,6 +87,14 @@ impl VerifySchedule {
         self.not_before = now;
     }
 
+    /// A request of the app waits for a check: the next one may go out 10 s after the last hint.
+    pub(super) fn check_for_app(&mut self, now: Instant) {
+        let allowed = self.hinted.map_or(now, |hinted| hinted.plus(HINT_EVERY)).max(now);
+        if self.kind == Kind::Periodic || self.due.is_none_or(|due| due > allowed) {
+            self.at(self.due.map_or(allowed, |due| due.min(allowed)));
+        }
+    }
+
     pub(super) const fn fails_alone(&self) -> bool {
         self.failed_rounds >= FAILED_ROUNDS
     }
@@ -125,6 +133,9 @@ impl Keeper {
     pub(super) fn send_verification(&mut self, out: &mut Vec<Effect>) {
         if self.verify_schedule.kind == Kind::Periodic {
             self.log(out, Event::Periodic);
+        }
+        if self.admission.awaits_verdict_since().is_some() {
+            self.verify_schedule.hinted = Some(self.now());
         }
         let generation = self.generation();
         self.send(Probe::Verify, generation, out);
@@ -191,6 +202,7 @@ impl Keeper {
             Outcome::Response(response) => Some(response.status),
             Outcome::NoAnswer => None,
         };
+        self.note_check(request, verdict, status);
         if !matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
             self.verify_schedule.failed_rounds = 0;
         }

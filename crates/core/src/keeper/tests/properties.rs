@@ -7,9 +7,9 @@ use proptest::sample::select;
 
 use super::world::*;
 use crate::{
-    Classified, Effect, Input, Keeper, Message, Notice, Now, Options, Outcome, PageEvent, Probe,
-    ReadId, Record, RequestId, Response, SessionState, TokenFacts, TokenHandle, TokenKind,
-    UnixMillis, WhenHidden,
+    AppEvent, AppRequest, AppRequestId, Classified, Destination, Effect, Input, Keeper, Message,
+    Notice, Now, Options, Outcome, PageEvent, Probe, ReadId, Record, Replay, RequestId, Response,
+    SessionState, TokenFacts, TokenHandle, TokenKind, UnixMillis, WhenHidden,
 };
 
 /// The longest that a request may be held, and that a body may take.
@@ -71,6 +71,17 @@ fn peaceful_inputs() -> Vec<Input> {
     .into();
     inputs.extend([Input::Start, Input::Stop, Input::Timeout, Input::Verify]);
     inputs.extend([Input::Report { status: 401 }, Input::Unanswered, Input::StoreFailed]);
+    let failures = [AppEvent::NoResponse, AppEvent::Unavailable, AppEvent::Unauthorized];
+    for (id, event) in failures.into_iter().chain([AppEvent::Closed]).enumerate() {
+        let request = AppRequest {
+            id: AppRequestId(id as u32),
+            replay: Replay::Always,
+            destination: Destination::Api,
+            resource: 1,
+            sent_with: Some(1),
+        };
+        inputs.push(Input::AppRequest { request, event });
+    }
     inputs.push(Input::SignIn {
         token: Some(TokenHandle(1)),
         facts: TokenFacts {
