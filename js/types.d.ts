@@ -193,6 +193,13 @@ export interface KeeperOptions {
     waitMs?: number;
     /** How many may wait at once. @default 100 */
     maxWaiting?: number;
+    /**
+     * What happens to a 401 for the current token. `"settle"`: it is held, at most `waitMs`, until
+     * a verification has decided. Where the token is accepted, a request that may be repeated is
+     * sent once more, and the answer of any other is handed out; where the session is over, the 401
+     * is handed out after `signout`. `"pass"`: it is handed out at once. @default "settle"
+     */
+    on401?: "settle" | "pass";
   };
   /** Cookie mode: the cookie whose value goes into this header of unsafe requests to the API. */
   csrf?: { cookie: string; header: string };
@@ -316,6 +323,23 @@ export interface LogEvent extends Event {
   readonly entry: HistoryEntry;
 }
 
+/** What `keeper.fetch` takes beside the init of `fetch`. */
+export interface KeeperRequestInit extends RequestInit {
+  /**
+   * Whether the request may be sent again where its method may change something; GET, HEAD and
+   * OPTIONS always are, up to three times in a wake-up. A body that is a stream is sent once.
+   * @default false
+   */
+  retry?: boolean | undefined;
+  /**
+   * `"follow"`: a redirect to another origin is followed, as downloads from a store behind signed
+   * addresses need it. The browser removes `Authorization` there since Chromium 119, Firefox 111
+   * and Safari 16.1; older ones send it on. `"reject"`: the request rejects with `KeeperError`
+   * `redirected`. @default "reject"
+   */
+  crossOriginRedirects?: "reject" | "follow" | undefined;
+}
+
 /** Keeps one session. Made by `createKeeper`. */
 export interface SessionKeeper<User = unknown> extends EventTarget {
   /** The same frozen object until something changed. */
@@ -337,7 +361,7 @@ export interface SessionKeeper<User = unknown> extends EventTarget {
    * `fetch` with the credential, for named origins only; waits out a wake-up; a 401 starts the
    * check.
    */
-  fetch(input: RequestInfo | URL, init?: RequestInit & { repeat?: boolean }): Promise<Response>;
+  fetch(input: RequestInfo | URL, init?: KeeperRequestInit): Promise<Response>;
   /**
    * The credential for a URL: an empty object for origins that were not named. A relative URL is
    * the page's, as for `XMLHttpRequest`.

@@ -83,12 +83,6 @@ pub fn report(handle: usize, status: u16) {
     driver(handle).take(Input::Report { status });
 }
 
-/// A request of the app got no answer.
-#[wasm_bindgen]
-pub fn unanswered(handle: usize) {
-    driver(handle).take(Input::Unanswered);
-}
-
 /// The number of the generation whose credential a request of the app carries when it is sent
 /// now, 0 where there is no session; -1 where it has to be reported as ready first.
 #[wasm_bindgen]

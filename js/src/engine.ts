@@ -7,11 +7,13 @@
  */
 
 import {
+  admit,
   credential,
   debug,
   history,
   open as openCore,
   report,
+  report_request,
   sign_in,
   sign_out,
   snapshot,
@@ -19,7 +21,6 @@ import {
   startLater,
   startSync,
   stop,
-  unanswered,
   verify,
 } from "../generated/glue.js";
 import { packed, size } from "../generated/bytes.js";
@@ -28,16 +29,17 @@ import type { Options } from "./options.js";
 import { unpack } from "./unpack.js";
 
 const METHODS = {
+  admit,
   credential,
   debug,
   history,
   report,
+  report_request,
   sign_in,
   sign_out,
   snapshot,
   start,
   stop,
-  unanswered,
   verify,
 };
 

@@ -9,7 +9,7 @@
 import type { DebugView, Failure, HistoryEntry, SessionKeeper, Snapshot } from "../types.js";
 import { debugView, type Facts } from "./debug.js";
 import { type Call, type Host, startEngine } from "./engine.js";
-import { isNamed, type KeeperInit, send, type Sender } from "./fetch.js";
+import { isAllowedOrigin, type KeeperInit, type Report, send, type Sender } from "./fetch.js";
 import { PREFIX, logger, type RawEntry, readDiagnosis, readEntry } from "./log.js";
 import type { Options } from "./options.js";
 import { makeSpare, type Spare } from "./spare.js";
@@ -38,7 +38,6 @@ type Phase = "new" | "running" | "stopped";
 
 export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   snapshot = NOTHING;
-  waiting = 0;
   private told = NOTHING;
   private phase: Phase = "new";
   private isRead = false;
@@ -95,7 +94,7 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
     await new Promise<void>((resolve) => {
       this.unsettled.push(resolve);
       this.call?.("verify");
-      if (!this.watches) resolve();
+      if (!this.isActive) resolve();
     });
     return this.snapshot;
   }
@@ -107,12 +106,12 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   }
 
   headers(url: string | URL): Record<string, string> {
-    const credential = isNamed(url, this.options.origins) && this.credential();
+    const credential = isAllowedOrigin(url, this.options.origins) && this.credential();
     return credential ? { Authorization: credential } : {};
   }
 
   report({ url, status }: { url: string | URL; status: number }): void {
-    if (status === 401 && isNamed(url, this.options.origins)) this.refused();
+    if (status === 401 && isAllowedOrigin(url, this.options.origins)) this.refused();
   }
 
   subscribe = (onChange: (snapshot: Snapshot) => void): (() => void) => {
@@ -123,7 +122,7 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
 
   debug(): DebugView {
     const facts = this.call?.("debug") as Facts;
-    return debugView(this.snapshot, this.watches, facts);
+    return debugView(this.snapshot, this.isActive, facts);
   }
 
   history(): HistoryEntry[] {
@@ -145,7 +144,7 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
     this.stop();
   }
 
-  get watches(): boolean {
+  get isActive(): boolean {
     return !!this.call && this.phase === "running" && !this.snapshot.failure;
   }
 
@@ -158,12 +157,11 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
     this.call?.("report", 401);
   }
 
-  unanswered(): void {
-    this.call?.("unanswered");
-    const { health } = this.options;
-    // Without pings a verification is the only question that there is.
-    if (!health && this.snapshot.server === "awake") this.call?.("verify");
+  admit(): number {
+    return (this.isActive && this.call?.("admit")) || 0;
   }
+
+  reportRequest: Report = (...facts) => this.call?.("report_request", ...facts);
 
   receive(name: string, detail: object): void {
     // What a crashed core still says is not to be believed.

@@ -11,6 +11,7 @@ const HEALTH_TIMEOUT = 10_000;
 const WAKE_TIMEOUT = 90_000;
 /** In the order of the core's numbers for them. */
 const WHEN_HIDDEN = ["ping", "pause", "always"] as const;
+const ON_401 = ["settle", "pass"] as const;
 
 const ADDRESS = "must be a path or an http(s) URL without credentials, query or hash";
 
@@ -57,6 +58,7 @@ const checkOptions = object({
       Array.isArray(value) ? value.map((origin) => readOrigin(origin, option)) : notOrigins(option),
     waitMs: whole(0, 90_000),
     maxWaiting: whole(0, 100),
+    on401: word(...ON_401),
   }),
   csrf: optional(object({ cookie: token(), header: token() })),
   persist: (value, option): "local" | "session" | "memory" | StorageAdapter =>
@@ -96,7 +98,6 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     origin,
     // A server sends no credential anywhere.
     origins: page === undefined ? [] : [origin, ...fetch.origins],
-    waitMs: fetch.waitMs,
     maxWaiting: fetch.maxWaiting,
     name: name ?? `session-keeper:${origin}`,
     auth,
@@ -113,7 +114,7 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     persist: isAdapter ? undefined : persist,
     adapter: isAdapter ? persist : undefined,
     log,
-    numbers: toNumbers(health, verify, confirm),
+    numbers: toNumbers(health, verify, confirm, fetch),
   };
 }
 
@@ -128,10 +129,12 @@ function toNumbers(
   health: Checked["health"],
   verify: Checked["verify"],
   maxFalseLogout: number,
+  { waitMs, maxWaiting, on401 }: Checked["fetch"],
 ): number[] {
   const pings = health ? Object.values({ ...health, wakeTimeoutMs: wakeTimeout(health) }) : [];
   const five = (values: unknown[]) => Array.from({ ...values, length: 5 });
-  const choices = [...five(pings), ...five(Object.values(verify)), maxFalseLogout];
+  const requests = [waitMs, maxWaiting, ON_401.indexOf(on401)];
+  const choices = [...five(pings), ...five(Object.values(verify)), maxFalseLogout, ...requests];
   return choices.map(Number);
 }
 

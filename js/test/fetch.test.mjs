@@ -23,9 +23,11 @@ async function signedIn(t, more = {}) {
   return keeper;
 }
 
-/** A ping was answered. */
-let pings = 0;
-const awake = () => core().change({ server: "awake", lastAwakeAt: ++pings });
+/** What is reported of a request, by its numbers, and what the core says to it. */
+const EVENTS = ["ready", "no response", "unavailable", "unauthorized", "closed"];
+const [SEND, DELIVER, REFUSE] = [0, 1, 2];
+const reported = () => core().reports.map(({ event }) => EVENTS[event]);
+const decide = (action) => core().reports.at(-1).decide(action);
 
 test("a path is appended to the base, and a URL is taken as it is", async (t) => {
   const keeper = await signedIn(t);
@@ -83,13 +85,6 @@ test("elsewhere a redirect rejects, unless asked for", async (t) => {
   assert.equal(sent.length, 2);
 });
 
-test("a 401 is a hint and comes back as it is", async (t) => {
-  const keeper = await signedIn(t);
-  answerWith(t, 401);
-  assert.equal((await keeper.fetch("/nodes")).status, 401);
-  assert.ok(core().calls.includes("report 401"));
-});
-
 test("a cookie is sent by the browser, and unsafe requests carry the csrf header", async (t) => {
   const csrf = { cookie: "csrf", header: "X-CSRF" };
   const keeper = await signedIn(t, { auth: "cookie", csrf });
@@ -116,89 +111,142 @@ test("the app's own authorization is called for each attempt", async (t) => {
   };
   const keeper = await signedIn(t, { auth });
   const sent = answerWith(t, 503, 200);
-  const answer = keeper.fetch("/nodes");
+  const answer = keeper.fetch("/nodes", { method: "POST", body: "a" });
   await turn();
-  awake();
+  decide(SEND);
   await answer;
   assert.deepEqual(
     sent.map(({ request }) => request.headers.get("x-key")),
     ["1", "2"],
   );
+  assert.equal(await sent[1].request.text(), "a");
 });
 
-for (const failure of [502, 503, 504, new TypeError("Failed to fetch")]) {
-  test(`a GET that met ${failure} is repeated once the server is awake`, async (t) => {
+for (const [failure, event] of [
+  [502, "unavailable"],
+  [503, "unavailable"],
+  [504, "unavailable"],
+  [401, "unauthorized"],
+  [new TypeError("Failed to fetch"), "no response"],
+]) {
+  test(`a request that met ${failure} is ${event}, and goes as the core says`, async (t) => {
     const keeper = await signedIn(t);
     const sent = answerWith(t, failure, failure, 200);
     const answer = keeper.fetch("/nodes");
     await turn();
-    assert.ok(core().calls.includes("unanswered"));
-    core().change({ server: "waking" });
+    assert.deepEqual(reported(), [event]);
+    assert.equal(sent.length, 1, "it waits");
+    decide(SEND);
     await turn();
-    assert.equal(sent.length, 1);
-    awake();
-    await turn();
-    core().change({ server: "waking" });
-    awake();
+    assert.equal(sent.length, 2);
+    decide(SEND);
     assert.equal((await answer).status, 200);
-    assert.equal(sent.length, 3);
+    assert.deepEqual(reported(), [event, event, "closed"]);
+
+    answerWith(t, failure);
+    const again = keeper.fetch("/nodes");
+    await turn();
+    decide(DELIVER);
+    if (typeof failure === "number") assert.equal((await again).status, failure);
+    else await assert.rejects(again, failure);
   });
 }
 
-test("a request that fails though the server is well is repeated once", async (t) => {
+test("a request that is answered costs the core one question and no report", async (t) => {
   const keeper = await signedIn(t);
-  awake();
-  const sent = answerWith(t, 503);
-  let status;
-  keeper.fetch("/nodes").then((answer) => (status = answer.status));
-  await turn();
-  core().change({ expiresAt: 1 });
-  await turn();
-  assert.equal(sent.length, 1, "only a new proof counts");
-  awake();
-  await turn();
-  assert.deepEqual([status, sent.length], [503, 2]);
-});
-
-test("a server that says it is awake and never is is asked four times in all", async (t) => {
-  const keeper = await signedIn(t);
-  const sent = answerWith(t, 503);
-  const answer = keeper.fetch("/nodes");
-  for (let i = 0; i < 4; i++) {
-    await turn();
-    core().change({ server: "waking" });
-    awake();
+  for (const status of [200, 204, 400, 403, 404, 429, 500]) {
+    answerWith(t, status);
+    assert.equal((await keeper.fetch("/nodes")).status, status);
   }
-  assert.equal((await answer).status, 503);
-  assert.equal(sent.length, 4);
+  assert.deepEqual(reported(), []);
 });
 
-test("what changes something is sent once, unless the app allows a repeat", async (t) => {
+test("what the core learns of a request is its facts, and neither URL nor body", async (t) => {
   const keeper = await signedIn(t);
-  const sent = answerWith(t, 503, 503, 200);
-  assert.equal((await keeper.fetch("/nodes", { method: "POST", body: "a" })).status, 503);
-  assert.equal(sent.length, 1);
-  const answer = keeper.fetch("/nodes", { method: "POST", body: "a", repeat: true });
+  answerWith(t, 401);
+  const stream = () => ({ body: new Blob(["a"]).stream(), duplex: "half" });
+  const requests = [
+    ["/nodes", {}],
+    ["/nodes?page=2", {}],
+    ["/others", {}],
+    ["/nodes", { method: "POST", body: "a" }],
+    ["/nodes", { method: "POST", body: "a", retry: true }],
+    ["/nodes", { method: "POST", retry: true, ...stream() }],
+    [new Request(`${API}/v1/nodes`, { method: "POST", body: "a" }), {}],
+    [`${FILES}/nodes`, {}],
+  ];
+  for (const [input, init] of requests) {
+    const answer = keeper.fetch(input, init);
+    await turn();
+    decide(DELIVER);
+    await answer;
+  }
+  const failures = core().reports.filter(({ event }) => event === 3);
+  assert.deepEqual(
+    failures.map(({ kind }) => kind),
+    [2, 2, 2, 1, 2, 0, 1, 6],
+  );
+  const [nodes, nextPage, others, post] = failures.map(({ resource }) => resource);
+  assert.equal(nodes, nextPage, "the query is part of it");
+  assert.equal(new Set([nodes, others, post]).size, 3);
+  assert.deepEqual(
+    failures.map(({ sentWith }) => sentWith),
+    Array(8).fill(1),
+  );
+});
+
+test("a body is sent again as it was at the call", async (t) => {
+  const keeper = await signedIn(t);
+  const bytes = new TextEncoder().encode("before");
+  const form = new FormData();
+  form.append("name", "before");
+  for (const [body, change] of [
+    [bytes, () => bytes.set(new TextEncoder().encode("AFTER!"))],
+    [form, () => form.set("name", "after")],
+    [new Blob(["before"]), () => {}],
+    ["before", () => {}],
+  ]) {
+    const sent = answerWith(t, 401, 200);
+    const answer = keeper.fetch("/nodes", { method: "POST", body });
+    change();
+    await turn();
+    decide(SEND);
+    await answer;
+    for (const { request } of sent) assert.match(await request.text(), /before/);
+  }
+});
+
+test("a 401 for a credential of the app's own is the app's", async (t) => {
+  const keeper = await signedIn(t);
+  const sent = answerWith(t, 401);
+  const headers = { Authorization: "Basic abc" };
+  assert.equal((await keeper.fetch("/nodes", { headers })).status, 401);
+  assert.equal(sent[0].request.headers.get("authorization"), "Basic abc");
+  assert.deepEqual(reported(), []);
+});
+
+test("a request that has to ask first is sent with the credential of then", async (t) => {
+  const keeper = await signedIn(t);
+  core().asksFirst = true;
+  const sent = answerWith(t, 401, 200);
+  const answer = keeper.fetch("/nodes");
   await turn();
-  awake();
+  assert.deepEqual(reported(), ["ready"]);
+  assert.deepEqual([sent.length, core().reports[0].sentWith], [0, 1]);
+  Object.assign(core(), { token: "newer", generation: 2, asksFirst: false });
+  decide(SEND);
+  await turn();
+  assert.equal(sent[0].request.headers.get("authorization"), "Bearer newer");
+  assert.equal(core().reports[1].sentWith, 2);
+  decide(SEND);
   assert.equal((await answer).status, 200);
-  assert.equal(await sent[2].request.text(), "a");
-});
-
-test("a body that can be read once is sent once", async (t) => {
-  const keeper = await signedIn(t);
-  const sent = answerWith(t, 503);
-  const body = new Blob(["a"]).stream();
-  const init = { method: "POST", body, duplex: "half", repeat: true };
-  assert.equal((await keeper.fetch("/nodes", init)).status, 503);
-  assert.equal(sent.length, 1);
 });
 
 test("another origin's failure is not waited out", async (t) => {
   const keeper = await signedIn(t);
   answerWith(t, 503);
   assert.equal((await keeper.fetch(FILES)).status, 503);
-  assert.ok(!core().calls.includes("unanswered"));
+  assert.deepEqual(reported(), []);
 });
 
 test("the caller's signal ends the wait at once, with its reason", async (t) => {
@@ -210,74 +258,62 @@ test("the caller's signal ends the wait at once, with its reason", async (t) => 
   const reason = new Error("left the page");
   controller.abort(reason);
   await assert.rejects(answer, reason);
+  assert.deepEqual(reported(), ["unavailable", "closed"]);
 });
 
-test("stop() ends the wait with the last answer, or the last error", async (t) => {
+test("a signal of a polyfill ends the request and the wait all the same", async (t) => {
   const keeper = await signedIn(t);
-  const error = new TypeError("Failed to fetch");
-  answerWith(t, 503, error);
+  const foreign = () => Object.assign(new EventTarget(), { aborted: false, reason: undefined });
+  const sent = answerWith(t, 503);
+  const signal = foreign();
+  const answer = keeper.fetch("/nodes", { signal });
+  await turn();
+  const reason = new Error("left the page");
+  Object.assign(signal, { aborted: true, reason }).dispatchEvent(new Event("abort"));
+  await assert.rejects(answer, reason);
+  assert.ok(sent[0].request.signal.aborted);
+
+  const late = Object.assign(foreign(), { aborted: true, reason });
+  await keeper.fetch("/nodes", { signal: late, method: "POST" });
+  assert.ok(sent[1].request.signal.aborted);
+});
+
+test("a stopped keeper sends with the credential and holds nothing", async (t) => {
+  const keeper = await signedIn(t);
+  keeper.stop();
+  const sent = answerWith(t, 503);
+  assert.equal((await keeper.fetch("/nodes")).status, 503);
+  assert.equal(sent[0].request.headers.get("authorization"), "Bearer t");
+  assert.deepEqual(reported(), []);
+});
+
+test("a core that crashes gives back what waits for it", async (t) => {
+  const keeper = await signedIn(t);
+  answerWith(t, 503, 401);
   const answers = [keeper.fetch("/nodes"), keeper.fetch("/nodes")];
   await turn();
-  keeper.stop();
-  assert.equal((await answers[0]).status, 503);
-  await assert.rejects(answers[1], error);
-  await assert.rejects(keeper.fetch("/nodes"), error);
+  core().trap = true;
+  await keeper.signOut();
+  const statuses = (await Promise.all(answers)).map(({ status }) => status);
+  assert.deepEqual(statuses, [503, 401]);
+  assert.equal(keeper.snapshot.failure.code, "crashed");
 });
 
-test("the wait ends after waitMs, however often the server nearly came back", async (t) => {
-  const keeper = await signedIn(t, { fetch: { waitMs: 60_000 } });
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  answerWith(t, 503);
-  core().change({ server: "waking" });
-  const answer = keeper.fetch("/nodes");
-  await turn();
-  t.mock.timers.tick(40_000);
-  awake();
-  await turn();
-  core().change({ server: "waking" });
-  t.mock.timers.tick(19_999);
-  let isOver = false;
-  answer.then(() => (isOver = true));
-  await turn();
-  assert.equal(isOver, false);
-  t.mock.timers.tick(1);
-  assert.equal((await answer).status, 503);
-});
-
-test("the wait is over when waitMs runs out during a repeat", async (t) => {
-  const keeper = await signedIn(t, { fetch: { waitMs: 60_000 } });
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  let fail;
-  answerWith(t, 503, new Promise((resolve) => (fail = resolve)));
-  core().change({ server: "waking" });
-  const answer = keeper.fetch("/nodes");
-  await turn();
-  awake();
-  await turn();
-  t.mock.timers.tick(60_000);
-  core().change({ server: "waking" });
-  fail(new Response(null, { status: 503 }));
-  assert.equal((await answer).status, 503);
-});
-
-test("where no health answer comes to wait for, the answer is given back", async (t) => {
-  const keeper = await signedIn(t);
-  awake();
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const sent = answerWith(t, 503);
-  const answer = keeper.fetch("/nodes");
-  await turn();
-  t.mock.timers.tick(11_000);
-  assert.equal((await answer).status, 503);
-  assert.equal(sent.length, 1);
-});
-
-test("more than maxWaiting do not wait", async (t) => {
+test("a request too many rejects", async (t) => {
   const keeper = await signedIn(t, { fetch: { maxWaiting: 1 } });
   answerWith(t, 503);
-  const first = keeper.fetch("/nodes");
+  const answer = keeper.fetch("/nodes");
   await turn();
-  await assert.rejects(keeper.fetch("/nodes"), { code: "too-many-waiting" });
-  keeper.stop();
-  assert.equal((await first).status, 503);
+  decide(REFUSE);
+  await assert.rejects(answer, { code: "too-many-waiting", message: /^1 requests wait/ });
+});
+
+test("a redirect to another origin is followed where the app allows it", async (t) => {
+  const keeper = await signedIn(t);
+  const sent = answerWith(t, 200);
+  await keeper.fetch("/download", { crossOriginRedirects: "follow" });
+  assert.equal(sent[0].request.redirect, "follow");
+  assert.equal(sent[0].request.headers.get("authorization"), "Bearer t");
+  await keeper.fetch("/download", { crossOriginRedirects: "reject" });
+  assert.equal(sent[1].request.redirect, "manual");
 });

@@ -17,6 +17,9 @@ const placeOf = (code) => table.events.findIndex((row) => row.split(" ")[0] === 
 
 class Core {
   calls = [];
+  reports = [];
+  generation = 0;
+  asksFirst = false;
   now = { session: "restoring", server: "unknown" };
   restored = { session: "signed-out", signedIn: false };
   token = undefined;
@@ -51,6 +54,7 @@ class Core {
   sign_in(record, user, expiresAt) {
     this.#take("sign_in");
     this.token = record.token;
+    this.generation++;
     this.record = record;
     Object.assign(this.now, { user, expiresAt: expiresAt >= 0 ? expiresAt : undefined });
     this.notify("signin", { elsewhere: false });
@@ -60,6 +64,7 @@ class Core {
   sign_out() {
     this.#take("sign_out");
     this.token = undefined;
+    this.generation = 0;
     const signOut = { reason: "user", at: 5, elsewhere: false, evidence: { refusals: [] } };
     Object.assign(this.now, { session: "signed-out", signedIn: false, signOut });
     this.notify("signout", { ...signOut });
@@ -75,8 +80,14 @@ class Core {
     this.#take(`report ${status}`);
   }
 
-  unanswered() {
-    this.#take("unanswered");
+  admit() {
+    return this.asksFirst ? -1 - this.generation : this.generation;
+  }
+
+  /** What happened to a request of the app, with what decides on it. */
+  report_request(id, event, kind, resource, sentWith, decide) {
+    if (this.trap) throw new WebAssembly.RuntimeError("unreachable");
+    this.reports.push({ id, event, kind, resource, sentWith, decide });
   }
 
   credential() {
@@ -113,14 +124,15 @@ const by =
   (method) =>
   (handle, ...given) =>
     globalThis.fakeCores[handle][method](...given);
+export const admit = by("admit");
 export const credential = by("credential");
 export const debug = by("debug");
 export const history = by("history");
 export const report = by("report");
+export const report_request = by("report_request");
 export const sign_in = by("sign_in");
 export const sign_out = by("sign_out");
 export const snapshot = by("snapshot");
 export const start = by("start");
 export const stop = by("stop");
-export const unanswered = by("unanswered");
 export const verify = by("verify");

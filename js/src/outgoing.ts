@@ -1,0 +1,169 @@
+/**
+ * One request of the app as it is sent, once or again: its URL, its credential, its redirects.
+ *
+ * Rule: the credential goes to named origins only, and no redirect carries it to another unless
+ * the app allows that for this request. A body is sent again as it was at the call. Decides
+ * nothing about waiting.
+ */
+
+import { KeeperError } from "./errors.js";
+import type { Options } from "./options.js";
+
+export interface KeeperInit extends RequestInit {
+  /** Its method may change something, and it may be sent again all the same. */
+  retry?: boolean | undefined;
+  /** `"follow"`: the browser follows a redirect to another origin. */
+  crossOriginRedirects?: "reject" | "follow" | undefined;
+}
+
+/** When a request may be sent again, as the core counts: see `Replay` there. */
+export const NEVER = 0;
+export const AFTER_UNAUTHORIZED = 1;
+export const ALWAYS = 2;
+
+/** One of the two. */
+export interface Outcome {
+  response?: Response;
+  error?: unknown;
+}
+
+export interface Outgoing {
+  readonly url: string;
+  readonly method: string;
+  readonly signal: AbortSignal | undefined;
+  readonly replay: number;
+  /** Sends it, with the credential of now. */
+  attempt(credential: string | undefined): Promise<Outcome>;
+  /** Whether the app has set a credential of its own. */
+  readonly hasOwnCredential: boolean;
+}
+
+/** Sends it as it is but for these members of its init. */
+type Sent = (over: RequestInit) => Promise<Response>;
+
+/** Methods that change nothing, so that a repeat does no harm. */
+const SAFE = ["GET", "HEAD", "OPTIONS"];
+
+/** Redirects are followed on the page's own origin, and lead to an error anywhere else. */
+const SAME_ORIGIN_ONLY: RequestInit = { mode: "same-origin", redirect: "follow" };
+
+/** Where a relative URL leads: paths are appended to the API's address. */
+export function resolve(url: string, base: string): string {
+  if (/^([a-z][a-z\d+.-]*:|\/\/)/i.test(url)) return url;
+  return base + (/^[/?]/.test(url) ? "" : "/") + url;
+}
+
+/** Whether the URL leads to one of the origins, resolved as a browser does. */
+export function isAllowedOrigin(url: string | URL, origins: readonly string[]): boolean {
+  const text = String(url);
+  // Most do, and behind the slash nothing changes the origin.
+  if (origins.some((origin) => text.startsWith(`${origin}/`))) return true;
+  try {
+    return origins.includes(new URL(text, globalThis.document?.baseURI).origin);
+  } catch {
+    return false;
+  }
+}
+
+/** Prepares a request to an origin that may receive the credential. */
+export function prepare(
+  options: Options,
+  target: Request | string,
+  { retry, crossOriginRedirects, ...given }: KeeperInit,
+): Outgoing {
+  const init = withNativeSignal(given);
+  const body = init.body ?? undefined;
+  const isStream =
+    typeof body === "object" && ("getReader" in body || Symbol.asyncIterator in body);
+  // What the app may change after the call is copied, as `fetch` does.
+  const isMutable = typeof body === "object" && !(body instanceof Blob);
+  const needsRequest = typeof target !== "string" || isMutable || !!options.authorize;
+  const request = needsRequest ? new Request(target, init) : undefined;
+  const method = request?.method ?? (init.method ?? "GET").toUpperCase();
+  const isSafe = SAFE.includes(method);
+  const url = request?.url ?? (target as string);
+  const headers = request?.headers ?? (init.headers ? new Headers(init.headers) : undefined);
+  const redirect = request?.redirect ?? init.redirect ?? "follow";
+  const source: Source = { request, url, init, headers, isStream };
+  const hasOwnCredential = !!headers?.has("Authorization");
+  return {
+    url,
+    method,
+    signal: request?.signal ?? init.signal ?? undefined,
+    replay: isStream ? NEVER : isSafe || retry ? ALWAYS : AFTER_UNAUTHORIZED,
+    hasOwnCredential,
+    attempt: async (credential) => {
+      const { auth, authorize, csrf, csrfHeader, origin } = options;
+      const isBearer = auth !== "cookie";
+      const csrfValue =
+        !isBearer && !isSafe && isAllowedOrigin(url, [origin]) ? csrf?.() : undefined;
+      const extra = csrfValue
+        ? { [csrfHeader!]: csrfValue }
+        : credential && !hasOwnCredential
+          ? { Authorization: credential }
+          : undefined;
+      const sent = await open(source, extra, authorize);
+      if (!isBearer) return reach(sent, { credentials: "include" });
+      const isBare = !authorize && !credential;
+      const isCareless = crossOriginRedirects === "follow";
+      if (isBare || isCareless || redirect !== "follow") return reach(sent, {});
+      return reachWithin(sent, isSafe, isAllowedOrigin(url, [globalThis.origin]));
+    },
+  };
+}
+
+interface Source {
+  readonly request: Request | undefined;
+  readonly url: string;
+  readonly init: RequestInit;
+  readonly headers: Headers | undefined;
+  readonly isStream: boolean;
+}
+
+type Extra = Record<string, string> | undefined;
+
+function open(source: Source, extra: Extra, authorize: Options["authorize"]): Sent | Promise<Sent> {
+  const { request, url, init, headers, isStream } = source;
+  if (!request) {
+    const all = headers && extra ? new Headers(headers) : (extra ?? headers);
+    if (headers && extra) for (const name in extra) (all as Headers).set(name, extra[name]!);
+    return (over) => fetch(url, { ...init, ...(all && { headers: all }), ...over });
+  }
+  // A stream is read once, whoever reads it.
+  const copy = isStream ? request : request.clone();
+  for (const name in extra) copy.headers.set(name, extra[name]!);
+  if (!authorize) return (over) => fetch(copy, over);
+  return Promise.resolve(authorize(copy)).then((sent) => (over) => fetch(sent, over));
+}
+
+/** Sends a request whose redirects must not carry the credential to another origin. */
+async function reachWithin(sent: Sent, isSafe: boolean, isOwn: boolean): Promise<Outcome> {
+  // What changes nothing is asked again where the redirect leads; a second POST would be one more.
+  if (!isSafe && isOwn) return reach(sent, SAME_ORIGIN_ONLY);
+  const outcome = await reach(sent, { redirect: "manual" });
+  if (outcome.response?.type !== "opaqueredirect") return outcome;
+  const within: Outcome = isOwn ? await reach(sent, SAME_ORIGIN_ONLY) : {};
+  if (within.response) return within;
+  const error = new KeeperError(
+    "redirected",
+    "a redirect to another origin is not followed with a credential: use its target",
+  );
+  return { error };
+}
+
+const reach = (sent: Sent, over: RequestInit): Promise<Outcome> =>
+  sent(over).then(
+    (response) => ({ response }),
+    (error) => ({ error }),
+  );
+
+/** A signal of another realm or of a polyfill, which `fetch` may refuse, is followed by one. */
+function withNativeSignal(init: RequestInit): RequestInit {
+  const { signal } = init;
+  if (!signal || signal instanceof AbortSignal) return init;
+  const controller = new AbortController();
+  const follow = () => controller.abort((signal as AbortSignal).reason);
+  if ((signal as AbortSignal).aborted) follow();
+  else (signal as AbortSignal).addEventListener("abort", follow, { once: true });
+  return { ...init, signal: controller.signal };
+}
