@@ -37,16 +37,17 @@ test("without options the page's origin is kept with the documented defaults", (
   assert.equal(options.verifyPath, "/auth/me");
   const health = [30_000, 10_000, 90_000, 600_000, 0];
   const verify = [300_000, 10_000, 3, 2_000, NaN];
-  assert.deepEqual(options.numbers, [...health, ...verify, 0.001]);
+  assert.deepEqual(options.numbers, [...health, ...verify, 0.001, 90_000, 100, 0]);
 });
 
 test("the core's numbers are the app's", () => {
   const health = { everyMs: 1_000, timeoutMs: 2_000, wakeTimeoutMs: 3_000, hiddenForMs: 4 };
   const verify = { everyMs: 5_000, timeoutMs: 6_000, retries: 7, retryDelayMs: 8_000 };
-  const given = { verify: { ...verify, whenIdleMs: 9 }, confirm: "immediate" };
+  const fetch = { waitMs: 10, maxWaiting: 11, on401: "pass" };
+  const given = { verify: { ...verify, whenIdleMs: 9 }, confirm: "immediate", fetch };
   assert.deepEqual(
     readOptions({ ...given, health: { ...health, whenHidden: "always" } }, PAGE).numbers,
-    [1_000, 2_000, 3_000, 4, 2, 5_000, 6_000, 7, 8_000, 9, 0],
+    [1_000, 2_000, 3_000, 4, 2, 5_000, 6_000, 7, 8_000, 9, 0, 10, 11, 1],
   );
   const half = readOptions({ confirm: { maxFalseLogout: 0.5 } }, PAGE).numbers;
   assert.equal(half[10], 0.5);

@@ -20,9 +20,10 @@ const whileWaking = {
   refuse: { come: [200, "TypeError", 201], adds: ["again"] },
   "bad-gateway": { come: [200, 502, 201], adds: ["again"] },
   unavailable: { come: [200, 503, 201], adds: ["again"] },
-  // An answer is an answer: a page with 200 or 401 is for the app.
+  // An answer is an answer: a page with 200 is for the app.
   splash: { come: [200, 200, 200], adds: [] },
-  "unauthorized-page": { come: [401, 401, 401], adds: [] },
+  // A page with 401 is settled: the GET and what may be sent again are asked once more.
+  "unauthorized-page": { come: [200, 401, 201], adds: ["again"] },
 };
 
 describe("requests of the app", { concurrency: AT_ONCE }, () => {
@@ -89,7 +90,7 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
         return Promise.all([
           window.outcome("/api/tags"),
           window.outcome("/api/tags", adding("plain")),
-          window.outcome("/api/tags", adding("again", { repeat: true })),
+          window.outcome("/api/tags", adding("again", { retry: true })),
         ]);
       });
 
@@ -111,7 +112,7 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
       [{ ...page, status: 200 }, {}, 200, 1],
       ...[502, 503, 504].map((status) => [{ status }, {}, status, 2]),
       [{ status: 503 }, post, 503, 1],
-      [{ status: 503 }, { ...post, repeat: true }, 503, 2],
+      [{ status: 503 }, { ...post, retry: true }, 503, 2],
     ];
     for (const [answer, init, status, asked] of rows) {
       const name = `${init.method ?? "GET"} ${status}`;
@@ -247,7 +248,7 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
         assert.deepEqual([name, code], ["KeeperError", "redirected"], `${path} ${status}`);
         assert.ok(message.length > 20, "no sentence");
       }
-      const post = { method: "POST", body: '{"name":"one"}', repeat: true };
+      const post = { method: "POST", body: '{"name":"one"}', retry: true };
       const moved = await visitor.page.evaluate(askFor, "/api/older", post);
       assert.notEqual(moved.name, undefined, `POST ${status}: ${JSON.stringify(moved)}`);
     }
