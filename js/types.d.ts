@@ -39,7 +39,7 @@ export interface Refusal {
 export interface Evidence {
   /**
    * `instances`: every instance seen in the last 10 min refused twice over, 6 s apart;
-   * `chance`: the chance below fell under `confirm.maxFalseLogout`; `limit`: the time limit of a
+   * `chance`: the chance below fell under `confirm.maxFalseSignOut`; `limit`: the time limit of a
    * suspicion was reached (60 s, or 120 s for a backend that was caught contradicting itself);
    * `immediate`: the app asked for the usual rule; `expired`: the token had run out and was refused
    * twice.
@@ -59,13 +59,14 @@ export interface SignOut {
   readonly reason: SignOutReason;
   readonly at: number;
   /** True when another tab ended the session. */
-  readonly elsewhere: boolean;
+  readonly fromOtherTab: boolean;
   readonly evidence: Evidence;
 }
 
 /**
- * What keeps the keeper from working. The page's other code runs on, and `fetch` still sends the
- * credential.
+ * What keeps the core from working. A plain fallback goes on in its place: it stores and sends the
+ * token, verifies at start and each `verify.everyMs`, and believes a 401 after two refusals 6 s
+ * apart. It has no pings, no statistics and no diagnoses.
  */
 export interface Failure {
   /**
@@ -77,26 +78,52 @@ export interface Failure {
   readonly message: string;
 }
 
-/** What is known at one moment. Frozen; the same object until something changed. */
-export interface Snapshot<User = unknown> {
-  readonly session: SessionState;
+/** What is known at one moment, whoever is signed in. */
+interface Known {
   readonly server: ServerState;
-  /**
-   * `undefined` while `restoring`, so that no route guard sends a signed-in user to the login form.
-   */
-  readonly signedIn: boolean | undefined;
-  /** What `signIn` was given, replaced by each verified body. Not stored. */
-  readonly user: User | undefined;
   /**
    * When the token runs out by what is known of it. Informs only: the local clock ends no session.
    */
   readonly expiresAt: number | undefined;
   readonly lastVerifiedAt: number | undefined;
-  readonly lastAwakeAt: number | undefined;
   /** The last sign-out, with its reason; kept over a reload, gone at the next sign-in. */
   readonly signOut: SignOut | undefined;
   readonly failure: Failure | undefined;
 }
+
+/** Nothing has been read yet, so that no route guard sends a signed-in user to the login form. */
+export interface Restoring extends Known {
+  readonly session: "restoring";
+  readonly signedIn: undefined;
+  readonly user: undefined;
+}
+
+export interface SignedOut extends Known {
+  readonly session: "signed-out";
+  readonly signedIn: false;
+  readonly user: undefined;
+}
+
+/** A token is there, and the server has not accepted it yet, or has just refused it. */
+export interface Unconfirmed<User> extends Known {
+  readonly session: "unverified" | "suspect";
+  readonly signedIn: true;
+  /** What `signIn` was given or the last verification brought. Not stored. */
+  readonly user: User | undefined;
+}
+
+export interface SignedIn<User> extends Known {
+  readonly session: "signed-in";
+  readonly signedIn: true;
+  /** The body of the last accepted verification. Not stored. */
+  readonly user: User;
+}
+
+/**
+ * What is known at one moment; `session` tells what `signedIn` and `user` are. Frozen; the same
+ * object until something changed.
+ */
+export type Snapshot<User = unknown> = Restoring | SignedOut | Unconfirmed<User> | SignedIn<User>;
 
 /** One thing that happened. Holds no token, no body, no query string, no user. */
 export interface HistoryEntry {
@@ -130,111 +157,135 @@ export type Classify = (
 ) => "valid" | "rejected" | undefined | null | void;
 
 export interface HealthOptions {
-  /** Appended to `baseUrl`. @default "/api/health" */
-  path?: string;
+  /** Appended to `baseUrl`, or a whole URL. Gets no token. @default "/api/health" */
+  path?: string | undefined;
   /** Between pings, ±10 %. At least 250. @default 30_000 */
-  everyMs?: number;
+  everyMs?: number | undefined;
   /**
    * After this long without an answer the server counts as waking; the request stays open. At least
    * 250. @default 10_000
    */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /**
    * The longest that a request is held open while the server wakes up. At least `timeoutMs`.
    * @default 90_000
    */
-  wakeTimeoutMs?: number;
+  wakeTimeoutMs?: number | undefined;
   /** What happens to pings while the page is hidden. @default "ping" */
-  whenHidden?: "ping" | "pause" | "always";
+  whenHidden?: "ping" | "pause" | "always" | undefined;
   /** How long a hidden page goes on with `"ping"`. @default 600_000 */
-  hiddenForMs?: number;
+  hiddenForMs?: number | undefined;
+  /**
+   * Whether pings carry cookies, as for `fetch`. In cookie mode they carry none, so that they keep
+   * no idle session alive. @default "same-origin", in cookie mode "omit"
+   */
+  credentials?: "omit" | "same-origin" | "include" | undefined;
 }
 
 export interface VerifyOptions {
-  /** Appended to `baseUrl`. @default "/auth/me" */
-  path?: string;
+  /** Appended to `baseUrl`, or a whole URL, whose origin gets the credential. @default "/auth/me" */
+  path?: string | undefined;
   /** Between verifications, ±10 %. At least 250. @default 300_000 */
-  everyMs?: number;
+  everyMs?: number | undefined;
   /** As for health. @default 10_000 */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** Repeats after the first attempt when there was no answer of the app: 0 to 10. @default 3 */
-  retries?: number;
+  retries?: number | undefined;
   /**
    * The shortest delay before a repeat; the longest is four times it. At least 50. @default 2_000
    */
-  retryDelayMs?: number;
-  classify?: Classify;
+  retryDelayMs?: number | undefined;
+  classify?: Classify | undefined;
   /** No periodic verification when nobody has touched the page this long. @default never stops */
-  whenIdleMs?: number;
+  whenIdleMs?: number | undefined;
 }
 
 export interface KeeperOptions {
   /** An http(s) URL, or a path on the page's origin, to which paths are appended. @default "/" */
-  baseUrl?: string | URL;
+  baseUrl?: string | URL | undefined;
   /** @default "bearer" */
-  auth?: "bearer" | "cookie" | Authorize;
+  auth?: "bearer" | "cookie" | Authorize | undefined;
   /** The word before the token in `Authorization`. @default "Bearer" */
-  scheme?: string;
+  scheme?: string | undefined;
   /** `false`: no pings; verification is the only probe. */
-  health?: HealthOptions | false;
-  verify?: VerifyOptions;
+  health?: HealthOptions | false | undefined;
+  verify?: VerifyOptions | undefined;
   /**
    * How likely a good token may be signed out where the backend names no instances, 0 to 1 (for a
    * whole day, once it was caught contradicting itself); or the first 401 is believed. @default
    * 0.001
    */
-  confirm?: { maxFalseLogout?: number } | "immediate";
+  confirm?: { maxFalseSignOut?: number | undefined } | "immediate" | undefined;
   /** POSTed with the credential at `signOut()`, so that the server forgets. @default none */
-  signOut?: { path?: string };
-  fetch?: {
-    /** Origins besides the API's own that may receive the credential. @default [] */
-    origins?: readonly string[];
-    /** How long a request waits out a wake-up, from its first failure on. @default 90_000 */
-    waitMs?: number;
-    /** How many may wait at once. @default 100 */
-    maxWaiting?: number;
-    /**
-     * What happens to a 401 for the current token. `"settle"`: it is held, at most `waitMs`, until
-     * a verification has decided. Where the token is accepted, a request that may be repeated is
-     * sent once more, and the answer of any other is handed out; where the session is over, the 401
-     * is handed out after `signout`. `"pass"`: it is handed out at once. @default "settle"
-     */
-    on401?: "settle" | "pass";
-  };
+  signOut?: { path?: string | undefined } | undefined;
+  fetch?:
+    | {
+        /** Origins besides the API's own that may receive the credential. @default [] */
+        origins?: readonly string[] | undefined;
+        /** How long a request waits out a wake-up, from its first failure on. @default 90_000 */
+        waitMs?: number | undefined;
+        /** How many may wait at once. @default 100 */
+        maxWaiting?: number | undefined;
+        /**
+         * What happens to a 401 for the current token. `"settle"`: it is held, at most `waitMs`, until
+         * a verification has decided. Where the token is accepted, a request that may be repeated is
+         * sent once more, and the answer of any other is handed out; where the session is over, the 401
+         * is handed out after `signout`. `"pass"`: it is handed out at once. @default "settle"
+         */
+        on401?: "settle" | "pass" | undefined;
+      }
+    | undefined;
   /** Cookie mode: the cookie whose value goes into this header of unsafe requests to the API. */
-  csrf?: { cookie: string; header: string };
+  csrf?: { cookie: string; header: string } | undefined;
   /** @default "local" */
-  persist?: "local" | "session" | "memory" | StorageAdapter;
+  persist?: "local" | "session" | "memory" | StorageAdapter | undefined;
   /** @default "warn" */
-  log?: "silent" | "warn" | "info" | "debug" | ((entry: HistoryEntry) => void);
+  log?: "silent" | "warn" | "info" | "debug" | ((entry: HistoryEntry) => void) | undefined;
   /**
-   * Storage key and channel, 1 to 64 of `A-Z a-z 0-9 . _ : / -`. @default made from the API's
-   * origin
+   * Storage key and channel, 1 to 64 of `A-Z a-z 0-9 . _ : / -`. @default `session-keeper:` and
+   * the API's address, so that two APIs of one origin do not share a session
    */
-  name?: string;
+  name?: string | undefined;
 }
 
-/** A token as a backend hands it out. */
+/** A token, and what is known of it. A refresh token is accepted, and not stored or used yet. */
 export interface SignInToken<User = unknown> {
   token: string;
   /** Milliseconds, a Date, or ISO 8601 with a zone. Without it a JWT's `exp` is read. */
-  expiresAt?: number | Date | string;
-  refreshToken?: string;
-  user?: User;
+  expiresAt?: number | Date | string | null | undefined;
+  refreshToken?: string | null | undefined;
+  user?: User | null | undefined;
 }
 
-/** An OAuth answer as it comes (RFC 6749 section 5.1). `expires_in` is seconds. */
-export interface OAuthAnswer<User = unknown> {
-  access_token: string;
-  token_type?: string;
-  expires_in?: number;
-  refresh_token?: string;
-  user?: User;
+/** What a backend's answer may say beside the token. */
+interface AnswerDetails<User> {
+  token_type?: string | null | undefined;
+  /** Seconds, also as text. */
+  expires_in?: number | string | null | undefined;
+  /** Seconds, also as text. */
+  expiresIn?: number | string | null | undefined;
+  /** Seconds or milliseconds since 1970, or ISO 8601 with a zone. */
+  expires_at?: number | string | null | undefined;
+  /** Seconds or milliseconds since 1970, or ISO 8601 with a zone. */
+  expiry?: number | string | null | undefined;
+  refresh_token?: string | null | undefined;
+  refreshToken?: string | null | undefined;
+  refresh?: string | null | undefined;
+  user?: User | null | undefined;
 }
+
+/** An OAuth answer as it comes (RFC 6749 section 5.1). */
+export interface OAuthAnswer<User = unknown> extends AnswerDetails<User> {
+  access_token: string;
+}
+
+/** The answer of a backend that calls the token otherwise, as it comes. */
+export type TokenAnswer<User = unknown> = AnswerDetails<User> &
+  ({ accessToken: string } | { access: string } | { token: string } | { key: string });
 
 /** Cookie mode: the server has set its cookie; there is no token to hand over. */
 export interface CookieSignIn<User = unknown> {
-  user?: User;
+  user?: User | null | undefined;
 }
 
 /** The debug view: seconds and spelling as the backend's `/api/debug/token`, never the token. */
@@ -254,6 +305,8 @@ export interface DebugView {
     readonly token_id: string | null;
   };
   readonly server: ServerState;
+  /** When the server last proved itself awake, ISO 8601 UTC. It moves with every ping. */
+  readonly last_awake_at: string | null;
   /** The boot id of the last proven answer. */
   readonly boot: string | null;
   /** Instances seen in the last 10 min. */
@@ -283,7 +336,8 @@ export interface ChangeEvent<User = unknown> extends Event {
 }
 /** A session began. */
 export interface SignInEvent extends Event {
-  readonly elsewhere: boolean;
+  /** True when another tab began it. */
+  readonly fromOtherTab: boolean;
 }
 /** A session ended. */
 export interface SignOutEvent extends Event, SignOut {}
@@ -315,7 +369,7 @@ export interface DiagnosisEvidence {
 export interface DiagnosisEvent extends Event {
   readonly cause: Cause;
   readonly evidence: DiagnosisEvidence;
-  /** The page that says how to check and mend it, within the package. */
+  /** The page that says how to check and fix it, within the package. */
   readonly docs: string;
 }
 /** One entry of the history, as it is written, whatever `log` says. */
@@ -340,44 +394,52 @@ export interface KeeperRequestInit extends RequestInit {
   crossOriginRedirects?: "reject" | "follow" | undefined;
 }
 
-/** Keeps one session. Made by `createKeeper`. */
+/** Keeps one session. Made by `createKeeper`. Its methods may be detached from it. */
 export interface SessionKeeper<User = unknown> extends EventTarget {
   /** The same frozen object until something changed. */
   readonly snapshot: Snapshot<User>;
   /** Restores the session and starts to keep it. Does not wait for the network. Twice is once. */
-  start(): Promise<Snapshot<User>>;
+  start(this: void): Promise<Snapshot<User>>;
   /**
-   * Begins a session. In cookie mode without a token. Rejects with `KeeperError` for what is no
-   * token.
+   * Begins a session; starts a keeper that does not run. Takes a token, or the answer of the
+   * server as it comes; in cookie mode nothing, or the user. Resolves at once, with that user and
+   * before the server was asked. Rejects with `KeeperError` for what is no token.
    */
   signIn(
-    token: string | SignInToken<User> | OAuthAnswer<User> | CookieSignIn<User>,
+    this: void,
+    token?: string | SignInToken<User> | OAuthAnswer<User> | TokenAnswer<User> | CookieSignIn<User>,
   ): Promise<Snapshot<User>>;
-  /** Ends the session here and at once, also offline; every tab follows. */
-  signOut(): Promise<Snapshot<User>>;
+  /** Ends the session here and at once, also offline. */
+  signOut(this: void): Promise<Snapshot<User>>;
   /** Checks now. Resolves when there is an answer or the retries are used up. */
-  verify(): Promise<Snapshot<User>>;
+  verify(this: void): Promise<Snapshot<User>>;
   /**
    * `fetch` with the credential, for named origins only; waits out a wake-up; a 401 starts the
-   * check.
+   * check. A path is appended to `baseUrl`.
    */
-  fetch(input: RequestInfo | URL, init?: KeeperRequestInit): Promise<Response>;
+  fetch(this: void, input: RequestInfo | URL, init?: KeeperRequestInit): Promise<Response>;
   /**
-   * The credential for a URL: an empty object for origins that were not named. A relative URL is
-   * the page's, as for `XMLHttpRequest`.
+   * The credential for a URL, for other clients: an empty object for origins that were not named,
+   * and in cookie mode. A path is appended to `baseUrl`, as in `fetch`.
    */
-  headers(url: string | URL): Record<string, string>;
-  /** An answer seen elsewhere: a 401 starts the check and is never evidence itself. */
-  report(answer: { url: string | URL; status: number }): void;
-  /** Calls back after each change, not at once. Bound. Returns the way to stop. */
-  subscribe(onChange: (snapshot: Snapshot<User>) => void): () => void;
-  debug(): DebugView;
+  authHeaders(this: void, url: string | URL): Record<string, string>;
+  /**
+   * A response that another client got: a 401 starts the check and is never evidence itself. Takes
+   * a `Response`, too.
+   */
+  reportResponse(
+    this: void,
+    response: { readonly url: string | URL; readonly status: number },
+  ): void;
+  /** Calls back after each change, not at once. Returns the way to stop. */
+  subscribe(this: void, onChange: (snapshot: Snapshot<User>) => void): () => void;
+  debug(this: void): DebugView;
   /** What happened, newest last, at most 200 entries. */
-  history(): HistoryEntry[];
+  history(this: void): HistoryEntry[];
   /** Stops pings and verifications; the session stays where it is stored. */
-  stop(): void;
+  stop(this: void): void;
   /** The same as `stop()`. Also under `Symbol.dispose` where that exists. */
-  dispose(): void;
+  dispose(this: void): void;
 
   addEventListener<K extends keyof KeeperEventMap>(
     type: K,
@@ -408,7 +470,7 @@ export type KeeperErrorCode =
   /** More than `fetch.maxWaiting` requests wait for the server already. */
   | "too-many-waiting";
 
-/** What the caller can mend. */
+/** What the caller can fix. */
 export class KeeperError extends Error {
   readonly name: "KeeperError";
   readonly code: KeeperErrorCode;
@@ -418,7 +480,7 @@ export class KeeperError extends Error {
 
 /**
  * Makes a keeper. Synchronous; throws `KeeperError` for a wrong option.
- * Two calls of one name in a page return the same keeper. Without a document every method is
- * harmless.
+ * Two calls of one name in a page return the same keeper, and warn where the options differ.
+ * Without a document every method is harmless.
  */
 export function createKeeper<User = unknown>(options?: KeeperOptions): SessionKeeper<User>;

@@ -33,7 +33,7 @@ fn sign_out(end: &SignOut) -> JsValue {
     let object = js::object();
     set_text(&object, "reason", end.reason.name());
     set_moment(&object, "at", Some(end.at));
-    set_flag(&object, "elsewhere", end.from_other_tab);
+    set_flag(&object, "fromOtherTab", end.from_other_tab);
     let evidence = js::object();
     record::write_evidence(&evidence, end);
     set(&object, "evidence", &evidence);
@@ -51,7 +51,7 @@ pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
             "forbidden"
         }
         Notice::SignedIn { from_other_tab } => {
-            set_flag(&object, "elsewhere", *from_other_tab);
+            set_flag(&object, "fromOtherTab", *from_other_tab);
             "signin"
         }
         Notice::SignedOut(end) => return ("signout", sign_out(end)),
@@ -120,6 +120,7 @@ pub(crate) fn debug(driver: &Driver) -> JsValue {
         wait("nextPing", core.next_ping());
         wait("nextVerification", core.next_verification());
         set_flag(&object, "runOut", core.has_run_out());
+        set_moment(&object, "lastAwakeAt", core.snapshot().last_awake_at);
         record::set_label(&object, "boot", core.boot());
         let instances = Array::new();
         for instance in core.instances() {

@@ -22,8 +22,8 @@ export function announce(keeper, region) {
     region.textContent = keeper.snapshot.signedIn ? `${sentence} You stay signed in.` : sentence;
     region.dataset.kind = state;
   });
-  keeper.addEventListener("signout", ({ reason, elsewhere }) => {
-    const where = elsewhere ? " in another tab" : "";
+  keeper.addEventListener("signout", ({ reason, fromOtherTab }) => {
+    const where = fromOtherTab ? " in another tab" : "";
     region.textContent = `Signed out${where}: ${reasons[reason]}.`;
     region.dataset.kind = "signed-out";
   });

@@ -42,7 +42,7 @@ async function add(keeper) {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ name }),
-      repeat: true,
+      retry: true,
     });
     const answer = await response.json();
     outcome.textContent = response.ok ? `Added “${name}”.` : `Not added: ${answer.message}.`;

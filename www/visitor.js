@@ -36,7 +36,7 @@ async function signIn(keeper) {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(Object.fromEntries(new FormData(form))),
-      repeat: true,
+      retry: true,
     });
     const answer = await response.json();
     if (response.ok) await keeper.signIn(answer);
@@ -52,8 +52,8 @@ function showReason(signOut) {
   const place = document.querySelector("#why");
   place.hidden = !signOut;
   if (!signOut) return;
-  const { reason, at, elsewhere, evidence } = signOut;
-  const where = elsewhere ? ", in another tab" : "";
+  const { reason, at, fromOtherTab, evidence } = signOut;
+  const where = fromOtherTab ? ", in another tab" : "";
   const rule = rules[evidence.rule] ?? "";
   const { chance } = evidence;
   const odds = chance ? ` That happens to a good session once in ${inverse(chance)}.` : "";

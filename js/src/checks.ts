@@ -14,7 +14,7 @@ type Checks = Readonly<Record<string, Check<unknown>>>;
 type Checked<C extends Checks> = { [Key in keyof C]: ReturnType<C[Key]> };
 
 /** `setTimeout` fires at once for more. */
-const MOST = 2 ** 31 - 1;
+const TIMER_MAX = 2 ** 31 - 1;
 
 /** An object with these keys and no other. */
 export const object =
@@ -42,19 +42,19 @@ export const optional =
 
 /** A whole number, because a fraction of a millisecond is a mistake in the unit. */
 export const whole =
-  (least: number, usual?: number, most = MOST): Check<number> =>
-  (value = usual, option) =>
-    Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+  (min: number, defaultValue?: number, max = TIMER_MAX): Check<number> =>
+  (value = defaultValue, option) =>
+    Number.isInteger(value) && (value as number) >= min && (value as number) <= max
       ? (value as number)
-      : refuse(option, `must be a whole number from ${least} to ${most}`);
+      : refuse(option, `must be a whole number from ${min} to ${max}`);
 
-/** One of these words; the first is the default. */
+/** One of these words, of which the first is the default, or what else `or` names. */
 export const word =
-  <W extends string>(...words: readonly [W, ...W[]]): Check<W> =>
+  <W extends string>(words: readonly [W, ...W[]], or = ""): Check<W> =>
   (value = words[0], option) =>
     words.includes(value as W)
       ? (value as W)
-      : refuse(option, `must be one of ${words.join(", ")}`);
+      : refuse(option, `must be one of ${words.join(", ")}${or}`);
 
 /** What `check` takes, or a function. */
 export const functionOr =
@@ -64,6 +64,6 @@ export const functionOr =
 
 /** A string of this form, which `sentence` describes. */
 export const text =
-  (form: RegExp, sentence: string, usual?: string): Check<string> =>
-  (value = usual, option) =>
+  (form: RegExp, sentence: string, defaultValue?: string): Check<string> =>
+  (value = defaultValue, option) =>
     typeof value === "string" && form.test(value) ? value : refuse(option, sentence);

@@ -15,6 +15,7 @@ export interface Facts {
   tokenId?: string;
   storage?: DebugView["storage"];
   savedAt?: number;
+  lastAwakeAt?: number;
 }
 
 export function debugView(snapshot: Snapshot, leader: boolean, facts: Facts = {}): DebugView {
@@ -33,6 +34,7 @@ export function debugView(snapshot: Snapshot, leader: boolean, facts: Facts = {}
       token_id: tokenId,
     },
     server,
+    last_awake_at: iso(facts.lastAwakeAt),
     boot,
     instances,
     next_ping_in: seconds(facts.nextPing),

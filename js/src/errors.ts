@@ -1,9 +1,12 @@
 /**
- * The errors of the package: what the caller can mend, typed by what is wrong. No message holds a
- * token. What only the server or the network can mend is no error but a state.
+ * The errors of the package: what the caller can fix, typed by what is wrong. No message holds a
+ * token. What only the server or the network can fix is no error but a state.
  */
 
 import type { KeeperErrorCode } from "../types.js";
+
+/** Before each line on the console. */
+export const PREFIX = "[session-keeper] ";
 
 export class KeeperError extends Error {
   override readonly name = "KeeperError";

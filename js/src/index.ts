@@ -7,32 +7,54 @@
 
 import "../generated/bytes.js";
 import type * as face from "../types.js";
+import { PREFIX } from "./errors.js";
 import { Keeper } from "./keeper.js";
-import { PREFIX } from "./log.js";
-import { insecureOrigins, readOptions } from "./options.js";
+import { insecureOrigins, type Options, readOptions } from "./options.js";
+import { missing, pageOrigin } from "./page.js";
 
 export { KeeperError } from "./errors.js";
 
 const REGISTRY = Symbol.for("session-keeper");
 
+let isInertTold = false;
+
 export const createKeeper = ((given?: face.KeeperOptions) => {
-  const page = globalThis.document ? globalThis.origin : undefined;
-  const options = readOptions(given, page);
-  const keepers = page === undefined ? new Map<string, Keeper>() : registered();
-  const { name, log } = options;
+  const origin = pageOrigin();
+  const lacks = origin === undefined ? [] : missing();
+  const options = readOptions(given, lacks.length ? undefined : origin);
+  if (options.page === undefined) {
+    if (origin !== undefined) tellInert(options, lacks);
+    return new Keeper(options, () => {});
+  }
+  const { name } = options;
+  const keepers = registered();
   const known = keepers.get(name);
-  if (known) return known;
-  const insecure = insecureOrigins(options);
-  if (insecure.length && log !== "silent") {
-    console.warn(`${PREFIX}The credential travels unencrypted: use https for ${insecure}`);
+  if (known) {
+    const isSame = known.options.fingerprint === options.fingerprint;
+    if (!isSame) known.warnOnce("Options changed: reload the page");
+    return known;
   }
   const keeper = new Keeper(options, (keeper, isRunning) => {
     if (!keepers.has(name) && isRunning) keepers.set(name, keeper);
     if (keepers.get(name) === keeper && !isRunning) keepers.delete(name);
   });
   keepers.set(name, keeper);
+  const insecure = insecureOrigins(options);
+  if (insecure.length) {
+    keeper.warnOnce(`The credential travels unencrypted: use https for ${insecure}`);
+  }
   return keeper;
 }) as typeof face.createKeeper;
+
+/** A page that a keeper cannot work in. Apps import it in their tests, too: one line is enough. */
+function tellInert({ log }: Options, lacks: string[]): void {
+  if (isInertTold || log === "silent") return;
+  isInertTold = true;
+  const why = lacks.length
+    ? `this document has no ${lacks.join(", ")}`
+    : "this page has no origin (sandboxed, or a file): set baseUrl to the URL of the API";
+  console.warn(`${PREFIX}Nothing is kept here: ${why}`);
+}
 
 /** On the page, and not in this module, of which a hot reload makes another. */
 function registered(): Map<string, Keeper> {

@@ -3,16 +3,25 @@
  * calls of the core.
  *
  * Rule: nothing here decides anything about a session. No method throws but for what the caller
- * can mend, with or without a document, a core or a network.
+ * can fix, with or without a document, a core or a network.
  */
 
 import type { DebugView, Failure, HistoryEntry, SessionKeeper, Snapshot } from "../types.js";
+import { now } from "./clock.js";
 import { debugView, type Facts } from "./debug.js";
 import { type Call, type Host, startEngine } from "./engine.js";
-import { isAllowedOrigin, type KeeperInit, type Report, send, type Sender } from "./fetch.js";
-import { PREFIX, logger, type RawEntry, readDiagnosis, readEntry } from "./log.js";
+import { PREFIX } from "./errors.js";
+import { Fallback, type News } from "./fallback.js";
+import {
+  isAllowedOrigin,
+  type KeeperInit,
+  type Report,
+  resolve,
+  send,
+  type Sender,
+} from "./fetch.js";
+import { describe, logger, type RawEntry, readDiagnosis, readEntry } from "./log.js";
 import type { Options } from "./options.js";
-import { makeSpare, type Spare } from "./spare.js";
 import { readSignIn } from "./tokens.js";
 
 /** What is known before anything was read: on a server for ever, so that hydration matches. */
@@ -23,7 +32,6 @@ const NOTHING: Snapshot = Object.freeze({
   user: undefined,
   expiresAt: undefined,
   lastVerifiedAt: undefined,
-  lastAwakeAt: undefined,
   signOut: undefined,
   failure: undefined,
 });
@@ -31,22 +39,48 @@ const NOTHING: Snapshot = Object.freeze({
 /** What the core logs when the record was read, for a cookie that only the server can judge. */
 const READ = ["no-record", "record-corrupt", "record-foreign", "store-failed"];
 
+/** Methods that an app may take off a keeper: `const { signIn } = keeper`. */
+const DETACHABLE = [
+  "start",
+  "signIn",
+  "signOut",
+  "verify",
+  "fetch",
+  "authHeaders",
+  "reportResponse",
+  "subscribe",
+  "debug",
+  "history",
+  "stop",
+  "dispose",
+  "addEventListener",
+  "removeEventListener",
+] as const;
+
+const ENTRIES_MAX = 200;
+
 type Waiters = (() => void)[];
 
-/** Where a keeper stands in its life. One that was stopped is started by `start()` alone. */
+/** Where a keeper stands in its life. */
 type Phase = "new" | "running" | "stopped";
 
-export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
+export class Keeper extends EventTarget implements Sender, Host, News, SessionKeeper {
   snapshot = NOTHING;
-  private told = NOTHING;
+  private reported = NOTHING;
   private phase: Phase = "new";
   private isRead = false;
   private readonly unrestored: Waiters = [];
   private readonly unsettled: Waiters = [];
-  private readonly spare: Spare;
+  private readonly warned = new Set<string>();
+  /** What happened since there is no core to remember it. */
+  private entries: HistoryEntry[] = [];
   /** None without a document. */
-  private readonly call: Call | undefined;
-  /** A trap in a timer or a promise is told to the window alone, and shows at the next call. */
+  private call: Call | undefined;
+  /** Starts what takes over where there is no core. */
+  private readonly takeOver: () => Call;
+  /** What the app signed in with, for that. It lives in a closure, so that no keeper prints it. */
+  private readonly remember: (token: string) => void;
+  /** A trap in a timer or a promise reaches the window alone, and shows at the next call. */
   private readonly onError = () => this.call?.("snapshot");
 
   /** `register` is told when it runs and when it no longer does. */
@@ -55,70 +89,85 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
     private readonly register: (keeper: Keeper, isRunning: boolean) => void,
   ) {
     super();
-    this.spare = makeSpare(options);
-    if (Symbol.dispose) Object.assign(this, { [Symbol.dispose]: () => this.stop() });
-    if (!globalThis.document) return;
+    for (const name of DETACHABLE) {
+      const bound = (this[name] as (...given: unknown[]) => unknown).bind(this);
+      Object.defineProperty(this, name, { value: bound, configurable: true, writable: true });
+    }
+    let token = "";
+    this.remember = (given) => (token = given);
+    this.takeOver = () => {
+      const { user, expiresAt } = this.snapshot;
+      const fallback = new Fallback(options, this, { token, user, expiresAt });
+      token = "";
+      return callTo(fallback);
+    };
+    if (Symbol.dispose) Object.assign(this, { [Symbol.dispose]: this.stop });
+    if (options.page === undefined) return;
     this.addEventListener("log", logger(options) as (event: Event) => void);
-    this.call = startEngine(options, this);
+    const call = startEngine(options, {
+      // What a crashed core still says is not to be believed.
+      receive: (name, detail) => this.snapshot.failure || this.receive(name, detail),
+      ready: () => this.ready(),
+      fail: (failure) => this.fail(failure),
+    });
+    this.call ??= call;
   }
 
   async start(): Promise<Snapshot> {
-    if (this.phase === "stopped") this.phase = "new";
     await this.open();
     return this.snapshot;
   }
 
   async signIn(input?: unknown): Promise<Snapshot> {
-    const given = readSignIn(input, this.options.auth === "bearer");
-    const { token, refresh, expiresAt, user } = given;
+    const { token, expiresAt, user } = readSignIn(input, this.options.auth === "bearer");
     const opening = this.open();
     // Nothing is awaited in vain, so that a request right after it has the credential.
     if (opening) await opening;
-    if (this.call) this.spare.keep(token);
+    this.remember(token);
     // The core keeps this object and makes the record of it.
-    const record = { ...(token && { token }), ...(refresh && { refresh_token: refresh }) };
-    this.call?.("sign_in", record, user, expiresAt ?? NaN);
+    const record = { ...(token && { token }) };
+    this.step((call) => call("sign_in", record, user, expiresAt ?? NaN));
     return this.afterStep();
   }
 
   async signOut(): Promise<Snapshot> {
     const opening = this.open();
     if (opening) await opening;
-    if (this.snapshot.failure) this.spare.erase();
-    this.call?.("sign_out");
+    this.step((call) => call("sign_out"));
     return this.afterStep();
   }
 
   async verify(): Promise<Snapshot> {
-    await this.open();
-    await new Promise<void>((resolve) => {
-      this.unsettled.push(resolve);
-      this.call?.("verify");
-      if (!this.isActive) resolve();
-    });
+    if (this.phase !== "stopped") await this.open();
+    if (this.call && this.phase === "running") {
+      await new Promise<void>((resolve) => {
+        this.unsettled.push(resolve);
+        this.step((call) => call("verify"));
+      });
+    }
     return this.snapshot;
   }
 
   async fetch(input: RequestInfo | URL, init?: KeeperInit): Promise<Response> {
-    const opening = this.open();
+    const opening = this.phase === "stopped" ? undefined : this.open();
     if (opening) await opening;
     return send(this, input, init);
   }
 
-  headers(url: string | URL): Record<string, string> {
-    const credential = isAllowedOrigin(url, this.options.origins) && this.credential();
+  authHeaders(url: string | URL): Record<string, string> {
+    const credential = this.isNamed(url) && this.credential();
     return credential ? { Authorization: credential } : {};
   }
 
-  report({ url, status }: { url: string | URL; status: number }): void {
-    if (status === 401 && isAllowedOrigin(url, this.options.origins)) this.refused();
+  reportResponse({ url, status }: { url: string | URL; status: number }): void {
+    if (status === 401 && this.isNamed(url)) this.refused();
   }
 
-  subscribe = (onChange: (snapshot: Snapshot) => void): (() => void) => {
+  subscribe(onChange: (snapshot: Snapshot) => void): () => void {
     const listener = () => onChange(this.snapshot);
     this.addEventListener("change", listener);
     return () => this.removeEventListener("change", listener);
-  };
+  }
 
   debug(): DebugView {
     const facts = this.call?.("debug") as Facts;
@@ -126,8 +175,8 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   }
 
   history(): HistoryEntry[] {
-    const entries = (this.call?.("history") as RawEntry[]) ?? [];
-    return entries.map((entry) => readEntry(entry, this.options));
+    const entries = (this.call?.("history") as RawEntry[] | undefined) ?? [];
+    return [...entries.map((entry) => readEntry(entry, this.options)), ...this.entries];
   }
 
   stop(): void {
@@ -149,7 +198,6 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   }
 
   credential(): string | undefined {
-    if (this.snapshot.failure) return this.spare.credential();
     return this.call?.("credential");
   }
 
@@ -163,9 +211,7 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
 
   reportRequest: Report = (...facts) => this.call?.("report_request", ...facts);
 
-  receive(name: string, detail: object): void {
-    // What a crashed core still says is not to be believed.
-    if (this.snapshot.failure) return;
+  receive(name: string, detail: object = {}): void {
     if (name === "log") {
       const entry = readEntry(detail as RawEntry, this.options);
       this.isRead ||= READ.includes(entry.code);
@@ -174,12 +220,26 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
       if (diagnosis) this.emit(entry.code, diagnosis);
     } else {
       this.look();
-      if (name === "signout") this.spare.keep("");
-      if (name === "change" || name === "settled") this.tell();
-      else this.emit(name, detail);
+      this.isRead ||= name === "restored";
+      if (name === "signout") this.remember("");
+      if (name === "change" || name === "settled") this.report();
+      else if (name !== "restored") this.emit(name, detail);
     }
     if (name === "settled") release(this.unsettled);
     if (this.isRestored()) release(this.unrestored);
+  }
+
+  log(code: string, level: HistoryEntry["level"], details?: object): void {
+    const entry = describe(code, level, { at: now(), ...details }, this.options);
+    this.entries = [...this.entries, entry].slice(-ENTRIES_MAX);
+    this.emit("log", { entry });
+  }
+
+  /** Tells the developer of the app, unless the app wants silence. */
+  warnOnce(text: string): void {
+    if (this.options.log === "silent" || this.warned.has(text)) return;
+    this.warned.add(text);
+    console.warn(PREFIX + text);
   }
 
   ready(): void {
@@ -190,20 +250,22 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
     if (this.snapshot.failure) return;
     this.snapshot = Object.freeze({ ...this.snapshot, failure });
     if (this.options.log !== "silent") console.error(PREFIX + failure.message);
-    const done = () => {
-      this.isRead = true;
-      release(this.unrestored);
-    };
-    const reading = this.spare.open();
-    if (reading) reading.then(done);
-    else done();
+    this.isRead = false;
     release(this.unsettled);
-    this.tell();
+    this.call = this.takeOver();
+    this.report();
+    if (this.phase === "running") this.call("start");
   }
 
-  /** Starts what was never stopped; waits only while the record is not read. */
+  /** Whether the URL, as `fetch` takes it, leads to an origin that may know the credential. */
+  private isNamed(url: string | URL): boolean {
+    const { base, origins } = this.options;
+    return isAllowedOrigin(resolve(String(url), base), origins);
+  }
+
+  /** Starts what does not run; waits only while the record is not read. */
   private open(): Promise<void> | undefined {
-    if (this.call && this.phase === "new") {
+    if (this.call && this.phase !== "running") {
       this.phase = "running";
       this.register(this, true);
       for (const type of ERRORS) addEventListener(type, this.onError);
@@ -214,35 +276,45 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
   }
 
   private isRestored(): boolean {
-    const { session, signOut } = this.snapshot;
-    const isOpen = this.call && this.phase === "running";
-    return !isOpen || this.isRead || session !== "restoring" || !!signOut;
+    const { session, signOut, failure } = this.snapshot;
+    if (!this.call || this.phase !== "running" || this.isRead) return true;
+    // A fallback may know the session by the core that crashed, and has yet to read its record.
+    return !failure && (session !== "restoring" || !!signOut);
+  }
+
+  /** Calls the core, and what takes over where the core crashes in it. */
+  private step(act: (call: Call) => void): void {
+    const { call } = this;
+    if (call) act(call);
+    if (this.call && call !== this.call) act(this.call);
   }
 
   /** A call out of a listener is carried out when the step at hand is over. */
   private async afterStep(): Promise<Snapshot> {
     await undefined;
     this.look();
-    this.tell();
+    this.report();
     return this.snapshot;
   }
 
   private look(): void {
-    const seen = this.call?.("snapshot") as Partial<Snapshot>;
+    const seen = this.call?.("snapshot") as Partial<Snapshot> | undefined;
     if (!seen) return;
-    const next: Snapshot = { ...NOTHING, ...seen };
     const { snapshot } = this;
+    const { failure } = snapshot;
+    const keys = Object.keys(NOTHING) as (keyof Snapshot)[];
+    const pairs = keys.map((key) => [key, seen[key]]);
+    const next = { ...Object.fromEntries(pairs), failure } as Snapshot;
     // The core tells each sign-out as an object of its own every time.
     if (next.signOut?.at === snapshot.signOut?.at)
       Object.assign(next, { signOut: snapshot.signOut });
-    const keys = Object.keys(next) as (keyof Snapshot)[];
     if (keys.some((key) => next[key] !== snapshot[key])) this.snapshot = Object.freeze(next);
   }
 
-  private tell(): void {
-    if (this.told === this.snapshot) return;
-    this.told = this.snapshot;
-    this.emit("change", { snapshot: this.told });
+  private report(): void {
+    if (this.reported === this.snapshot) return;
+    this.reported = this.snapshot;
+    this.emit("change", { snapshot: this.reported });
   }
 
   /** The browser sees to it that a listener which throws harms no other. */
@@ -255,3 +327,9 @@ export class Keeper extends EventTarget implements Sender, Host, SessionKeeper {
 const ERRORS = ["error", "unhandledrejection"];
 
 const release = (waiters: Waiters) => waiters.splice(0).forEach((resume) => resume());
+
+/** What has no such method knows nothing of it. */
+function callTo(target: object): Call {
+  const methods = target as Record<string, ((...given: unknown[]) => never) | undefined>;
+  return (method, ...given) => methods[method]?.(...given);
+}

@@ -6,6 +6,8 @@
  */
 
 import type { HistoryEntry, LogEvent } from "../types.js";
+import { join } from "./addresses.js";
+import { PREFIX } from "./errors.js";
 import table from "./events.json";
 import type { Options } from "./options.js";
 
@@ -18,8 +20,6 @@ export interface RawEntry {
 }
 
 const DIAGNOSIS = "diagnosis";
-
-export const PREFIX = "[session-keeper] ";
 
 /**
  * By code, or by code and why. `{name}` is a detail, `{health}` is the health path, `{url}` the
@@ -40,9 +40,11 @@ const SENTENCES: Readonly<Record<string, string>> = {
   verified: "Token verified",
   suspect: "{status}: to be confirmed before signing out",
   refuted: "Refused {refusals} times, then accepted: still signed in",
+  "sign-out-refused": "The server did not take the sign-out ({said}): see signOut.path",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
-  "sign-out-refused": "The sign-out was answered {status}: the server may keep the session. Set signOut.path, and csrf in cookie mode",
+  "sign-out-refused":
+    "The sign-out was answered {status}: the server may keep the session. Set signOut.path, and csrf in cookie mode",
   server: "Server {state}, was {before}",
   "wrong-path": "{url} answers 404: set verify.path, perhaps to /api/auth/me",
   misconfigured: "{url} never answers as an API ({status}): set verify.path",
@@ -63,24 +65,35 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 export function readEntry({ n, ...rest }: RawEntry, options: Options): HistoryEntry {
   const [event, ...numbers] = n;
   const [code = "", level = "", ...names] = table.events[event]!.split(" ");
-  const details: Details = { ...rest };
+  const details: Details & { at: number } = { ...rest };
   names.forEach((name, index) => {
     const number = numbers[index];
     if (number !== undefined && (number || wordsOf(name) || code !== DIAGNOSIS)) {
       details[name] = valueOf(name, number);
     }
   });
+  return describe(code, LEVELS[+level]!, details, options);
+}
+
+/** An entry with its sentence. `details` may say when it was. */
+export function describe(
+  code: string,
+  level: HistoryEntry["level"],
+  details: Details & { at: number },
+  options: Options,
+): HistoryEntry {
   const { why, reason, cause } = details;
   const sentence = SENTENCES[`${code} ${why ?? reason ?? cause}`] ?? SENTENCES[code];
   const health = plain(options.healthPath);
-  const url = options.base + plain(options.verifyPath);
-  const gaps: Details = { ...details, health, url, s: Number(details.ms) / 1000 };
+  const url = plain(join(options.base, options.verifyPath));
+  const status = details.status || "a redirect";
+  const gaps: Details = { ...details, status, health, url, s: Number(details.ms) / 1000 };
   let text = sentence
     ? sentence.replace(/{(\w+)}/g, (_, name: string) => String(gaps[name]))
     : spell(code, details);
   if (cause) text += ` (${docsOf(cause)})`;
-  const loudness = details.rule ? "warn" : why === "no-verdict" ? "error" : LEVELS[+level]!;
-  return { code, level: loudness, text, ...rest, ...details };
+  const loudness = details.rule ? "warn" : why === "no-verdict" ? "error" : level;
+  return { code, level: loudness, text, ...details };
 }
 
 /** The page of a cause, within the package. */

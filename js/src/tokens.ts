@@ -1,45 +1,43 @@
 /**
  * What `signIn` is given, in its several spellings, made into one.
  *
- * Rule: a token is refused here or fits into a header, and no message repeats it.
+ * Rule: a token is refused here or fits into a header, and no message repeats it. A refresh token
+ * is not kept, because nothing uses it: what is not stored cannot be stolen.
  */
 
-import type { SignInToken } from "../types.js";
 import { now } from "./clock.js";
 import { KeeperError } from "./errors.js";
 
 export interface SignIn {
   /** Empty where the session is not proven by a token of ours. */
   readonly token: string;
-  readonly refresh: string | undefined;
   /** Milliseconds since 1970. */
   readonly expiresAt: number | undefined;
   readonly user: unknown;
 }
 
 /** The union of what backends send: `null` stands for what they have not. */
-type Given = Partial<Record<keyof SignInToken | `${"access" | "refresh"}_token`, unknown>> & {
-  expires_in?: unknown;
-};
+type Given = Readonly<Record<string, unknown>>;
+
+/** OAuth 2 (RFC 6749), camel case, Simple JWT, ours and Django REST framework, dj-rest-auth. */
+const TOKENS = ["access_token", "accessToken", "access", "token", "key"];
 
 /** Milliseconds that early are in 1973, when nobody issued tokens; seconds reach it in 5138. */
 const SECONDS = 1e11;
 
 /** `needsToken`: in bearer mode there is no session without one. */
 export function readSignIn(input: unknown, needsToken: boolean): SignIn {
-  const given: Given = typeof input === "object" ? (input ?? {}) : { token: input };
-  const token = given.token ?? given.access_token;
-  const refresh = given.refreshToken ?? given.refresh_token ?? undefined;
+  const given = (typeof input === "object" ? (input ?? {}) : { token: input }) as Given;
+  const token = first(given, TOKENS);
   const isAbsent = token === undefined && !needsToken;
-  if (!(isAbsent || isToken(token)) || !(refresh === undefined || isToken(refresh))) {
+  if (!isAbsent && !isToken(token)) {
     const message = "the token must be a string of visible ASCII without spaces";
     throw new KeeperError("invalid-token", message);
   }
   return {
     token: needsToken ? String(token) : "",
-    refresh: needsToken ? refresh : undefined,
     expiresAt: readExpiry(given) ?? readExp(token),
-    user: given.user,
+    user: given.user ?? undefined,
   };
 }
 
@@ -47,7 +45,12 @@ export function readSignIn(input: unknown, needsToken: boolean): SignIn {
 export const isToken = (value: unknown): value is string =>
   typeof value === "string" && /^[!-~]+$/.test(value);
 
-function readExpiry({ expiresAt, expires_in }: Given): number | undefined {
+/** The first of these members that is there. */
+const first = (given: Given, names: string[]): unknown =>
+  names.map((name) => given[name]).find((value) => value != null);
+
+function readExpiry(given: Given): number | undefined {
+  const { expiresAt } = given;
   if (expiresAt != null) {
     const at = typeof expiresAt === "string" ? readIso(expiresAt) : Number(expiresAt);
     if (at < SECONDS) invalid("expiresAt is in seconds: multiply it by 1000");
@@ -55,10 +58,29 @@ function readExpiry({ expiresAt, expires_in }: Given): number | undefined {
       ? Math.round(at)
       : invalid("expiresAt must be milliseconds, a Date or ISO 8601 with a zone");
   }
-  if (expires_in == null) return undefined;
-  const at = typeof expires_in === "number" && expires_in >= 0 ? now() + expires_in * 1000 : NaN;
-  return isTime(at) ? Math.round(at) : invalid("expires_in must be seconds, 0 or more");
+  const life = first(given, ["expires_in", "expiresIn"]);
+  if (life !== undefined) {
+    const seconds = readNumber(life);
+    const at = seconds >= 0 ? now() + seconds * 1000 : NaN;
+    return isTime(at) ? Math.round(at) : invalid("expires_in must be seconds, 0 or more");
+  }
+  return readInstant(first(given, ["expires_at", "expiry"]));
 }
+
+/**
+ * A server's own spelling of an instant: seconds as in a JWT, milliseconds or ISO 8601. It only
+ * informs, so what is none of them says nothing rather than refuse a good token.
+ */
+function readInstant(value: unknown): number | undefined {
+  const number = readNumber(value);
+  const iso = typeof value === "string" ? readIso(value) : NaN;
+  const at = Number.isNaN(number) ? iso : number < SECONDS ? number * 1000 : number;
+  return isTime(at) ? Math.round(at) : undefined;
+}
+
+/** A number, also as the text that PHP and some gateways make of it. */
+const readNumber = (value: unknown): number =>
+  typeof value === "number" || /^\d+(\.\d+)?$/.test(String(value)) ? Number(value) : NaN;
 
 /** Without a zone the same text is another time in each country. */
 const readIso = (text: string): number =>

@@ -14,6 +14,8 @@ export const API = "https://api.example.com";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "session-keeper-face-"));
 let bundles = 0;
+/** Tests whose clock stands still. */
+const clocks = new WeakSet();
 
 /** A fresh copy of `js/src/FILE`, whose generated imports are the stand-ins beside this file. */
 export async function load(file = "index.ts") {
@@ -41,6 +43,7 @@ export function openPage(t, { origin = "https://app.example.com", stored = {}, c
   const store = new Map(Object.entries(stored));
   const localStorage = {
     getItem: (key) => store.get(key) ?? null,
+    setItem: (key, value) => store.set(key, String(value)),
     removeItem: (key) => store.delete(key),
   };
   const page = {
@@ -72,11 +75,32 @@ export function answerWith(t, ...answers) {
   return sent;
 }
 
+/**
+ * A clock that goes on only by `pass`, which lets everything happen that was due meanwhile.
+ */
+export function stopTheClock(t, now = Date.UTC(2030, 0, 1)) {
+  if (!clocks.has(t)) {
+    t.mock.timers.enable({ apis: ["setTimeout", "Date"], now });
+    t.mock.method(performance, "now", () => Date.now());
+    clocks.add(t);
+  }
+  return async (ms) => {
+    const step = 500;
+    for (let passed = 0; passed < ms; passed += step) {
+      t.mock.timers.tick(Math.min(step, ms - passed));
+      for (let i = 0; i < 5; i++) await turn();
+    }
+  };
+}
+
 /** The console's lines, which the test is not to print. */
 export function hush(t) {
   const lines = [];
   for (const level of ["debug", "info", "warn", "error"]) {
-    t.mock.method(console, level, (text) => lines.push(`${level}: ${text}`));
+    t.mock.method(console, level, (text) => {
+      // Node says by this, too, that its clocks for tests are new.
+      if (!String(text).includes("ExperimentalWarning")) lines.push(`${level}: ${text}`);
+    });
   }
   return lines;
 }

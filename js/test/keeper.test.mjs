@@ -21,10 +21,10 @@ test("without a document every method is harmless and the snapshot constant", as
     assert.equal(await step, snapshot);
   }
   await assert.rejects(keeper.signIn(7), { code: "invalid-token" });
-  assert.deepEqual(keeper.headers(API), {});
+  assert.deepEqual(keeper.authHeaders(API), {});
   assert.deepEqual(keeper.history(), []);
   assert.equal(keeper.debug().token_available, false);
-  keeper.report({ url: API, status: 401 });
+  keeper.reportResponse({ url: API, status: 401 });
   keeper.subscribe(() => {})();
   await keeper.fetch("/api/nodes");
   assert.equal(sent[0].request.url, `${API}/api/nodes`);
@@ -49,7 +49,57 @@ test("two keepers of one name are one until it is stopped", async (t) => {
   assert.notEqual(first.createKeeper(options), keeper);
 });
 
-test("a keeper that was stopped starts again, by start() alone", async (t) => {
+test("a second keeper of a name with other options is the first, and says so once", async (t) => {
+  openPage(t);
+  const lines = hush(t);
+  const { createKeeper } = await load();
+  const keeper = createKeeper({ baseUrl: API });
+  createKeeper({ baseUrl: API, log: "warn" });
+  assert.deepEqual(lines, []);
+  for (let i = 0; i < 2; i++) {
+    const changed = createKeeper({ baseUrl: API, verify: { everyMs: 60_000 } });
+    assert.equal(changed, keeper);
+  }
+  assert.deepEqual(lines, ["warn: [session-keeper] Options changed: reload the page"]);
+});
+
+test("two APIs of one gateway do not share a keeper", async (t) => {
+  openPage(t);
+  const { createKeeper } = await load();
+  const of = (path) => createKeeper({ ...options, baseUrl: API + path });
+  assert.notEqual(of("/service-a"), of("/service-b"));
+  assert.equal(of("/service-a"), of("/service-a/"));
+});
+
+test("every method can be taken off its keeper", async (t) => {
+  openPage(t);
+  answerWith(t, 200);
+  const keeper = (await load()).createKeeper(options);
+  const { start, signIn, signOut, verify, fetch, stop, dispose } = keeper;
+  const { subscribe, authHeaders, reportResponse, debug, history } = keeper;
+  const { addEventListener, removeEventListener } = keeper;
+  const types = [];
+  const listener = ({ type }) => types.push(type);
+  addEventListener("signin", listener);
+  subscribe(() => types.push("change"))();
+  await start();
+  await signIn("t");
+  removeEventListener("signin", listener);
+  assert.deepEqual(authHeaders("/nodes"), { Authorization: "Bearer t" });
+  assert.deepEqual(authHeaders("https://elsewhere.example/nodes"), {});
+  reportResponse({ url: "/nodes", status: 401 });
+  assert.equal((await fetch("/nodes")).status, 200);
+  assert.equal(debug().status, "unverified");
+  assert.equal(history().length, 1);
+  const check = verify();
+  await signOut();
+  stop();
+  dispose();
+  await check;
+  assert.deepEqual(types, ["signin"]);
+});
+
+test("a keeper that was stopped starts again, by start() or signIn() alone", async (t) => {
   openPage(t);
   answerWith(t, 200);
   const keeper = (await load()).createKeeper(options);
@@ -63,6 +113,9 @@ test("a keeper that was stopped starts again, by start() alone", async (t) => {
   await keeper.start();
   await keeper.start();
   assert.equal(starts(), 2);
+  keeper.stop();
+  assert.equal((await keeper.signIn("t")).session, "unverified");
+  assert.equal(starts(), 3);
 });
 
 test("a sign-in can be used in the same breath", async (t) => {
@@ -70,7 +123,7 @@ test("a sign-in can be used in the same breath", async (t) => {
   const sent = answerWith(t, 200);
   const keeper = (await load()).createKeeper(options);
   const signIn = keeper.signIn({ access_token: "t", user: { name: "ada" } });
-  assert.deepEqual(keeper.headers(`${API}/a`), { Authorization: "Bearer t" });
+  assert.deepEqual(keeper.authHeaders(`${API}/a`), { Authorization: "Bearer t" });
   await keeper.fetch("/api/nodes");
   assert.equal(sent[0].request.headers.get("authorization"), "Bearer t");
   const snapshot = await signIn;
@@ -117,7 +170,7 @@ test("the events carry their fields, and the snapshot is what they say", async (
   assert.deepEqual([server.state, server.since], ["awake", 3]);
   assert.equal(forbidden.status, 403);
   assert.equal(log.entry.text, "Token verified");
-  assert.deepEqual([signOut.reason, signOut.at, signOut.elsewhere], ["user", 5, false]);
+  assert.deepEqual([signOut.reason, signOut.at, signOut.fromOtherTab], ["user", 5, false]);
   assert.equal(events.at(-1)[1], "signed-out");
 });
 
@@ -162,52 +215,16 @@ test("only a 401 of a named origin is a hint", async (t) => {
   openPage(t);
   const keeper = (await load()).createKeeper(options);
   await keeper.start();
-  keeper.report({ url: `${API}/a`, status: 403 });
-  keeper.report({ url: "https://elsewhere.example/a", status: 401 });
-  keeper.report({ url: "http://", status: 401 });
-  keeper.report({ url: new URL(`${API}/a`), status: 401 });
-  assert.equal(core().calls.filter((call) => call === "report 401").length, 1);
+  keeper.reportResponse({ url: `${API}/a`, status: 403 });
+  keeper.reportResponse({ url: "https://elsewhere.example/a", status: 401 });
+  keeper.reportResponse({ url: "http://", status: 401 });
+  keeper.reportResponse({ url: new URL(`${API}/a`), status: 401 });
+  keeper.reportResponse({ url: "/a", status: 401 });
+  const response = new Response(null, { status: 401 });
+  Object.defineProperty(response, "url", { value: `${API}/a` });
+  keeper.reportResponse(response);
+  assert.equal(core().calls.filter((call) => call === "report 401").length, 3);
 });
-
-test("a refused wasm is a failure, and the stored credential is still sent", async (t) => {
-  const { store } = openPage(t, { stored: stored({ token: "kept" }) });
-  const sent = answerWith(t, 200);
-  const lines = hush(t);
-  globalThis.refuseWasm = new WebAssembly.CompileError("blocked by CSP");
-  t.after(() => delete globalThis.refuseWasm);
-  const keeper = (await load()).createKeeper({ baseUrl: API });
-  const snapshot = await keeper.start();
-  assert.equal(snapshot.failure.code, "wasm-blocked");
-  assert.match(snapshot.failure.message, /'wasm-unsafe-eval' to script-src/);
-  assert.deepEqual([snapshot.session, snapshot.signedIn], ["restoring", undefined]);
-  assert.equal(lines.length, 1);
-  await keeper.fetch("/api/nodes");
-  assert.equal(sent[0].request.headers.get("authorization"), "Bearer kept");
-  assert.equal(await keeper.verify(), snapshot);
-  await keeper.signIn("newer");
-  assert.deepEqual(keeper.headers(API), { Authorization: "Bearer newer" });
-  assert.match(store.get(RECORD), /kept/);
-  await keeper.signOut();
-  assert.deepEqual(keeper.headers(API), {});
-  assert.equal(store.has(RECORD), false);
-  assert.deepEqual(keeper.history(), []);
-});
-
-for (const [name, record] of [
-  ["of another origin", { origin: "https://elsewhere.example", token: "t" }],
-  ["of another version", { v: 2, token: "t" }],
-  ["of a sign-out", { signed_out: { reason: "user", at: 1 } }],
-  ["with no token for a header", { token: "a\nb" }],
-]) {
-  test(`a record ${name} lends no credential to a keeper without wasm`, async (t) => {
-    openPage(t, { stored: stored(record) });
-    globalThis.refuseWasm = new ReferenceError("WebAssembly is not defined");
-    t.after(() => delete globalThis.refuseWasm);
-    const keeper = (await load()).createKeeper(options);
-    await keeper.start();
-    assert.deepEqual(keeper.headers(API), {});
-  });
-}
 
 test("an engine that compiles asynchronously is waited for, and calls with it", async (t) => {
   openPage(t);
@@ -218,46 +235,6 @@ test("an engine that compiles asynchronously is waited for, and calls with it", 
   const signIn = keeper.signIn("t");
   assert.equal((await signIn).session, "unverified");
   assert.equal(keeper.snapshot.failure, undefined);
-});
-
-test("a refusal that comes late is the same failure", async (t) => {
-  openPage(t);
-  globalThis.refuseWasm = new RangeError("disallowed on the main thread");
-  globalThis.refuseWasmLater = new WebAssembly.CompileError("blocked by CSP");
-  t.after(() => delete globalThis.refuseWasm && delete globalThis.refuseWasmLater);
-  const keeper = (await load()).createKeeper(options);
-  assert.equal((await keeper.start()).failure.code, "wasm-blocked");
-});
-
-test("a trap is told once, and the credential is still sent", async (t) => {
-  openPage(t);
-  const lines = hush(t);
-  const keeper = (await load()).createKeeper({ ...options, log: "warn", persist: "memory" });
-  await keeper.signIn("t");
-  const waiting = keeper.verify();
-  await turn();
-  const { session } = keeper.snapshot;
-  core().trap = true;
-  keeper.report({ url: API, status: 401 });
-  assert.equal((await waiting).failure.code, "crashed");
-  assert.equal(keeper.snapshot.session, session);
-  core().notify("signout", { reason: "rejected" });
-  assert.deepEqual(keeper.headers(API), { Authorization: "Bearer t" });
-  for (const step of [keeper.verify(), keeper.signOut(), keeper.signIn("t")]) await step;
-  assert.deepEqual(keeper.headers(API), { Authorization: "Bearer t" });
-  keeper.stop();
-  assert.equal(lines.filter((line) => line.startsWith("error")).length, 1);
-});
-
-test("a trap within a trap is one failure, and nobody who signed out is sent along", async (t) => {
-  openPage(t);
-  const lines = hush(t);
-  const keeper = (await load()).createKeeper({ baseUrl: API, persist: "memory" });
-  await keeper.signIn("t");
-  keeper.addEventListener("signout", () => (core().trap = true));
-  assert.equal((await keeper.signOut()).failure.code, "crashed");
-  assert.deepEqual(keeper.headers(API), {});
-  assert.equal(lines.filter((line) => line.startsWith("error")).length, 1);
 });
 
 test("stop() ends a start() whose record never came", async (t) => {

@@ -102,6 +102,11 @@ test("a wrong path is named with its address and the usual one", () => {
   assert.match(text, /https:\/\/api\.example\.com\/v1\/auth\/me .*\/api\/auth\/me/);
 });
 
+test("status 0 is called what it is, a redirect", () => {
+  const text = say("kept", { why: "no-verdict", status: 0 });
+  assert.match(text, /auth\/me answers a redirect: still signed in/);
+});
+
 test("a path is told without its query, which may hold a key", () => {
   const given = { health: { path: "/ping?key=secret" }, verify: { path: "/me?key=secret" } };
   const text = say("keep-alive", { ms: 250 }, given);

@@ -49,7 +49,7 @@ test("the core's numbers are the app's", () => {
     readOptions({ ...given, health: { ...health, whenHidden: "always" } }, PAGE).numbers,
     [1_000, 2_000, 3_000, 4, 2, 5_000, 6_000, 7, 8_000, 9, 0, 10, 11, 1],
   );
-  const half = readOptions({ confirm: { maxFalseLogout: 0.5 } }, PAGE).numbers;
+  const half = readOptions({ confirm: { maxFalseSignOut: 0.5 } }, PAGE).numbers;
   assert.equal(half[10], 0.5);
   assert.deepEqual(readOptions({ health: false }, PAGE).numbers.slice(0, 5), Array(5).fill(NaN));
 });
@@ -104,6 +104,7 @@ const WRONG = {
   health: [{ health: true }, { health: null }, { health: [] }, { health: 5 }],
   "health.every": [{ health: { every: 5 } }],
   "health.path": [{ health: { path: "api/health" } }, { health: { path: "/a b" } }],
+  "health.credentials": [{ health: { credentials: "none" } }],
   "health.everyMs": [249, 1e300, NaN, "30000", 250.5, null].map((everyMs) => ({
     health: { everyMs },
   })),
@@ -113,8 +114,8 @@ const WRONG = {
   "verify.retryDelayMs": [{ verify: { retryDelayMs: 49 } }],
   "verify.classify": [{ verify: { classify: "valid" } }],
   confirm: [{ confirm: "at once" }, { confirm: 1 }],
-  "confirm.maxFalseLogout": [0, 1, "0.1"].map((maxFalseLogout) => ({
-    confirm: { maxFalseLogout },
+  "confirm.maxFalseSignOut": [0, 1, "0.1"].map((maxFalseSignOut) => ({
+    confirm: { maxFalseSignOut },
   })),
   "signOut.path": [{ signOut: { path: "auth/logout" } }],
   "fetch.origins": [
@@ -144,7 +145,7 @@ test("a wake-up may take as long as an answer where only that is given", () => {
 });
 
 test("pings can be switched off", () => {
-  assert.equal(readOptions({ health: false }, PAGE).health, false);
+  assert.equal(readOptions({ health: false }, PAGE).health, undefined);
 });
 
 test("without a document a path is a fine base, and no origin gets a credential", () => {
@@ -153,9 +154,83 @@ test("without a document a path is a fine base, and no origin gets a credential"
   assert.deepEqual(options.origins, []);
 });
 
-test("a page without an origin must be told where its API is", () => {
-  assert.throws(() => readOptions({}, "null"), { option: "baseUrl" });
-  assert.equal(readOptions({ baseUrl: API }, "null").origin, API);
+test("a page without an origin that is not told where its API is keeps nothing", () => {
+  for (const given of [{}, { baseUrl: "/v1" }]) {
+    const { page, origins } = readOptions(given, "null");
+    assert.deepEqual([page, origins], [undefined, []]);
+  }
+  const { page, origin } = readOptions({ baseUrl: API }, "null");
+  assert.deepEqual([page, origin], ["null", API]);
+});
+
+for (const [baseUrl, hint] of [
+  ["api.example.com", "https://api.example.com"],
+  ["api.example.com:8443/v1", "https://api.example.com:8443/v1"],
+  ["localhost:8000", "http://localhost:8000"],
+]) {
+  test(`${baseUrl} is refused with a hint at ${hint}`, () => {
+    const check = ({ option, message }) =>
+      option === "baseUrl" && message.endsWith(`: is it ${hint}?`);
+    assert.throws(() => readOptions({ baseUrl }, PAGE), check);
+  });
+}
+
+test("no error repeats an address that may hold a password", () => {
+  const check = ({ message }) => !message.includes("secret");
+  for (const baseUrl of ["user:secret@api.example.com", "https://user:secret@api.example.com"]) {
+    assert.throws(() => readOptions({ baseUrl }, PAGE), check);
+  }
+});
+
+test("two APIs of one gateway have names of their own, and one without a path the old one", () => {
+  const nameOf = (baseUrl) => readOptions({ baseUrl }, PAGE).name;
+  assert.equal(nameOf(`${API}/service-a`), `session-keeper:${API}/service-a`);
+  assert.equal(nameOf(`${API}/service-b/`), `session-keeper:${API}/service-b`);
+  assert.equal(nameOf("/backend"), `session-keeper:${PAGE}/backend`);
+  assert.equal(nameOf(`${API}/`), `session-keeper:${API}`);
+});
+
+test("health and verify may be whole URLs, and verify's origin gets the credential", () => {
+  const health = { path: "https://status.example.com/health?full=1" };
+  const verify = { path: "https://auth.example.com/me" };
+  const options = readOptions({ baseUrl: API, health, verify }, PAGE);
+  assert.equal(options.health.path, health.path);
+  assert.equal(options.verify.path, verify.path);
+  assert.deepEqual(options.origins, [API, "https://auth.example.com"]);
+  for (const path of ["https://user@auth.example.com/me", "ftp://a/b", "//auth.example.com/me"]) {
+    assert.equal(refusal({ verify: { path } }), "verify.path");
+  }
+});
+
+test("pings carry the page's own cookies, and in cookie mode none unless asked for", () => {
+  const credentials = (given) => readOptions(given, PAGE).health.credentials;
+  assert.equal(credentials({}), "same-origin");
+  assert.equal(credentials({ auth: "cookie" }), "omit");
+  const include = { credentials: "include" };
+  assert.equal(credentials({ auth: "cookie", health: include }), "include");
+});
+
+test("options are told apart by what the app chose, functions by their text", () => {
+  const print = (given) => readOptions(given, PAGE).fingerprint;
+  assert.equal(print({}), print({ log: "warn", health: { everyMs: 30_000 } }));
+  const log = () => (entry) => console.log(entry);
+  assert.equal(print({ log: log() }), print({ log: log() }));
+  assert.notEqual(print({ log: log() }), print({ log: () => {} }));
+  assert.notEqual(print({}), print({ health: { everyMs: 20_000 } }));
+  const adapter = { get() {}, set() {}, remove() {}, kept: "secret" };
+  adapter.self = adapter;
+  assert.doesNotMatch(print({ persist: adapter }), /secret/);
+});
+
+test("an unknown word for storage, auth or log says what else may stand there", () => {
+  for (const [given, what] of [
+    [{ persist: 7 }, /get, set and remove/],
+    [{ auth: 7 }, /or a function/],
+    [{ log: 7 }, /or a function/],
+    [{ verify: { classify: 7 } }, /must be a function/],
+  ]) {
+    assert.throws(() => readOptions(given, PAGE), { code: "invalid-option", message: what });
+  }
 });
 
 test("plain http is insecure unless it stays on this computer", () => {

@@ -57,7 +57,7 @@ class Core {
     this.generation++;
     this.record = record;
     Object.assign(this.now, { user, expiresAt: expiresAt >= 0 ? expiresAt : undefined });
-    this.notify("signin", { elsewhere: false });
+    this.notify("signin", { fromOtherTab: false });
     this.change({ session: "unverified", signedIn: true });
   }
 
@@ -65,7 +65,7 @@ class Core {
     this.#take("sign_out");
     this.token = undefined;
     this.generation = 0;
-    const signOut = { reason: "user", at: 5, elsewhere: false, evidence: { refusals: [] } };
+    const signOut = { reason: "user", at: 5, fromOtherTab: false, evidence: { refusals: [] } };
     Object.assign(this.now, { session: "signed-out", signedIn: false, signOut });
     this.notify("signout", { ...signOut });
     this.change({});

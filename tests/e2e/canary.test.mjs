@@ -412,9 +412,9 @@ async function fetchInAllForms({ page, platform }) {
       console.warn(outcome);
       names.push(outcome.code ?? outcome.name ?? outcome.status);
     }
-    overhear("headers()", keeper.headers(`${api}/api/tags`));
-    keeper.report({ url: "/api/tags", status: 401 });
-    keeper.report({ url: `${api}/api/tags`, status: 401 });
+    overhear("authHeaders()", keeper.authHeaders(`${api}/api/tags`));
+    keeper.reportResponse({ url: "/api/tags", status: 401 });
+    keeper.reportResponse({ url: `${api}/api/tags`, status: 401 });
     return names;
   }, api);
   const { ABORT_ERR } = DOMException;

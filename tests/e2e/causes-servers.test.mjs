@@ -79,7 +79,7 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
       await visitor.until(
         "the last answer is not of this moment",
         (ms) => {
-          return Date.now() - window.keeper.snapshot.lastAwakeAt > ms;
+          return Date.now() - Date.parse(window.keeper.debug().last_awake_at) > ms;
         },
         { args: [ON_ITS_WAY_MS] },
       );

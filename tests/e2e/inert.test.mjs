@@ -16,7 +16,7 @@ const app = `
   await keeper.start();
   await keeper.signIn("token");
   await keeper.verify();
-  keeper.report({ url: "https://api.example.com/x", status: 401 });
+  keeper.reportResponse({ url: "https://api.example.com/x", status: 401 });
   keeper.subscribe(() => {})();
   await keeper.signOut();
   keeper.stop();
@@ -24,7 +24,7 @@ const app = `
     constant: first === keeper.snapshot,
     session: first.session,
     signedIn: String(first.signedIn),
-    headers: keeper.headers("https://api.example.com/x"),
+    headers: keeper.authHeaders("https://api.example.com/x"),
     history: keeper.history(),
     said: (() => { try { createKeeper({ auth: "basic" }); } catch (e) { return e.option; } })(),
   }));

@@ -151,7 +151,7 @@ describe("a keeper", { concurrency: AT_ONCE }, () => {
     assert.deepEqual(added, { status: 201, tags: ["one"] });
     const harmless = await visitor.page.evaluate(async () => {
       const { keeper } = window;
-      keeper.report({ url: "/", status: 401 });
+      keeper.reportResponse({ url: "/", status: 401 });
       await keeper.verify();
       return [keeper.history().length >= 0, keeper.debug().leader];
     });

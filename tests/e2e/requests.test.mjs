@@ -35,7 +35,10 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
     await visitor.signIn({ ...SELDOM, health: { timeoutMs: 10_000 } });
     await platform.forgetRequests();
     const report = (...reports) =>
-      page.evaluate((reports) => reports.forEach((it) => window.keeper.report(it)), reports);
+      page.evaluate(
+        (reports) => reports.forEach((it) => window.keeper.reportResponse(it)),
+        reports,
+      );
     const url = "/api/tags";
     await report({ url: `${platform.api}/api/tags`, status: 401 });
     await report({ url, status: 403 }, { url, status: 500 }, { url: "http://[", status: 401 });
@@ -55,7 +58,7 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
     await visitor.until(
       "a report starts a check again",
       () => {
-        window.keeper.report({ url: "/api/tags", status: 401 });
+        window.keeper.reportResponse({ url: "/api/tags", status: 401 });
         return window.keeper.snapshot.session === "suspect";
       },
       { within: 15_000 },

@@ -37,7 +37,10 @@ describe("the token", { concurrency: AT_ONCE }, () => {
     const { token } = await visitor.signIn();
     const { api } = visitor.platform;
     const headers = await visitor.page.evaluate(
-      (api) => [window.keeper.headers("/api/tags"), window.keeper.headers(`${api}/api/tags`)],
+      (api) => [
+        window.keeper.authHeaders("/api/tags"),
+        window.keeper.authHeaders(`${api}/api/tags`),
+      ],
       api,
     );
     assert.deepEqual(headers, [{ Authorization: `Bearer ${token}` }, {}]);

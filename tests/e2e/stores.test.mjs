@@ -80,7 +80,7 @@ describe("sessions", { concurrency: 2 * AT_ONCE }, () => {
       assert.ok(refusal.instance);
     }
     const [event] = await visitor.events("signout");
-    assert.deepEqual([event.elsewhere, event.evidence], [false, end.evidence]);
+    assert.deepEqual([event.fromOtherTab, event.evidence], [false, end.evidence]);
 
     await assertNamed(visitor, lines, {
       cause: "tokens-lost",

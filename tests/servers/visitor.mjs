@@ -220,7 +220,7 @@ class Visitor {
     const over = () => window.keeper.snapshot.session === "signed-out";
     await this.until("signed out", over, { within: within + USUALLY_MS });
     const { signOut: end } = await this.snapshot();
-    assert.deepEqual([end.reason, end.elsewhere], ["rejected", false]);
+    assert.deepEqual([end.reason, end.fromOtherTab], ["rejected", false]);
     assert.equal((await this.events("signout")).length, 1);
 
     const { rule, chance, refusals } = end.evidence;

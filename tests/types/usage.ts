@@ -8,9 +8,11 @@ import type {
   KeeperErrorCode,
   KeeperOptions,
   ServerState,
+  SignedOut,
   SignOutReason,
   Snapshot,
   StorageAdapter,
+  Unconfirmed,
 } from "session-keeper";
 
 interface User {
@@ -31,21 +33,43 @@ keeper.addEventListener("log", function ({ entry }) {
   show(this.snapshot.session, entry.text, entry["ms"]);
 });
 
-const { subscribe } = keeper;
+const { subscribe, signIn, signOut, verify, authHeaders, reportResponse } = keeper;
 const stop: () => void = subscribe((snapshot: Snapshot<User>) => {
   const name: string | undefined = snapshot.user?.username;
   document.title = name ?? "signed out";
 });
+
+export function greet(snapshot: Snapshot<User>): string {
+  switch (snapshot.session) {
+    case "signed-in":
+      return snapshot.user.username;
+    case "unverified":
+    case "suspect":
+      return snapshot.user?.username ?? "you";
+    case "signed-out":
+      return `signed out: ${snapshot.signOut?.reason}, ${snapshot.signedIn satisfies false}`;
+    case "restoring":
+      return `please wait ${snapshot.user satisfies undefined}`;
+  }
+}
 
 await keeper.start();
 await keeper.signIn("a");
 await keeper.signIn({ token: "a", expiresAt: new Date(0), refreshToken: "b" });
 await keeper.signIn({ access_token: "a", token_type: "Bearer", expires_in: 3600 });
 await keeper.signIn({ user: { username: "ada" } });
-const signedIn: boolean | undefined = (await keeper.verify()).signedIn;
-const answer: Response = await keeper.fetch("/api/nodes", { method: "POST", repeat: true });
-const headers: HeadersInit = keeper.headers(new URL("https://api.example.com"));
-keeper.report({ url: "https://api.example.com", status: 401 });
+await signIn();
+await signIn({ access_token: "a", expires_in: "3599", refresh_token: null, user: null });
+await signIn({ accessToken: "a", expiresIn: null, refreshToken: undefined });
+await signIn({ access: "a", refresh: "b" });
+await signIn({ key: "a", expiry: "2030-01-02T03:04:05Z" });
+await signIn({ token: "a", expires_at: 1_900_000_000 });
+const signedIn: boolean | undefined = (await verify()).signedIn;
+await signOut();
+const answer: Response = await keeper.fetch("/api/nodes", { method: "POST", retry: true });
+const headers: HeadersInit = authHeaders(new URL("https://api.example.com"));
+reportResponse({ url: "https://api.example.com", status: 401 });
+reportResponse(answer);
 const view: DebugView = keeper.debug();
 const entries: HistoryEntry[] = keeper.history();
 stop();
@@ -64,6 +88,10 @@ createKeeper();
 createKeeper({ health: { everyMs: 250, whenHidden: wake }, confirm: "immediate" });
 createKeeper({ health: false, persist: "session", log: (entry) => show(entry.text) });
 createKeeper({ auth: (request) => request, fetch: { origins: ["https://files.example.com"] } });
+createKeeper({ health: { credentials: "omit", path: "https://status.example.com/" } });
+// A value that may be missing is passed on as it is, also with `exactOptionalPropertyTypes`.
+const maybe: string | undefined = document.documentElement.dataset["api"];
+createKeeper({ baseUrl: maybe, name: maybe, verify: { path: maybe, classify: undefined } });
 createKeeper({ auth: "cookie", csrf: { cookie: "csrftoken", header: "X-CSRFToken" } });
 
 export function isOption(error: unknown): string | undefined {
@@ -90,6 +118,10 @@ keeper.addEventListener("logout", () => {});
 keeper.addEventListener("change", (event) => show(event.reason));
 // @ts-expect-error: the snapshot is not the app's to change
 keeper.snapshot.signedIn = false;
+// @ts-expect-error: a user who is signed out has no name
+export const nobody: string = (keeper.snapshot as SignedOut).user.username;
+// @ts-expect-error: who is not verified yet may be nobody that is known
+export const perhaps: User = (keeper.snapshot as Unconfirmed<User>).user;
 // @ts-expect-error: it may be unknown
 const certain: boolean = createKeeper().snapshot.signedIn;
 // @ts-expect-error: a token is a string

@@ -88,10 +88,10 @@ describe("a page that nobody sees", { concurrency: AT_ONCE }, () => {
       await comeBack(visitor);
       const end = await visitor.signedOut(BACK_WITHIN_MS);
       assert.equal(end.reason, "user");
-      assert.equal(end.elsewhere, true);
+      assert.equal(end.fromOtherTab, true);
       assert.deepEqual(await visitor.history("refused"), []);
       const [told] = await visitor.events("signout");
-      assert.equal(told.elsewhere, true);
+      assert.equal(told.fromOtherTab, true);
     });
 
     it("follows a new sign-in on another page of its origin", async (t) => {

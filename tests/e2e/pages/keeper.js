@@ -11,8 +11,8 @@ const short = {
 };
 const told = {
   change: ({ snapshot: { session, server, signedIn } }) => ({ session, server, signedIn }),
-  signin: ({ elsewhere }) => ({ elsewhere }),
-  signout: ({ reason, elsewhere, evidence }) => ({ reason, elsewhere, evidence }),
+  signin: ({ fromOtherTab }) => ({ fromOtherTab }),
+  signout: ({ reason, fromOtherTab, evidence }) => ({ reason, fromOtherTab, evidence }),
   forbidden: ({ status }) => ({ status }),
   server: ({ state, since }) => ({ state, since }),
   diagnosis: ({ cause, evidence, docs }) => ({ cause, evidence, docs }),
