@@ -41,10 +41,10 @@ export async function askVerify(options: Options, token: string | undefined): Pr
   return isWeak && !(await isAwake(options)) ? NONE : answer;
 }
 
-/** Whether the server took note of a sign-out; what it said, where it answered something else. */
+/** Whether the server took note of a sign-out; the status of another answer. */
 export interface Delivery {
   readonly isTold: boolean;
-  readonly said?: string;
+  readonly status?: number;
 }
 
 /** Tells the server of a sign-out. */
@@ -60,7 +60,7 @@ export async function askSignOut(options: Options, token: string | undefined): P
   const { response, isPage } = received;
   // Where the token is refused there is nothing left to end.
   if (!isPage && (response.ok || response.status === 401)) return { isTold: true };
-  return { isTold: false, said: isPage ? "a page or a redirect" : String(response.status) };
+  return { isTold: false, status: response.status };
 }
 
 /** A 401 without a body may be a proxy's: it counts where the health path proves the API awake. */

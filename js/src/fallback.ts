@@ -315,11 +315,11 @@ export class Fallback {
 
   private async deliver(): Promise<void> {
     for (const debt of [...this.owed]) {
-      const { isTold, said } = await askSignOut(this.options, debt.token);
+      const { isTold, status } = await askSignOut(this.options, debt.token);
       if (!this.owed.includes(debt)) continue;
       if (!isTold) {
         this.failures++;
-        if (said) this.reportRefusal(said);
+        if (status !== undefined) this.reportRefusal(status);
         this.schedule();
         continue;
       }
@@ -332,10 +332,10 @@ export class Fallback {
   }
 
   /** Says what the server answered to the sign-out, once: it is asked again and again. */
-  private reportRefusal(said: string): void {
+  private reportRefusal(status: number): void {
     if (this.isRefusalReported) return;
     this.isRefusalReported = true;
-    this.news.log("sign-out-refused", "error", { said });
+    this.news.log("sign-out-refused", "error", { status });
   }
 
   /** One timer. A page that slept verifies when it fires. */

@@ -40,11 +40,11 @@ const SENTENCES: Readonly<Record<string, string>> = {
   verified: "Token verified",
   suspect: "{status}: to be confirmed before signing out",
   refuted: "Refused {refusals} times, then accepted: still signed in",
-  "sign-out-refused": "The server did not take the sign-out ({said}): see signOut.path",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
   "sign-out-refused":
-    "The sign-out was answered {status}: the server may keep the session. Set signOut.path, and csrf in cookie mode",
+    "The sign-out was answered {status}: the server may keep the session. " +
+    "Set signOut.path, and csrf in cookie mode",
   server: "Server {state}, was {before}",
   "wrong-path": "{url} answers 404: set verify.path, perhaps to /api/auth/me",
   misconfigured: "{url} never answers as an API ({status}): set verify.path",
