@@ -10,6 +10,7 @@ import path from "node:path";
 import { after, before } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import puppeteer from "puppeteer-core";
+import { startFront } from "./front.mjs";
 import { startPlatform } from "./platform.mjs";
 
 const ARGUMENTS = [
@@ -64,16 +65,19 @@ export function useBrowser(launch = {}) {
 
 /**
  * Opens a page on a fresh platform; both end with the test, which fails where the page threw.
- * `options`: of the platform, `page` (its path), `prepare`, run in the page before its scripts, and
- * `mistake`, the text of the only errors that are expected.
+ * `options`: of the platform, `page` (its path), `prepare`, run in the page before its scripts,
+ * `mistake`, the text of the only errors that are expected, and `headers` of every answer.
  */
 async function arrive(test, browser, given = {}) {
-  const { page: at = "/keeper.html", prepare, mistake, ...options } = given;
+  const { page: at = "/keeper.html", prepare, mistake, headers, ...options } = given;
   const platform = await startPlatform(options);
+  const front = headers && (await startFront(platform.demo, headers));
+  if (front) platform.demo = front.origin;
   const context = await browser.createBrowserContext();
   const pageErrors = [];
   test.after(async () => {
     await context.close();
+    await front?.end();
     await platform.end();
     assert.deepEqual(pageErrors, [], "the page threw");
   });

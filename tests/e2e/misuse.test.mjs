@@ -124,37 +124,4 @@ describe("a keeper", { concurrency: AT_ONCE }, () => {
     await visitor.verified({ after: boot });
     await visitor.assertNeverSignedOut();
   });
-
-  it("whose wasm is refused says so, and still sends the credential", async (t) => {
-    const visitor = await arrive(t, { page: "/keeper.html" });
-    await visitor.signIn();
-    await visitor.visit("/no-wasm.html");
-    await visitor.keep();
-    const { failure, session, signedIn } = await visitor.snapshot();
-    assert.equal(failure.code, "wasm-blocked");
-    assert.match(failure.message, /wasm-unsafe-eval/);
-    assert.deepEqual([session, signedIn], ["restoring", undefined]);
-
-    const status = await visitor.page.evaluate(async () => {
-      return (await window.keeper.fetch("/api/tags")).status;
-    });
-    assert.equal(status, 200, "the stored credential was not sent");
-    const blamed = visitor.consoleLines.filter((line) => line.startsWith("[session-keeper]"));
-    assert.equal(blamed.length, 1, "said once, as an error");
-  });
-
-  it("whose wasm is refused takes a new token for this page", async (t) => {
-    const visitor = await arrive(t, { page: "/no-wasm.html" });
-    await visitor.keep();
-    await visitor.page.evaluate(() => window.signIn());
-    const added = await visitor.page.evaluate(() => window.addTag("one"));
-    assert.deepEqual(added, { status: 201, tags: ["one"] });
-    const harmless = await visitor.page.evaluate(async () => {
-      const { keeper } = window;
-      keeper.reportResponse({ url: "/", status: 401 });
-      await keeper.verify();
-      return [keeper.history().length >= 0, keeper.debug().leader];
-    });
-    assert.deepEqual(harmless, [true, false]);
-  });
 });
