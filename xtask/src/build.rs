@@ -11,6 +11,9 @@ use crate::workspace::Workspace;
 
 const ENTRY: &str = "js/src/index.ts";
 
+/// What stands in for globals of that name: see there.
+const INJECTED: &str = "--inject:js/src/text-coding.ts";
+
 /// The oldest engines that the package promises to run in.
 const ENGINES: &str = "--target=es2022,chrome97,firefox102,safari16";
 
@@ -44,7 +47,7 @@ fn bundle(workspace: &Workspace, runner: &Runner, dist: &Path) -> Result<(), Fai
         .path(&root.join(wasm::GENERATED))?
         .path(&root.join("js/types.d.ts"))?
         .path(&root.join("package-lock.json"))?
-        .text((ENTRY, ENGINES, FORMATS, DECLARATIONS));
+        .text((ENTRY, INJECTED, ENGINES, FORMATS, DECLARATIONS));
     let outputs = FORMATS.map(|(_, file)| dist.join(file));
     let types = DECLARATIONS.map(|file| dist.join(file));
     if stamp.is_fresh(&[&outputs[0], &outputs[1], &types[0], &types[1]]) {
@@ -60,6 +63,7 @@ fn bundle(workspace: &Workspace, runner: &Runner, dist: &Path) -> Result<(), Fai
                 "--platform=neutral",
                 "--minify-syntax",
                 "--legal-comments=none",
+                INJECTED,
                 ENGINES,
             ])
             .args([format!("--format={format}"), format!("--outfile={}", output.display())]);
