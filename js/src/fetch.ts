@@ -33,6 +33,8 @@ export interface Sender extends EventTarget {
   /** The number of the current generation; below zero where the request has to be reported first. */
   admit(): number;
   credential(): string | undefined;
+  /** Starts a verification where nothing waits for its verdict. */
+  refused(): void;
   readonly reportRequest: Report;
 }
 
@@ -85,7 +87,11 @@ async function deliver(keeper: Sender, outgoing: Outgoing): Promise<Response> {
     for (;;) {
       const outcome = await outgoing.attempt(keeper.credential());
       const event = eventOf(outcome, outgoing, isOurs);
-      if (event === undefined || !keeper.isActive) return result(outcome);
+      if (event === undefined) return result(outcome);
+      if (!keeper.isActive) {
+        if (event === UNAUTHORIZED) keeper.refused();
+        return result(outcome);
+      }
       const action = await decide(event);
       if (action === REFUSE) throw tooMany(keeper);
       if (action === DELIVER) return result(outcome);
@@ -93,7 +99,9 @@ async function deliver(keeper: Sender, outgoing: Outgoing): Promise<Response> {
       sentWith = generation(keeper);
     }
   } finally {
-    if (id) keeper.reportRequest(id, CLOSED, kind, id && hash(outgoing), sentWith, () => {});
+    if (id && keeper.isActive) {
+      keeper.reportRequest(id, CLOSED, kind, hash(outgoing), sentWith, () => {});
+    }
   }
 }
 

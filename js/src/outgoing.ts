@@ -93,7 +93,7 @@ export function prepare(
     replay: isStream ? NEVER : isSafe || retry ? ALWAYS : AFTER_UNAUTHORIZED,
     hasOwnCredential,
     attempt: async (credential) => {
-      const { auth, authorize, csrf, csrfHeader, origin } = options;
+      const { auth, authorize, csrf, csrfHeader, origin, page } = options;
       const isBearer = auth !== "cookie";
       const csrfValue =
         !isBearer && !isSafe && isAllowedOrigin(url, [origin]) ? csrf?.() : undefined;
@@ -107,7 +107,7 @@ export function prepare(
       const isBare = !authorize && !credential;
       const isCareless = crossOriginRedirects === "follow";
       if (isBare || isCareless || redirect !== "follow") return reach(sent, {});
-      return reachWithin(sent, isSafe, isAllowedOrigin(url, [globalThis.origin]));
+      return reachWithin(sent, isSafe, !!page && isAllowedOrigin(url, [page]));
     },
   };
 }
