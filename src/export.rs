@@ -83,14 +83,13 @@ pub fn report(handle: usize, status: u16) {
     driver(handle).take(Input::Report { status });
 }
 
-/// The number of the generation whose credential a request of the app carries when it is sent
-/// now, 0 where there is no session; -1 where it has to be reported as ready first.
+/// The tag of the generation whose credential a request of the app carries when it is sent now, 0
+/// where there is no session; -1 less where the request has to be reported as ready first.
 #[wasm_bindgen]
 pub fn admit(handle: usize) -> f64 {
-    driver(handle).look(|core| match core.generation() {
-        _ if !core.may_send() => -1.0,
-        Some(generation) => generation.number.into(),
-        None => 0.0,
+    driver(handle).look(|core| {
+        let tag = core.generation().map_or(0.0, |generation| generation.tag().into());
+        if core.may_send() { tag } else { -1.0 - tag }
     })
 }
 

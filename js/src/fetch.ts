@@ -30,7 +30,7 @@ export interface Sender extends EventTarget {
   readonly snapshot: Snapshot;
   /** Whether there is a core that decides. */
   readonly isActive: boolean;
-  /** The number of the current generation; below zero where the request has to be reported first. */
+  /** Stands for the present credential; below zero where a request has to be reported first. */
   admit(): number;
   credential(): string | undefined;
   /** Starts a verification where nothing waits for its verdict. */
@@ -85,7 +85,7 @@ async function deliver(keeper: Sender, outgoing: Outgoing): Promise<Response> {
       sentWith = generation(keeper);
     }
     for (;;) {
-      const outcome = await outgoing.attempt(keeper.credential());
+      const outcome = await outgoing.attempt(credentialOf(keeper, sentWith));
       const event = eventOf(outcome, outgoing, isOurs);
       if (event === undefined) return result(outcome);
       if (!keeper.isActive) {
@@ -142,6 +142,19 @@ async function decision(
   } finally {
     over.abort();
   }
+}
+
+/** The last credential of each keeper, because a call of the core costs more than the rest. */
+const credentials = new WeakMap<Sender, { of: number; credential: string | undefined }>();
+
+function credentialOf(keeper: Sender, generation: number): string | undefined {
+  if (!generation) return keeper.credential();
+  const known = credentials.get(keeper);
+  if (known?.of === generation) return known.credential;
+  const credential = keeper.credential();
+  credentials.set(keeper, { of: generation, credential });
+  if (!known) keeper.addEventListener("signout", () => credentials.delete(keeper), { once: true });
+  return credential;
 }
 
 const generation = (keeper: Sender): number => {

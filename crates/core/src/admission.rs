@@ -44,7 +44,7 @@ pub(crate) struct Context {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionView {
-    /// The generation's number.
+    /// The generation's tag.
     pub(crate) generation: u32,
     /// A 401 of a verification is being confirmed.
     pub(crate) is_suspect: bool,

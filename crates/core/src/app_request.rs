@@ -17,7 +17,8 @@ pub struct AppRequest {
     pub destination: Destination,
     /// A number that stands for its path: equal for requests to the same path.
     pub resource: u32,
-    /// The number of the generation whose credential it carried when it was last sent.
+    /// The [tag](crate::Generation::tag) of the generation whose credential it carried when it was
+    /// last sent.
     pub sent_with: Option<u32>,
 }
 

@@ -33,6 +33,15 @@ impl Generation {
         self.number >= Self::MAX
     }
 
+    /// Stands for this generation where a small number is wanted; never 0. Two tabs that took the
+    /// same number at once differ in it.
+    #[must_use]
+    pub const fn tag(self) -> u32 {
+        let id = self.token_id.0;
+        let tag = self.number.wrapping_mul(0x9e37_79b9) ^ id as u32 ^ (id >> 32) as u32;
+        if tag == 0 { 1 } else { tag }
+    }
+
     /// A generation as a record holds it, or nothing where the number is out of range.
     #[must_use]
     pub fn new(number: u32, token_id: TokenId) -> Option<Self> {

@@ -8,6 +8,7 @@ use crate::admission::{CheckResult, Context, Reachability, Refresh, SessionView}
 use crate::answer::{Probe, Verdict};
 use crate::app_request::{AppEvent, AppRequest, Destination};
 use crate::effect::Effect;
+use crate::generation::Generation;
 use crate::requests::Request;
 use crate::server::ServerState;
 
@@ -25,7 +26,7 @@ impl Keeper {
         event: AppEvent,
         out: &mut Vec<Effect>,
     ) {
-        let generation = self.generation().map(|generation| generation.number);
+        let generation = self.generation().map(Generation::tag);
         match event {
             AppEvent::Unauthorized if request.sent_with == generation => {
                 self.handle_report(401, out);
@@ -85,13 +86,13 @@ impl Keeper {
             | Verdict::Void
             | Verdict::Rejected(_) => return,
         };
-        let generation = request.generation.map(|generation| generation.number);
+        let generation = request.generation.map(Generation::tag);
         self.admission.checked(generation, request.sent, self.now(), result);
     }
 
     fn admission_context(&self) -> Context {
         let session = self.active().map(|active| SessionView {
-            generation: active.generation.number,
+            generation: active.generation.tag(),
             is_suspect: matches!(active.verification, Verification::Suspect(_)),
             has_run_out: self.has_run_out(),
         });

@@ -5,8 +5,8 @@ use std::vec::Vec;
 
 use super::world::*;
 use crate::{
-    AppAction, AppEvent, AppRequest, AppRequestId, Destination, Effect, Input, Notice, Options,
-    PageEvent, Probe, Replay, SessionState,
+    AppAction, AppEvent, AppRequest, AppRequestId, Destination, Effect, Generation, Input, Notice,
+    Options, PageEvent, Probe, Replay, SessionState,
 };
 use AppAction::{Deliver, Send};
 use AppEvent::{NoResponse, Unauthorized, Unavailable};
@@ -28,7 +28,7 @@ impl World {
             replay: Replay::Always,
             destination: Destination::Api,
             resource: 1,
-            sent_with: self.keeper.generation().map(|generation| generation.number),
+            sent_with: self.keeper.generation().map(Generation::tag),
         }
     }
 
