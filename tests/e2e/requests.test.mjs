@@ -264,6 +264,31 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
     await visitor.assertNeverSignedOut();
   });
 
+  it("follow a redirect to a store where the app allows it, and leave the token behind", async (t) => {
+    const visitor = await arrive(t, { prepare });
+    const { platform } = visitor;
+    await visitor.signIn(SELDOM);
+    const cors = { cors: true, body: "a file" };
+    await platform.fault("/api/signed", { status: 200, ...cors });
+    for (const status of [301, 302, 303, 307, 308]) {
+      const headers = { location: `${platform.api}/api/signed?signature=1` };
+      await platform.fault("/api/download", { status, headers });
+      const allowed = { crossOriginRedirects: "follow" };
+      const outcome = await visitor.page.evaluate(askFor, "/api/download", allowed);
+      assert.equal(outcome.status, 200, `${status}: ${JSON.stringify(outcome)}`);
+    }
+    const asked = await platform.requests({ path: "/api/download" });
+    assert.ok(asked.every(({ credential }) => credential));
+    const seen = await platform.requests({ path: "/api/signed", method: "GET" });
+    assert.equal(seen.length, 5);
+    assert.deepEqual(
+      seen.filter(({ credential }) => credential),
+      [],
+      "this browser carries the token to another origin",
+    );
+    await visitor.assertNeverSignedOut();
+  });
+
   it("to an API of another origin follow no redirect at all", async (t) => {
     const visitor = await arrive(t, { prepare });
     const { platform } = visitor;

@@ -1,5 +1,5 @@
-//! `cargo xtask bench-verdict` and `bench-backend`: the figures of the verdict, on the core and on
-//! real servers, and those of the reference backend beside another.
+//! `cargo xtask bench-verdict`, `bench-fetch` and `bench-backend`: the figures of the verdict, on the
+//! core and on real servers, of a request of the app, and of the reference backend beside another.
 //!
 //! Rule: prints what was counted and judges nothing; a number that is too high fails no build,
 //! because these machines are noisy and the numbers are there to be read.
@@ -28,6 +28,19 @@ pub(crate) fn verdict(workspace: &Workspace, runner: &Runner) -> Result<(), Fail
     node.arg("tests/servers/bench.mjs")
         .env("CHROME", &browser.chrome)
         .env("CARGO_TARGET_DIR", &workspace.target);
+    show(&mut node)
+}
+
+/// `wishes` go to the script, e.g. `--rounds 500`.
+pub(crate) fn fetch(
+    workspace: &Workspace,
+    runner: &Runner,
+    wishes: &[String],
+) -> Result<(), Failure> {
+    build::run(workspace, runner)?;
+    let browser = Browser::find_or_install(runner)?;
+    let mut node = Command::new("node");
+    node.arg("bench/fetch/run.mjs").args(wishes).env("CHROME", &browser.chrome);
     show(&mut node)
 }
 

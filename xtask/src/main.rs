@@ -36,6 +36,7 @@ usage: cargo xtask COMMAND [--verbose]
   demo                build everything and serve the demo on PORT (8080)
   test [--only A,B]   what CI runs, or some of its steps
   bench-verdict       false and true sign-outs, counted on the core and on real servers
+  bench-fetch [ARGS]  what `keeper.fetch` adds to `fetch`, in Chromium
   bench-backend       the reference backend beside gunicorn and Flask on the same stores
   tidy                the rules of the house that no compiler holds
   size                the bytes that a page pays, and their budget
@@ -72,6 +73,7 @@ enum Command {
     Test(Selection),
     BenchVerdict,
     /// With what its script is told.
+    BenchFetch(Vec<String>),
     BenchBackend(Vec<String>),
     Tidy,
     Size,
@@ -87,6 +89,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Demo => demo::run(&workspace, &runner),
         Command::Test(selection) => test::run(&workspace, &runner, selection),
         Command::BenchVerdict => bench::verdict(&workspace, &runner),
+        Command::BenchFetch(wishes) => bench::fetch(&workspace, &runner, wishes),
         Command::BenchBackend(wishes) => bench::backend(&workspace, &runner, wishes),
         Command::Tidy => tidy::run(&workspace),
         Command::Size => size::run(&workspace, &runner),
@@ -114,6 +117,9 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Option<Invocation>, Failu
         ["test"] => Command::Test(Selection::all()),
         ["test", "--only", steps] => Command::Test(Selection::only(steps)?),
         ["bench-verdict"] => Command::BenchVerdict,
+        ["bench-fetch", wishes @ ..] => {
+            Command::BenchFetch(wishes.iter().copied().map(str::to_owned).collect())
+        }
         ["bench-backend", wishes @ ..] => {
             Command::BenchBackend(wishes.iter().copied().map(str::to_owned).collect())
         }
