@@ -2,12 +2,11 @@
 
 use session_keeper_core::{Duration, Now, UnixMillis};
 
-use crate::js;
+use crate::page;
 
 pub(crate) fn now() -> Now {
-    let performance = js::get(&js::window(), "performance");
-    let monotonic = js::call(&performance, "now", &[]).and_then(|now| now.as_f64());
-    Now { monotonic: Duration::from_millis(monotonic.unwrap_or(0.0) as u64), wall: wall() }
+    let monotonic = page::window().performance().map_or(0.0, |performance| performance.now());
+    Now { monotonic: Duration::from_millis(monotonic as u64), wall: wall() }
 }
 
 pub(crate) fn wall() -> UnixMillis {

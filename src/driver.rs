@@ -4,250 +4,292 @@
 //! borrow is held while the page's code runs, so a handler may call back in as it likes.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    AppEvent, AppRequest, Effect, Generation, Input, Notice, Probe, ReadId, Record, RequestId,
-    TokenHandle, UnixMillis,
+    AppEvent, AppRequest, Effect, Generation, Input, Notice, PageEvent, Probe, ReadId, Record,
+    RequestId, TokenHandle, UnixMillis,
 };
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::AbortController;
 
 use crate::app_requests::{AppRequests, OnAction};
-use crate::options::Options;
-use crate::page::{self, Listener};
-use crate::storage::Storage;
-use crate::transport::{self, Ended, Watch};
-use crate::{clock, entropy, js, record};
+use crate::options::{Auth, Options};
+use crate::page::{self, Event, Listener};
+use crate::storage::{Answer, Failed, Storage};
+use crate::transport::{self, Outgoing, Received};
+use crate::{clock, entropy, json, record};
 
 /// `setTimeout` fires at once for more than 2^31-1 ms.
-const TIMER_MOST: u64 = i32::MAX as u64;
+const MAX_TIMEOUT: u64 = i32::MAX as u64;
 
-/// Lives as long as its page: closures, requests and timers hold it, and a count of them all and
-/// the code that frees it at zero would be two kilobytes of every page. A stopped one that is
-/// dropped leaves about 30 KB behind, most of it its history.
+/// One keeper's shell. Everything that it starts knows it weakly, so that a stopped one goes with
+/// its last handle.
 pub(crate) struct Driver {
-    options: Options,
+    options: Rc<Options>,
     core: RefCell<core::Keeper>,
-    storage: Storage,
-    own: RefCell<Own>,
+    storage: Rc<Storage>,
+    state: RefCell<State>,
     app_requests: AppRequests,
-    busy: Cell<bool>,
+    is_dispatching: Cell<bool>,
     notify: Box<dyn Fn(&Notice)>,
 }
 
 /// What the driver holds for the core.
 #[derive(Default)]
-struct Own {
-    inbox: Vec<Order>,
+struct State {
+    inbox: VecDeque<Command>,
     /// The page's objects that hold tokens, by generation.
-    held: Vec<(Generation, JsValue)>,
-    /// What the app handed over and the core has not stored yet.
-    handed: JsValue,
-    /// What was read last and the core has not adopted yet.
-    found: JsValue,
-    /// The body of the answer at hand.
-    body: JsValue,
-    user: JsValue,
-    /// The page's AbortController of each request.
-    under_way: Vec<(RequestId, JsValue)>,
+    tokens: Vec<(Generation, JsValue)>,
+    /// What the app handed over and the core has not decided about yet.
+    pending: Vec<PendingToken>,
+    last_handle: u32,
+    /// What was read last, with its read.
+    loaded_record: Option<(ReadId, JsValue)>,
+    /// The body of the answer at hand, with its request.
+    body: Option<(RequestId, JsValue)>,
+    user: Option<JsValue>,
+    in_flight: Vec<PendingRequest>,
     timer: Option<Timeout>,
     listener: Option<Listener>,
 }
 
-enum Order {
-    Take(Input),
-    SignIn { token: JsValue, user: JsValue, expires_at: Option<UnixMillis> },
-    Answer(RequestId, Ended),
+enum Command {
+    Input(Input),
+    SignIn { token: JsValue, user: Option<JsValue>, expires_at: Option<UnixMillis> },
+    Received(RequestId, Received),
+    Loaded { read: ReadId, record: Record, object: Option<JsValue> },
 }
 
-/// What becomes of the record before, where a new one cannot be written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Failed {
-    Leave,
-    /// A full store may still forget: the token must not outlive the sign-out.
-    Erase,
+struct PendingToken {
+    handle: TokenHandle,
+    object: JsValue,
+    user: Option<JsValue>,
+}
+
+struct PendingRequest {
+    id: RequestId,
+    probe: Probe,
+    /// None in a browser that lacks it: what comes of the request is ignored all the same.
+    controller: Option<AbortController>,
 }
 
 impl Driver {
-    pub(crate) fn new(mut options: Options, notify: Box<dyn Fn(&Notice)>) -> &'static Self {
-        let decisive = options.settle();
-        let core = core::Keeper::new(decisive, entropy::seed());
-        Box::leak(Box::new(Self {
+    pub(crate) fn new(options: Options, notify: Box<dyn Fn(&Notice)>) -> Rc<Self> {
+        let is_page = page::exists();
+        let origin = if is_page { page::origin() } else { None };
+        // Where nothing is ever sent, nothing needs to be spread.
+        let seed = if is_page { entropy::seed() } else { 0 };
+        let core = core::Keeper::new(options.decisive(origin.as_deref()), seed);
+        Rc::new(Self {
             core: RefCell::new(core),
-            storage: Storage::new(&options),
-            options,
-            own: RefCell::default(),
+            storage: Rc::new(Storage::new(&options)),
+            options: Rc::new(options),
+            state: RefCell::default(),
             app_requests: AppRequests::default(),
-            busy: Cell::new(false),
+            is_dispatching: Cell::new(false),
             notify,
-        }))
+        })
     }
 
-    pub(crate) fn start(&'static self) {
-        if !page::exists() || self.own.borrow().listener.is_some() {
+    pub(crate) fn start(self: &Rc<Self>) {
+        if !page::exists() || self.state.borrow().listener.is_some() {
             return;
         }
-        let listener = Listener::new(Box::new(|event| self.take(Input::Page(event))));
-        self.own.borrow_mut().listener = Some(listener);
-        for fact in page::present() {
-            self.take(Input::Page(fact));
+        let weak = Rc::downgrade(self);
+        let name = self.options.name.clone();
+        let listener = Listener::new(move |event| match event {
+            Event::Page(event) => dispatch_to(&weak, Input::Page(event)),
+            Event::Focus => dispatch_to(&weak, Input::RecordChanged),
+            // No key: everything was cleared.
+            Event::Storage { key } => {
+                if key.is_none_or(|key| key == name) {
+                    dispatch_to(&weak, Input::RecordChanged);
+                }
+            }
+        });
+        self.state.borrow_mut().listener = Some(listener);
+        for event in page::present() {
+            self.dispatch(Input::Page(event));
         }
-        self.take(Input::Start);
+        self.dispatch(Input::Start);
     }
 
-    pub(crate) fn stop(&'static self) {
-        let listener = self.own.borrow_mut().listener.take();
+    pub(crate) fn stop(self: &Rc<Self>) {
+        let listener = self.state.borrow_mut().listener.take();
         drop(listener);
-        self.take(Input::Stop);
+        self.dispatch(Input::Stop);
     }
 
     /// `token` is an object of the page with `token` and perhaps `refresh_token`.
     pub(crate) fn sign_in(
-        &'static self,
+        self: &Rc<Self>,
         token: JsValue,
-        user: JsValue,
+        user: Option<JsValue>,
         expires_at: Option<UnixMillis>,
     ) {
-        self.order(Order::SignIn { token, user, expires_at });
+        self.take(Command::SignIn { token, user, expires_at });
     }
 
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&core::Keeper) -> T) -> T {
+    pub(crate) fn dispatch(self: &Rc<Self>, input: Input) {
+        self.take(Command::Input(input));
+    }
+
+    /// Reports what happened to a request of the app; `on_action` is told what to do with it.
+    pub(crate) fn report(
+        self: &Rc<Self>,
+        request: AppRequest,
+        event: AppEvent,
+        on_action: OnAction,
+    ) {
+        self.app_requests.wait(request.id, on_action);
+        self.dispatch(Input::AppRequest { request, event });
+    }
+
+    /// The request is over: nobody waits for a decision any more.
+    pub(crate) fn close_app_request(self: &Rc<Self>, request: AppRequest) {
+        self.app_requests.take(request.id);
+        self.dispatch(Input::AppRequest { request, event: AppEvent::Closed });
+    }
+
+    pub(crate) fn with_core<T>(&self, look: impl FnOnce(&core::Keeper) -> T) -> T {
         look(&self.core.borrow())
     }
 
     pub(crate) fn user(&self) -> JsValue {
-        self.own.borrow().user.clone()
+        self.state.borrow().user.clone().unwrap_or_default()
     }
 
     pub(crate) fn storage_name(&self) -> &'static str {
         self.storage.name()
     }
 
+    #[cfg(feature = "npm")]
+    pub(crate) fn is_dispatching(&self) -> bool {
+        self.is_dispatching.get()
+    }
+
     /// The object that holds the session's token, while there is a session.
-    pub(crate) fn token(&self) -> JsValue {
-        let generation = self.core.borrow().generation();
-        generation.map_or(JsValue::UNDEFINED, |generation| self.held(generation))
+    pub(crate) fn token(&self) -> Option<JsValue> {
+        let generation = self.core.borrow().generation()?;
+        self.token_of(generation)
     }
 
     /// The value of `Authorization`.
     pub(crate) fn credential(&self) -> Option<String> {
-        if self.options.get("authorize").is_function() {
-            return None;
-        }
-        Some([&*self.options.text("scheme")?, " ", &js::text(&self.token(), "token")?].concat())
+        let Auth::Token { scheme } = &self.options.auth else { return None };
+        Some([scheme, " ", &*json::text(&self.token()?, "token")?].concat())
     }
 
-    pub(crate) fn take(&'static self, input: Input) {
-        self.order(Order::Take(input));
-    }
-
-    /// Reports what happened to a request of the app; `on_action` is told what to do with it.
-    pub(crate) fn report(&'static self, request: AppRequest, event: AppEvent, on_action: OnAction) {
-        self.app_requests.wait(request.id, on_action);
-        self.take(Input::AppRequest { request, event });
-    }
-
-    /// The request is over: nobody waits for a decision any more.
-    pub(crate) fn close_app_request(&'static self, request: AppRequest) {
-        self.app_requests.take(request.id);
-        self.take(Input::AppRequest { request, event: AppEvent::Closed });
-    }
-
-    fn order(&'static self, order: Order) {
-        self.own.borrow_mut().inbox.push(order);
-        if self.busy.replace(true) {
+    fn take(self: &Rc<Self>, command: Command) {
+        // A server keeps no session.
+        if !page::exists() {
             return;
         }
-        while let Some(order) = self.next_order() {
-            let input = self.unpack(order);
+        self.state.borrow_mut().inbox.push_back(command);
+        if self.is_dispatching.replace(true) {
+            return;
+        }
+        while let Some(command) = self.next_command() {
+            let input = self.unpack(command);
+            if is_chance_to_save(&input) {
+                self.storage.retry();
+            }
             let effects = self.core.borrow_mut().handle_input(clock::now(), input);
             for effect in effects {
                 self.carry_out(effect);
             }
         }
         self.arm();
-        self.busy.set(false);
+        self.is_dispatching.set(false);
     }
 
-    fn next_order(&self) -> Option<Order> {
-        let inbox = &mut self.own.borrow_mut().inbox;
-        (!inbox.is_empty()).then(|| inbox.remove(0))
+    fn next_command(&self) -> Option<Command> {
+        self.state.borrow_mut().inbox.pop_front()
     }
 
-    fn unpack(&self, order: Order) -> Input {
-        let own = &mut *self.own.borrow_mut();
-        match order {
-            Order::Take(input) => input,
-            Order::SignIn { token, user, expires_at } => {
-                js::set_moment(&token, "saved_at", Some(clock::wall()));
-                own.handed = token;
-                own.user = user;
-                let facts = record::facts(&own.handed, expires_at);
-                Input::SignIn { token: Some(TokenHandle(0)), facts }
+    fn unpack(&self, command: Command) -> Input {
+        let state = &mut *self.state.borrow_mut();
+        match command {
+            Command::Input(input) => input,
+            Command::SignIn { token, user, expires_at } => {
+                json::set_moment(&token, "saved_at", Some(clock::wall()));
+                let facts = record::facts(&token, expires_at);
+                state.last_handle += 1;
+                let handle = TokenHandle(state.last_handle);
+                state.pending.push(PendingToken { handle, object: token, user });
+                Input::SignIn { token: Some(handle), facts }
             }
-            Order::Answer(request, ended) => {
-                own.body = ended.body;
-                Input::Answer { request, outcome: ended.outcome }
+            Command::Received(request, Received { outcome, body }) => {
+                state.body = Some((request, body));
+                Input::Answer { request, outcome }
+            }
+            Command::Loaded { read, record, object } => {
+                state.loaded_record = object.map(|object| (read, object));
+                Input::Record { read, record }
             }
         }
     }
 
-    fn carry_out(&'static self, effect: Effect) {
+    fn carry_out(self: &Rc<Self>, effect: Effect) {
         match effect {
             Effect::Send { request, probe, generation } => self.send(request, probe, generation),
             Effect::Abort { request } => {
-                if let Some(controller) = self.close(request) {
-                    js::call(&controller, "abort", &[]);
+                if let Some(controller) = self.close(request).and_then(|open| open.controller) {
+                    controller.abort();
                 }
             }
-            Effect::ReadRecord { read } => {
-                let answer = self.storage.read();
-                self.when(answer, read);
-            }
+            Effect::ReadRecord { read } => self.read_record(read),
             Effect::ReadBackend => {
-                let stored = self.storage.read_backend().as_string();
-                if let Some(object) = stored.and_then(|stored| js::parse(&stored))
-                    && let Some(kept) = record::read_backend(&object, &self.origin())
+                if let Some(object) = self.storage.read_backend().as_deref().and_then(json::parse)
+                    && let Some(kept) = record::read_backend(&object, &self.options.origin)
                 {
-                    self.take(Input::Backend(kept));
+                    self.dispatch(Input::Backend(kept));
                 }
             }
             Effect::StoreBackend(kept) => {
-                self.storage.write_backend(&record::write_backend(&self.origin(), &kept));
+                self.storage.write_backend(&record::write_backend(&self.options.origin, &kept));
             }
-            Effect::UseStoredToken { generation, .. } => {
-                let own = &mut *self.own.borrow_mut();
-                own.held.push((generation, own.found.clone()));
-                own.user = JsValue::UNDEFINED;
+            Effect::UseStoredToken { read, generation } => {
+                let state = &mut *self.state.borrow_mut();
+                let loaded = state.loaded_record.take_if(|(of, _)| *of == read);
+                state.tokens.extend(loaded.map(|(_, object)| (generation, object)));
+                state.user = None;
             }
-            Effect::UseToken { generation, .. } => {
-                let own = &mut *self.own.borrow_mut();
-                own.held.push((generation, own.handed.clone()));
+            Effect::UseToken { token, generation } => {
+                if let Some(PendingToken { object, user, .. }) = self.take_pending(token) {
+                    let state = &mut *self.state.borrow_mut();
+                    state.tokens.push((generation, object));
+                    state.user = user;
+                }
             }
-            Effect::DropToken { .. } => {}
+            Effect::DropToken { token } => drop(self.take_pending(token)),
             Effect::Store { generation, expires_at, verified_at } => {
-                self.store(generation, expires_at, verified_at);
+                let object = self.token_of(generation).unwrap_or_else(json::object);
+                let origin = &self.options.origin;
+                let record =
+                    record::write_live(&object, origin, generation, expires_at, verified_at);
+                self.write(Some(record));
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
-                let origin = &self.origin();
+                let origin = &self.options.origin;
                 let tombstone = record::write_tombstone(origin, generation, &sign_out, undelivered);
-                let answer = self.storage.write(&tombstone);
-                self.mind(answer, tombstone, Failed::Erase);
-                self.own.borrow_mut().user = JsValue::UNDEFINED;
+                self.write(Some(tombstone));
+                self.state.borrow_mut().user = None;
                 if !undelivered {
                     self.forget(generation);
                 }
             }
-            Effect::SetUser { .. } => {
-                let own = &mut *self.own.borrow_mut();
-                own.user = own.body.clone();
+            Effect::SetUser { request } => {
+                let state = &mut *self.state.borrow_mut();
+                state.user = state.body.take_if(|(of, _)| *of == request).map(|(_, body)| body);
             }
             Effect::Forget { generation } => self.forget(generation),
-            Effect::EraseRecord => {
-                let answer = self.storage.erase();
-                self.mind(answer, JsValue::NULL, Failed::Leave);
-            }
+            Effect::EraseRecord => self.write(None),
             // Other tabs are told by the issue that brings them.
             Effect::Broadcast(_) => {}
             Effect::AppRequest { request, action } => self.app_requests.decided(request, action),
@@ -255,132 +297,127 @@ impl Driver {
         }
     }
 
-    fn send(&'static self, request: RequestId, probe: Probe, generation: Option<Generation>) {
-        let controller = js::make("AbortController", &[]);
-        let signal = js::get(&controller, "signal");
-        self.own.borrow_mut().under_way.push((request, controller));
-        let held = generation.map_or(JsValue::UNDEFINED, |generation| self.held(generation));
-        let token = js::text(&held, "token");
-        let watch = Box::new(Sent { driver: self, request });
-        transport::send(&self.options, probe, token.as_deref(), &signal, watch);
-    }
-
-    fn close(&self, request: RequestId) -> Option<JsValue> {
-        let under_way = &mut self.own.borrow_mut().under_way;
-        let at = under_way.iter().position(|(id, _)| *id == request)?;
-        Some(under_way.swap_remove(at).1)
-    }
-
-    /// Goes on when the store has answered: at once, unless it answered with a promise.
-    fn when(&'static self, answer: Option<JsValue>, read: ReadId) {
-        match answer {
-            Some(promise) if js::is_promise(&promise) => {
-                js::then(&promise, Box::new(move |answer| self.found(answer, read)));
-            }
-            answer => self.found(answer, read),
-        }
-    }
-
-    fn found(&'static self, answer: Option<JsValue>, read: ReadId) {
-        let record = |record| self.take(Input::Record { read, record });
-        let Some(answer) = answer else { return record(Record::Unreadable) };
-        let Some(stored) = answer.as_string() else {
-            return record(Record::Absent);
+    fn send(self: &Rc<Self>, id: RequestId, probe: Probe, generation: Option<Generation>) {
+        let controller = AbortController::new().ok();
+        let token = generation.and_then(|generation| self.token_of(generation));
+        let outgoing = Outgoing {
+            options: Rc::clone(&self.options),
+            probe,
+            token: token.and_then(|object| json::text(&object, "token")),
+            signal: controller.as_ref().map(AbortController::signal),
         };
-        let object = js::parse(&stored).unwrap_or(JsValue::NULL);
-        let found = record::read(&object, &self.origin(), self.options.needs_token());
-        self.own.borrow_mut().found = object;
-        self.take(Input::Record { read, record: found });
-    }
-
-    fn store(
-        &'static self,
-        generation: Generation,
-        expires_at: Option<UnixMillis>,
-        verified_at: Option<UnixMillis>,
-    ) {
-        let object = {
-            let own = &mut *self.own.borrow_mut();
-            let held = own.held.iter().find(|(of, _)| *of == generation);
-            held.map_or_else(js::object, |(_, object)| object.clone())
-        };
-        let origin = &self.origin();
-        let record = record::write_live(&object, origin, generation, expires_at, verified_at);
-        self.write(record);
-    }
-
-    fn origin(&self) -> String {
-        self.options.text("origin").unwrap_or_default()
-    }
-
-    fn write(&'static self, record: JsValue) {
-        let answer = self.storage.write(&record);
-        self.mind(answer, record, Failed::Leave);
-    }
-
-    /// A store that fails is left for memory, and nothing is lost while the page lives.
-    fn mind(&'static self, answer: Option<JsValue>, record: JsValue, failed: Failed) {
-        match answer {
-            None => {
-                if failed == Failed::Erase {
-                    self.storage.erase();
-                }
-                self.storage.fall_back(record);
-                self.take(Input::StoreFailed);
+        self.state.borrow_mut().in_flight.push(PendingRequest { id, probe, controller });
+        let observer = Rc::downgrade(self);
+        let weak = Weak::clone(&observer);
+        let on_headers = move || dispatch_to(&observer, Input::Answering { request: id });
+        let received = transport::send(outgoing, on_headers);
+        spawn_local(async move {
+            let received = received.await;
+            // An aborted request is closed already, and whatever comes of it is ignored.
+            if let Some(driver) = weak.upgrade()
+                && driver.close(id).is_some()
+            {
+                driver.take(Command::Received(id, received));
             }
-            Some(promise) if js::is_promise(&promise) => {
-                let settled = move |answer: Option<JsValue>| {
-                    if answer.is_none() {
-                        self.mind(None, record, failed);
+        });
+    }
+
+    fn close(&self, request: RequestId) -> Option<PendingRequest> {
+        let in_flight = &mut self.state.borrow_mut().in_flight;
+        let at = in_flight.iter().position(|open| open.id == request)?;
+        Some(in_flight.swap_remove(at))
+    }
+
+    /// At once, unless the store answers with a promise.
+    fn read_record(self: &Rc<Self>, read: ReadId) {
+        match self.storage.read() {
+            Answer::Now(record) => self.on_record(read, record),
+            Answer::Later(promise) => {
+                let weak = Rc::downgrade(self);
+                spawn_local(async move {
+                    let answer = JsFuture::from(promise).await;
+                    if let Some(driver) = weak.upgrade() {
+                        driver.on_record(read, driver.storage.read_answer(answer));
                     }
-                };
-                js::then(&promise, Box::new(settled));
+                });
             }
-            Some(_) => {}
         }
+    }
+
+    fn on_record(self: &Rc<Self>, read: ReadId, stored: Result<Option<Rc<str>>, Failed>) {
+        let (record, object) = match stored {
+            Err(Failed) => (Record::Unreadable, None),
+            Ok(None) => (Record::Absent, None),
+            Ok(Some(stored)) => {
+                let object = json::parse(&stored).unwrap_or_default();
+                let Options { origin, .. } = &*self.options;
+                (record::read(&object, origin, self.options.needs_token()), Some(object))
+            }
+        };
+        self.take(Command::Loaded { read, record, object });
+    }
+
+    fn take_pending(&self, token: TokenHandle) -> Option<PendingToken> {
+        let pending = &mut self.state.borrow_mut().pending;
+        let at = pending.iter().position(|pending| pending.handle == token)?;
+        Some(pending.swap_remove(at))
+    }
+
+    /// Nothing is lost while the page lives, whatever the store does.
+    fn write(self: &Rc<Self>, record: Option<String>) {
+        let weak = Rc::downgrade(self);
+        let on_failure = move || dispatch_to(&weak, Input::StoreFailed);
+        self.storage.write(record.map(Rc::from), Some(Box::new(on_failure)));
     }
 
     fn forget(&self, generation: Generation) {
-        self.own.borrow_mut().held.retain(|(of, _)| *of != generation);
+        self.state.borrow_mut().tokens.retain(|(of, _)| *of != generation);
     }
 
-    fn held(&self, generation: Generation) -> JsValue {
-        let own = self.own.borrow();
-        let found = own.held.iter().find(|(of, _)| *of == generation);
-        found.map_or(JsValue::UNDEFINED, |(_, object)| object.clone())
+    fn token_of(&self, generation: Generation) -> Option<JsValue> {
+        let state = self.state.borrow();
+        let (_, object) = state.tokens.iter().find(|(of, _)| *of == generation)?;
+        Some(object.clone())
     }
 
     #[cfg(all(test, target_arch = "wasm32"))]
     pub(crate) fn tokens_held(&self) -> usize {
-        self.own.borrow().held.len()
+        self.state.borrow().tokens.len()
     }
 
     /// Arms the one timer for the core's next deadline.
-    fn arm(&'static self) {
-        let wait = self.look(|core| {
+    fn arm(self: &Rc<Self>) {
+        let wait = self.with_core(|core| {
             let (at, _) = core.next_timeout()?;
-            Some(at.since(core.now()).as_millis().min(TIMER_MOST) as u32)
+            Some(at.since(core.now()).as_millis().min(MAX_TIMEOUT) as u32)
         });
-        let timer = wait.map(|wait| Timeout::new(wait, || self.take(Input::Timeout)));
-        self.own.borrow_mut().timer = timer;
+        let timer = wait.map(|wait| {
+            let weak = Rc::downgrade(self);
+            Timeout::new(wait, move || dispatch_to(&weak, Input::Timeout))
+        });
+        self.state.borrow_mut().timer = timer;
     }
 }
 
-/// One request on its way, for the transport.
-struct Sent {
-    driver: &'static Driver,
-    request: RequestId,
-}
-
-impl Watch for Sent {
-    fn answering(&self) {
-        self.driver.take(Input::Answering { request: self.request });
-    }
-
-    fn ended(&self, ended: Ended) {
-        // An aborted request is closed already, and whatever comes of it is ignored.
-        if self.driver.close(self.request).is_some() {
-            self.driver.order(Order::Answer(self.request, ended));
+impl Drop for Driver {
+    fn drop(&mut self) {
+        for PendingRequest { probe, controller, .. } in self.state.get_mut().in_flight.drain(..) {
+            // A sign-out is still to reach the server.
+            if let Some(controller) = controller.filter(|_| probe != Probe::SignOut) {
+                controller.abort();
+            }
         }
     }
+}
+
+fn dispatch_to(driver: &Weak<Driver>, input: Input) {
+    if let Some(driver) = driver.upgrade() {
+        driver.dispatch(input);
+    }
+}
+
+/// Moments at which a store that took nothing may take it: not each key that is pressed.
+fn is_chance_to_save(input: &Input) -> bool {
+    matches!(input, Input::Timeout | Input::RecordChanged)
+        || matches!(input, Input::Page(event) if *event != PageEvent::UserActivity)
 }

@@ -1,18 +1,20 @@
 //! The keeper as a Rust front end uses it.
 
 use std::fmt;
+use std::rc::Rc;
 
 use session_keeper_core::{Entry, Input, Notice, SignOut, Snapshot, UnixMillis};
 use wasm_bindgen::JsValue;
 
 use crate::driver::Driver;
-use crate::js;
+use crate::json;
 use crate::options::Options;
 
 /// A token as the app hands it over.
 pub struct Token {
-    object: JsValue,
-    user: JsValue,
+    token: String,
+    refresh: Option<String>,
+    user: Option<JsValue>,
     expires_at: Option<UnixMillis>,
 }
 
@@ -26,9 +28,7 @@ impl Token {
     /// An opaque token or a JWT.
     #[must_use]
     pub fn new(token: &str) -> Self {
-        let object = js::object();
-        js::set_text(&object, "token", token);
-        Self { object, user: JsValue::UNDEFINED, expires_at: None }
+        Self { token: token.to_owned(), refresh: None, user: None, expires_at: None }
     }
 
     /// When it runs out, if that is known. Informs only: the local clock ends no session.
@@ -40,21 +40,20 @@ impl Token {
     /// The refresh token that came along.
     #[must_use]
     pub fn with_refresh(self, refresh: &str) -> Self {
-        js::set_text(&self.object, "refresh_token", refresh);
-        self
+        Self { refresh: Some(refresh.to_owned()), ..self }
     }
 
     /// Who signed in, until a verified body says it.
     #[must_use]
     pub fn with_user(self, user: JsValue) -> Self {
-        Self { user, ..self }
+        Self { user: Some(user), ..self }
     }
 }
 
-/// Keeps one session of one page. Cheap to clone: clones are the same keeper. It lives as long as
-/// its page; make one and keep it.
-#[derive(Clone, Copy)]
-pub struct Keeper(&'static Driver);
+/// Keeps one session of one page. Cheap to clone: clones are the same keeper, and it is gone with
+/// the last of them.
+#[derive(Clone)]
+pub struct Keeper(Rc<Driver>);
 
 impl fmt::Debug for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,45 +81,53 @@ impl Keeper {
 
     /// Begins a session.
     pub fn sign_in(&self, token: Token) {
-        self.0.sign_in(token.object, token.user, token.expires_at);
+        if !crate::page::exists() {
+            return;
+        }
+        let object = json::object();
+        json::set(&object, "token", token.token);
+        if let Some(refresh) = token.refresh {
+            json::set(&object, "refresh_token", refresh);
+        }
+        self.0.sign_in(object, token.user, token.expires_at);
     }
 
     /// Ends the session here and at once, also offline.
     pub fn sign_out(&self) {
-        self.0.take(Input::SignOut);
+        self.0.dispatch(Input::SignOut);
     }
 
     /// Checks now; [`Notice::Settled`] follows.
     pub fn verify(&self) {
-        self.0.take(Input::Verify);
+        self.0.dispatch(Input::Verify);
     }
 
     /// An answer that the app got elsewhere: a 401 starts the check and is never evidence itself.
     pub fn report(&self, status: u16) {
-        self.0.take(Input::Report { status });
+        self.0.dispatch(Input::Report { status });
     }
 
     /// A request of the app got no answer.
     pub fn unanswered(&self) {
-        self.0.take(Input::Unanswered);
+        self.0.dispatch(Input::Unanswered);
     }
 
     /// What is known now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.0.look(|core| core.snapshot())
+        self.0.with_core(|core| core.snapshot())
     }
 
     /// The last sign-out, while there is no newer session.
     #[must_use]
     pub fn last_sign_out(&self) -> Option<SignOut> {
-        self.0.look(|core| core.sign_out().cloned())
+        self.0.with_core(|core| core.sign_out().cloned())
     }
 
     /// What happened, oldest first.
     #[must_use]
     pub fn history(&self) -> Vec<Entry> {
-        self.0.look(|core| core.history().copied().collect())
+        self.0.with_core(|core| core.history().copied().collect())
     }
 
     /// The value of `Authorization` for requests to the API, in bearer mode while there is a
@@ -136,7 +143,7 @@ impl Keeper {
         self.0.user()
     }
 
-    /// Where the record is kept: `local`, `session`, `adapter`, or `memory`, also when the store
+    /// Where the record is kept: `local`, `session`, `adapter`, or `memory`, also while the store
     /// is blocked or full.
     #[must_use]
     pub fn storage(&self) -> &'static str {
@@ -144,7 +151,7 @@ impl Keeper {
     }
 
     #[cfg(all(test, target_arch = "wasm32"))]
-    pub(crate) fn tokens_held(&self) -> usize {
-        self.0.tokens_held()
+    pub(crate) fn driver(&self) -> &Rc<Driver> {
+        &self.0
     }
 }

@@ -26,10 +26,14 @@ mod driver;
 mod entropy;
 #[cfg(feature = "npm")]
 mod export;
-mod js;
+mod json;
 mod keeper;
+#[cfg(feature = "npm")]
+mod npm_options;
 mod options;
 mod page;
+#[cfg(feature = "npm")]
+mod panic;
 mod record;
 mod storage;
 mod transport;
@@ -37,21 +41,17 @@ mod transport;
 mod view;
 
 pub use keeper::{Keeper, Token};
-pub use options::{Options, OptionsError, Persist};
+pub use options::{HealthCredentials, Options, OptionsError, Persist};
 pub use session_keeper_core::{
     Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event, FieldVisitor,
     HealthOptions, Instant, Label, Level, Notice, RejectedAnswer, Rule, ServerState, SessionState,
     SignOut, SignOutReason, Snapshot, UnixMillis, VerifyOptions, WhenHidden,
 };
 
-/// Frees what it was given, unlike the smallest ones; 1 KB smaller than talc and 3 KB smaller than
-/// the default. Its time grows with the number of holes, of which a keeper has a handful.
+/// A maintained allocator made for wasm: `docs/adr/0003-panics-and-memory.md` has the figures.
 #[cfg(all(feature = "npm", target_arch = "wasm32"))]
-#[allow(unsafe_code, reason = "wasm32-unknown-unknown without atomics has one thread")]
 #[global_allocator]
-// SAFETY: this target is built without atomics, so no second thread can reach it.
-static ALLOCATOR: lol_alloc::AssumeSingleThreaded<lol_alloc::FreeListAllocator> =
-    unsafe { lol_alloc::AssumeSingleThreaded::new(lol_alloc::FreeListAllocator::new()) };
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 #[cfg(all(test, target_arch = "wasm32"))]
 mod tests;

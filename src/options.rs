@@ -1,21 +1,58 @@
 //! What the app chooses for the shell: addresses, credential, store. What decides something is
 //! in [`session_keeper_core::Options`].
 //!
-//! The choices stay in an object of the page and are read where they are needed: a field for
-//! each would be a kilobyte of moving and freeing strings.
+//! Rule: nothing here touches the page, so that options can be made on a server too.
 
 use core::fmt;
 
+use js_sys::Function;
 use session_keeper_core::{Credential, OriginRelation};
 use wasm_bindgen::JsValue;
-
-use crate::js::{self, get, set, set_text, text};
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
     /// What decides. Its `credential`, `tell_sign_out` and `reach` follow from what is below.
     pub core: session_keeper_core::Options,
-    object: JsValue,
+    /// The API's address without a slash at its end.
+    pub(crate) base: String,
+    pub(crate) origin: String,
+    /// The key of the record.
+    pub(crate) name: String,
+    pub(crate) health_path: String,
+    pub(crate) health_credentials: Option<HealthCredentials>,
+    pub(crate) verify_path: String,
+    pub(crate) sign_out_path: Option<String>,
+    pub(crate) auth: Auth,
+    pub(crate) classify: Option<Function>,
+    pub(crate) csrf: Option<Csrf>,
+    pub(crate) persist: Persist,
+}
+
+/// What proves the user.
+pub(crate) enum Auth {
+    /// `Authorization` with this word before the token.
+    Token { scheme: String },
+    /// A cookie that scripts cannot read.
+    Cookie,
+    /// A function of the app gets each request and returns the one to send.
+    App(Function),
+}
+
+/// Whether cookies travel with pings, where the app has said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthCredentials {
+    /// Never.
+    Omit,
+    /// To the page's own origin.
+    SameOrigin,
+    /// Also to the API on another origin.
+    Include,
+}
+
+/// A header that proves that a page of ours sent the request, and the function that reads it.
+pub(crate) struct Csrf {
+    pub(crate) header: String,
+    pub(crate) read: Function,
 }
 
 /// Where the record is kept.
@@ -27,7 +64,7 @@ pub enum Persist {
     Session,
     /// Nothing outlives the page.
     Memory,
-    /// An object with `get`, `set` and `remove`.
+    /// An object with `get`, `set` and `remove`, which answer at once or with a promise.
     Adapter(JsValue),
 }
 
@@ -56,161 +93,176 @@ impl Options {
     /// # Errors
     /// When the address is no absolute `http` or `https` URL.
     pub fn new(base_url: &str) -> Result<Self, OptionsError> {
-        let (scheme, rest) = base_url.split_once("://").ok_or(OptionsError)?;
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-        if !matches!(scheme, "http" | "https") || authority.is_empty() || authority.contains('@') {
-            return Err(OptionsError);
-        }
-        let origin = [scheme, "://", &authority.to_ascii_lowercase()].concat();
-        let object = js::object();
-        set_text(&object, "base", base_url.trim_end_matches('/'));
-        set_text(&object, "origin", &origin);
-        set_text(&object, "name", &["session-keeper:", &origin].concat());
-        set_text(&object, "healthPath", "/api/health");
-        set_text(&object, "verifyPath", "/auth/me");
-        set_text(&object, "scheme", "Bearer");
-        set_text(&object, "persist", "local");
-        Ok(Self { core: session_keeper_core::Options::default(), object })
+        let origin = origin_of(base_url).ok_or(OptionsError)?;
+        let base = base_url.trim_end_matches('/');
+        Ok(Self {
+            core: session_keeper_core::Options::default(),
+            base: base.to_owned(),
+            // Two APIs of one gateway are two sessions.
+            name: ["session-keeper:", base].concat(),
+            origin,
+            health_path: "/api/health".to_owned(),
+            health_credentials: None,
+            verify_path: "/auth/me".to_owned(),
+            sign_out_path: None,
+            auth: Auth::Token { scheme: "Bearer".to_owned() },
+            classify: None,
+            csrf: None,
+            persist: Persist::Local,
+        })
     }
 
     /// The key of the record. Two keepers of one name in a browser share a session.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
-        self.with("name", &name.into())
+        Self { name: name.to_owned(), ..self }
     }
 
-    /// The path that is pinged.
+    /// The path that is pinged, or a whole URL.
     #[must_use]
     pub fn health_path(self, path: &str) -> Self {
-        self.with("healthPath", &path.into())
+        Self { health_path: path.to_owned(), ..self }
     }
 
-    /// The path that verifies the token.
+    /// Whether cookies travel with pings. By default those of the page's own origin do in bearer
+    /// mode, as with the app's own requests, and none in cookie mode.
+    #[must_use]
+    pub fn health_credentials(self, credentials: HealthCredentials) -> Self {
+        Self { health_credentials: Some(credentials), ..self }
+    }
+
+    /// The path that verifies the token, or a whole URL, whose origin gets the credential too.
     #[must_use]
     pub fn verify_path(self, path: &str) -> Self {
-        self.with("verifyPath", &path.into())
+        Self { verify_path: path.to_owned(), ..self }
     }
 
     /// The path that is told of a sign-out (POST), so that the server forgets the token too.
     #[must_use]
     pub fn sign_out_path(self, path: &str) -> Self {
-        self.with("signOutPath", &path.into())
+        Self { sign_out_path: Some(path.to_owned()), ..self }
     }
 
     /// The word before the token in `Authorization`.
     #[must_use]
     pub fn scheme(self, scheme: &str) -> Self {
-        self.with("scheme", &scheme.into())
+        Self { auth: Auth::Token { scheme: scheme.to_owned() }, ..self }
     }
 
     /// A cookie proves the user; the record holds no secret.
     #[must_use]
     pub fn cookie(self) -> Self {
-        self.with("scheme", &JsValue::UNDEFINED)
+        Self { auth: Auth::Cookie, ..self }
     }
 
-    /// A function of the page that gets each request and returns the one to send, at once or
-    /// with a promise.
+    /// A function of the page that gets each request with a credential and returns the one to
+    /// send, at once or with a promise.
     #[must_use]
-    pub fn authorize(self, authorize: &JsValue) -> Self {
-        self.with("authorize", authorize)
+    pub fn authorize(self, authorize: Function) -> Self {
+        Self { auth: Auth::App(authorize), ..self }
     }
 
     /// A function of the page that reads answers of the verify path: gets the response and its
     /// parsed body, returns `"valid"`, `"rejected"` or nothing.
     #[must_use]
-    pub fn classify(self, classify: &JsValue) -> Self {
-        self.with("classify", classify)
+    pub fn classify(self, classify: Function) -> Self {
+        Self { classify: Some(classify), ..self }
     }
 
     /// Where the record is kept.
     #[must_use]
-    pub fn persist(self, persist: &Persist) -> Self {
-        match persist {
-            Persist::Local => self.with("persist", &"local".into()),
-            Persist::Session => self.with("persist", &"session".into()),
-            Persist::Memory => self.with("persist", &"memory".into()),
-            Persist::Adapter(adapter) => self.with("adapter", adapter),
-        }
+    pub fn persist(self, persist: Persist) -> Self {
+        Self { persist, ..self }
     }
 
-    fn with(self, key: &str, value: &JsValue) -> Self {
-        set(&self.object, key, value);
-        self
-    }
-
-    /// The object of the npm package's face: the same names, and the numbers that decide in
-    /// `numbers`, in the order of `toNumbers` in `js/src/options.ts`, NaN where there is none.
-    #[cfg(feature = "npm")]
-    pub(crate) fn from_face(object: JsValue) -> Self {
-        use session_keeper_core::{
-            AppRequestOptions, Chance, Confirm, Duration, HealthOptions, OnUnauthorized,
-            VerifyOptions, WhenHidden,
-        };
-        let numbers = get(&object, "numbers");
-        let number = |at: &str| js::number(&numbers, at);
-        let length = |at: &str| Duration::from_millis(number(at).unwrap_or(0));
-        let core = session_keeper_core::Options {
-            health: number("0").map(|_| HealthOptions {
-                every: length("0"),
-                timeout: length("1"),
-                wake_timeout: length("2"),
-                hidden_for: length("3"),
-                when_hidden: match number("4") {
-                    Some(1) => WhenHidden::Pause,
-                    Some(2) => WhenHidden::Always,
-                    _ => WhenHidden::Ping,
-                },
-            }),
-            verify: VerifyOptions {
-                every: length("5"),
-                timeout: length("6"),
-                retries: length("7").as_millis() as u8,
-                retry_delay: length("8"),
-                when_idle: number("9").map(|_| length("9")),
+    /// What the core is told, with what follows from the other choices, on a page of this origin.
+    pub(crate) fn decisive(&self, page: Option<&str>) -> session_keeper_core::Options {
+        let is_same_origin = page.is_some_and(|page| self.is_at(&self.verify_path, page));
+        session_keeper_core::Options {
+            tell_sign_out: self.sign_out_path.is_some(),
+            credential: match self.auth {
+                Auth::Cookie => Credential::Cookie,
+                Auth::Token { .. } | Auth::App(_) => Credential::Token,
             },
-            confirm: match get(&numbers, "10").as_f64() {
-                Some(most) if most > 0.0 => Confirm::Below(Chance::of(most)),
-                _ => Confirm::Immediate,
+            reach: if is_same_origin {
+                OriginRelation::SameOrigin
+            } else {
+                OriginRelation::CrossOrigin
             },
-            credential: Credential::Token,
-            tell_sign_out: false,
-            reach: OriginRelation::SameOrigin,
-            app_requests: AppRequestOptions {
-                wait: length("11"),
-                max_waiting: number("12").unwrap_or(0) as usize,
-                on_unauthorized: match number("13") {
-                    Some(1) => OnUnauthorized::Pass,
-                    _ => OnUnauthorized::Settle,
-                },
-            },
-        };
-        Self { core, object }
-    }
-
-    /// What the core is told, with what follows from the other choices.
-    pub(crate) fn settle(&mut self) -> session_keeper_core::Options {
-        let mut core = core::mem::take(&mut self.core);
-        core.tell_sign_out = self.text("signOutPath").is_some();
-        if self.text("scheme").is_none() && !self.get("authorize").is_function() {
-            core.credential = Credential::Cookie;
+            ..self.core.clone()
         }
-        if text(&js::window(), "origin") != self.text("origin") {
-            core.reach = OriginRelation::CrossOrigin;
-        }
-        core
     }
 
     /// Whether a record without a token is none.
-    pub(crate) fn needs_token(&self) -> bool {
-        self.text("scheme").is_some() && !self.get("authorize").is_function()
+    pub(crate) const fn needs_token(&self) -> bool {
+        matches!(self.auth, Auth::Token { .. })
     }
 
-    pub(crate) fn text(&self, key: &str) -> Option<String> {
-        text(&self.object, key)
+    /// A path of the API, or a whole URL as it is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        if is_url(path) { path.to_owned() } else { [&*self.base, path].concat() }
     }
 
-    pub(crate) fn get(&self, key: &str) -> JsValue {
-        get(&self.object, key)
+    /// Whether a path of the API, or a whole URL, is at this origin.
+    pub(crate) fn is_at(&self, path: &str, origin: &str) -> bool {
+        if is_url(path) {
+            origin_of(path).is_some_and(|target| target == origin)
+        } else {
+            self.origin == origin
+        }
+    }
+}
+
+fn is_url(path: &str) -> bool {
+    path.starts_with("http://") || path.starts_with("https://")
+}
+
+/// Scheme, host and port as browsers write them; nothing where it is no address for an API.
+fn origin_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once(':')?;
+    let authority = rest.strip_prefix("//")?.split(['/', '?', '#']).next().unwrap_or_default();
+    if !matches!(scheme, "http" | "https") || authority.is_empty() || authority.contains('@') {
+        return None;
+    }
+    let host = authority.to_ascii_lowercase();
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let host = host.strip_suffix(default_port).unwrap_or(&host);
+    Some([scheme, "://", host].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_split_as_browsers_do() {
+        for (url, origin) in [
+            ("https://API.example.com/v1", Some("https://api.example.com")),
+            ("https://api.example.com:443", Some("https://api.example.com")),
+            ("http://localhost:8080?x", Some("http://localhost:8080")),
+            ("https://user@api.example.com", None),
+            ("ftp://api.example.com", None),
+            ("api.example.com", None),
+            ("https://", None),
+        ] {
+            assert_eq!(origin_of(url).as_deref(), origin, "{url}");
+        }
+    }
+
+    #[test]
+    fn two_apis_of_one_gateway_are_two_sessions() {
+        let name = |url| Options::new(url).map(|options| options.name);
+        assert_ne!(name("https://gateway.example.com/a"), name("https://gateway.example.com/b"));
+        assert_eq!(name("https://gateway.example.com/a/"), name("https://gateway.example.com/a"));
+    }
+
+    #[test]
+    fn a_whole_url_stands_for_itself_and_is_at_its_own_origin() {
+        let options = Options::new("https://api.example.com/v1").expect("it is an address");
+        assert_eq!(options.url("/auth/me"), "https://api.example.com/v1/auth/me");
+        assert_eq!(options.url("https://auth.example.com/me"), "https://auth.example.com/me");
+        assert!(options.is_at("/auth/me", "https://api.example.com"));
+        assert!(options.is_at("https://auth.example.com/me", "https://auth.example.com"));
+        assert!(!options.is_at("https://auth.example.com/me", "https://api.example.com"));
     }
 }

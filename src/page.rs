@@ -1,56 +1,121 @@
-//! What happens to the page: visibility, network, freezing, the back/forward cache, touches.
+//! What happens to the page: visibility, network, freezing, the back/forward cache, activity.
 
 use session_keeper_core::PageEvent;
-use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::{Document, EventTarget, PageTransitionEvent, StorageEvent, Window};
 
-use crate::js;
+const WINDOW_EVENTS: [&str; 8] =
+    ["online", "offline", "pagehide", "pageshow", "pointerdown", "keydown", "focus", "storage"];
+const DOCUMENT_EVENTS: [&str; 4] = ["visibilitychange", "freeze", "resume", "prerenderingchange"];
 
-const ON_WINDOW: [&str; 6] =
-    ["online", "offline", "pagehide", "pageshow", "pointerdown", "keydown"];
-const ON_DOCUMENT: [&str; 4] = ["visibilitychange", "freeze", "resume", "prerenderingchange"];
+#[wasm_bindgen]
+extern "C" {
+    /// Not [`web_sys::window`], which asks `instanceof Window`: test environments such as
+    /// happy-dom have a window of another class.
+    #[wasm_bindgen(thread_local_v2, js_name = globalThis)]
+    static WINDOW: Window;
+
+    /// What is newer than web-sys.
+    #[wasm_bindgen(extends = Document)]
+    type PrerenderingDocument;
+
+    #[wasm_bindgen(method, getter)]
+    fn prerendering(this: &PrerenderingDocument) -> Option<bool>;
+
+    /// A server and some workers have no `navigator` or one without `onLine`.
+    #[wasm_bindgen(extends = Window)]
+    type PageWindow;
+
+    #[wasm_bindgen(method, getter)]
+    fn navigator(this: &PageWindow) -> Option<PageNavigator>;
+
+    #[wasm_bindgen(method, getter)]
+    fn origin(this: &PageWindow) -> Option<String>;
+
+    type PageNavigator;
+
+    #[wasm_bindgen(method, getter, js_name = onLine)]
+    fn on_line(this: &PageNavigator) -> Option<bool>;
+}
+
+/// What the page tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Page(PageEvent),
+    /// Somebody turned to the page.
+    Focus,
+    /// Another tab changed what is stored under this key, or cleared everything.
+    Storage {
+        key: Option<String>,
+    },
+}
 
 /// Listens until it is dropped.
 pub(crate) struct Listener {
-    callback: Closure<dyn FnMut(JsValue)>,
+    callback: Closure<dyn FnMut(web_sys::Event)>,
+}
+
+pub(crate) fn window() -> Window {
+    WINDOW.with(Clone::clone)
+}
+
+/// The page's origin; none where the environment has no such thing.
+pub(crate) fn origin() -> Option<String> {
+    window().unchecked_ref::<PageWindow>().origin()
 }
 
 /// Whether this is a page: a server and a worker have no document.
 pub(crate) fn exists() -> bool {
-    document().is_object()
+    // Compiled for a server there is no JavaScript to ask.
+    cfg!(target_arch = "wasm32") && window().document().is_some()
 }
 
-/// What holds for the page at this moment, as if it had just happened.
-pub(crate) fn present() -> Vec<PageEvent> {
-    let mut facts = vec![visibility()];
-    if !js::is_true(&js::get(&js::window(), "navigator"), "onLine") {
-        facts.push(PageEvent::Offline);
-    }
-    if js::is_true(&document(), "prerendering") {
-        facts.push(PageEvent::Suspended);
-    }
-    facts
+/// Everything that holds for the page at this moment, as if it had just happened: a keeper that
+/// was stopped while the page was away has missed that it is back.
+pub(crate) fn present() -> [PageEvent; 3] {
+    let document = window().document();
+    let is_prerendering = document
+        .and_then(|document| document.unchecked_ref::<PrerenderingDocument>().prerendering())
+        .unwrap_or(false);
+    let navigator = window().unchecked_ref::<PageWindow>().navigator();
+    let is_offline = navigator.and_then(|navigator| navigator.on_line()) == Some(false);
+    [
+        if is_prerendering { PageEvent::Suspended } else { PageEvent::Resumed },
+        if is_offline { PageEvent::Offline } else { PageEvent::Online },
+        visibility(),
+    ]
 }
 
 impl Listener {
     /// Calls back for each event.
-    pub(crate) fn new(visit_fields: Box<dyn Fn(PageEvent)>) -> Self {
-        let callback = Closure::new(move |event: JsValue| {
-            if let Some(fact) = read(&event) {
-                visit_fields(fact);
+    pub(crate) fn new(handle: impl Fn(Event) + 'static) -> Self {
+        let callback = Closure::new(move |event: web_sys::Event| {
+            if let Some(event) = read(&event) {
+                handle(event);
             }
         });
         let listener = Self { callback };
-        listener.each("addEventListener");
+        // In the capture phase, so that a page that stops an event hides nothing from us.
+        listener.each(|target, name, callback| {
+            target.add_event_listener_with_callback_and_bool(name, callback, true)
+        });
         listener
     }
 
-    fn each(&self, method: &str) {
-        let callback = self.callback.as_ref();
-        for (target, names) in [(js::window(), &ON_WINDOW[..]), (document(), &ON_DOCUMENT[..])] {
-            for name in names {
-                // In the capture phase, so that a page that stops an event hides nothing from us.
-                js::call(&target, method, &[&JsValue::from_str(name), callback, &JsValue::TRUE]);
+    fn each(&self, apply: impl Fn(&EventTarget, &str, &js_sys::Function) -> Result<(), JsValue>) {
+        let callback = self.callback.as_ref().unchecked_ref();
+        let window = window();
+        let document = window.document();
+        let window: Option<&EventTarget> = Some(&window);
+        let document: Option<&EventTarget> = document.as_deref().map(AsRef::as_ref);
+        let on_window = WINDOW_EVENTS.map(|name| (window, name));
+        let on_document = DOCUMENT_EVENTS.map(|name| (document, name));
+        for (target, name) in on_window.into_iter().chain(on_document) {
+            if let Some(target) = target {
+                // Fails only where a page has replaced the method by one that throws.
+                let _ = apply(target, name, callback);
             }
         }
     }
@@ -58,28 +123,35 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.each("removeEventListener");
+        self.each(|target, name, callback| {
+            target.remove_event_listener_with_callback_and_bool(name, callback, true)
+        });
     }
 }
 
-fn document() -> JsValue {
-    js::get(&js::window(), "document")
-}
-
-fn read(event: &JsValue) -> Option<PageEvent> {
-    let name = js::text(event, "type")?;
-    Some(match name.as_str() {
+fn read(event: &web_sys::Event) -> Option<Event> {
+    Some(Event::Page(match event.type_().as_str() {
+        "focus" => return is_of_window(event).then_some(Event::Focus),
+        "storage" => {
+            return Some(Event::Storage { key: event.unchecked_ref::<StorageEvent>().key() });
+        }
         "online" => PageEvent::Online,
         "offline" => PageEvent::Offline,
         "pagehide" | "freeze" => PageEvent::Suspended,
         // The first one of each page is no return.
-        "pageshow" if !js::is_true(event, "persisted") => return None,
+        "pageshow" if !event.unchecked_ref::<PageTransitionEvent>().persisted() => return None,
         "pageshow" | "resume" | "prerenderingchange" => PageEvent::Resumed,
         "visibilitychange" => visibility(),
         _ => PageEvent::UserActivity,
-    })
+    }))
+}
+
+/// In the capture phase the focus of each field comes by as well.
+fn is_of_window(event: &web_sys::Event) -> bool {
+    event.target().is_some_and(|target| *target == **window())
 }
 
 fn visibility() -> PageEvent {
-    if js::is_true(&document(), "hidden") { PageEvent::Hidden } else { PageEvent::Visible }
+    let is_hidden = window().document().is_some_and(|document| document.hidden());
+    if is_hidden { PageEvent::Hidden } else { PageEvent::Visible }
 }

@@ -3,17 +3,20 @@
 //! Rule: what is no record of this version and this origin is told apart here and trusted
 //! nowhere else. The token stays inside the page's object; nothing in Rust that prints holds it.
 
-use js_sys::{Array, JSON};
+use js_sys::Array;
 use session_keeper_core::{
     BackendRecord, Chance, Duration, Generation, Grade, Label, PROTOCOL, Record, RejectedAnswer,
     Rule, SignOut, SignOutReason, StoredSession, TokenFacts, TokenId, TokenKind, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 
-use crate::js::{self, get, number, set, set_moment, set_number, set_text, text};
+use crate::json::{self, get, moment, number, set, set_moment, text};
 
-/// More thousandths of a draw than the core ever counts.
-const MOST_DRAWS: u64 = 300_000;
+/// More thousandths of a sample than the core ever counts.
+const MAX_SAMPLES: u64 = 300_000;
+
+/// More than the core ever keeps.
+const MAX_REJECTIONS: u32 = 16;
 
 /// Reads what the store holds for a keeper of `origin`, from the parsed object.
 pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record {
@@ -28,7 +31,7 @@ pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record 
     };
     let ended = get(object, "signed_out");
     if ended.is_object() {
-        let undelivered = js::is_true(object, "undelivered");
+        let undelivered = get(object, "undelivered").is_truthy();
         return sign_out(&ended).map_or(Record::Corrupt, |sign_out| Record::Tombstone {
             generation,
             sign_out,
@@ -64,7 +67,7 @@ pub(crate) fn read_backend(object: &JsValue, origin: &str) -> Option<BackendReco
     if !is_ours || number(object, "v") != Some(PROTOCOL.into()) {
         return None;
     }
-    let count = |key| number(object, key).map(|count| count.min(MOST_DRAWS) as u32);
+    let count = |key| number(object, key).map(|count| count.min(MAX_SAMPLES) as u32);
     Some(BackendRecord {
         boot: label(object, "boot"),
         accepted: count("accepted")?,
@@ -73,15 +76,15 @@ pub(crate) fn read_backend(object: &JsValue, origin: &str) -> Option<BackendReco
     })
 }
 
-pub(crate) fn write_backend(origin: &str, record: &BackendRecord) -> JsValue {
-    let object = js::object();
-    set_number(&object, "v", PROTOCOL.into());
-    set_text(&object, "origin", origin);
+pub(crate) fn write_backend(origin: &str, record: &BackendRecord) -> String {
+    let object = json::object();
+    set(&object, "v", PROTOCOL);
+    set(&object, "origin", origin);
     set_label(&object, "boot", record.boot.as_ref());
-    set_number(&object, "accepted", record.accepted.into());
-    set_number(&object, "refused", record.rejected.into());
+    set(&object, "accepted", record.accepted);
+    set(&object, "refused", record.rejected);
     set_moment(&object, "at", Some(record.at));
-    stringify(&object)
+    json::stringify(&object)
 }
 
 /// Writes the session into the object that holds its token.
@@ -91,11 +94,11 @@ pub(crate) fn write_live(
     generation: Generation,
     expires_at: Option<UnixMillis>,
     verified_at: Option<UnixMillis>,
-) -> JsValue {
+) -> String {
     identify(object, origin, generation);
     set_moment(object, "expires_at", expires_at);
     set_moment(object, "verified_at", verified_at);
-    stringify(object)
+    json::stringify(object)
 }
 
 /// A sign-out as it is written.
@@ -104,89 +107,75 @@ pub(crate) fn write_tombstone(
     generation: Generation,
     end: &SignOut,
     undelivered: bool,
-) -> JsValue {
-    let object = js::object();
+) -> String {
+    let object = json::object();
     identify(&object, origin, generation);
-    let ended = js::object();
-    set_text(&ended, "reason", end.reason.name());
+    let ended = json::object();
+    set(&ended, "reason", end.reason.name());
     set_moment(&ended, "at", Some(end.at));
     write_evidence(&ended, end);
-    set(&object, "signed_out", &ended);
+    set(&object, "signed_out", ended);
     if undelivered {
-        js::set_flag(&object, "undelivered", true);
+        set(&object, "undelivered", true);
     }
-    stringify(&object)
+    json::stringify(&object)
 }
 
 /// `rule`, `chance` and `refusals`, as in the tombstone and on the public face.
 pub(crate) fn write_evidence(object: &JsValue, end: &SignOut) {
     if let Some(rule) = end.rule {
-        set_text(object, "rule", rule.name());
+        set(object, "rule", rule.name());
     }
     if let Some(chance) = end.chance {
-        set_number(object, "chance", chance.as_f64());
+        set(object, "chance", chance.as_f64());
     }
     let rejections = Array::new();
     for rejection in &end.rejections {
-        let item = js::object();
+        let item = json::object();
         set_moment(&item, "at", Some(rejection.at));
-        set_number(&item, "status", rejection.status.into());
-        set_text(&item, "grade", rejection.grade.name());
+        set(&item, "status", rejection.status);
+        set(&item, "grade", rejection.grade.name());
         set_label(&item, "instance", rejection.instance.as_ref());
         set_label(&item, "boot", rejection.boot.as_ref());
         rejections.push(&item);
     }
-    set(object, "refusals", &rejections);
+    set(object, "refusals", rejections);
 }
 
-#[inline(never)]
 pub(crate) fn set_label(object: &JsValue, key: &str, label: Option<&Label>) {
     if let Some(label) = label {
-        set(object, key, &text_of(label));
+        set(object, key, label.as_str());
     }
 }
 
-/// Without `as_str`, whose check that ASCII is UTF-8 is half a kilobyte.
-#[inline(never)]
-pub(crate) fn text_of(label: &Label) -> JsValue {
-    JsValue::from_str(&label.chars().collect::<String>())
-}
-
-#[inline(never)]
 pub(crate) fn label(object: &JsValue, key: &str) -> Option<Label> {
     Label::new(&text(object, key)?)
 }
 
-pub(crate) fn moment(object: &JsValue, key: &str) -> Option<UnixMillis> {
-    number(object, key).map(UnixMillis)
-}
-
 /// A token id as it is written: 16 hex digits.
 pub(crate) fn token_id(id: TokenId) -> String {
-    // Not by `format!`, whose machinery is a kilobyte that nothing else in the package needs.
-    let digit = |n: u32| char::from(b"0123456789abcdef"[(id.0 >> (n * 4)) as usize & 15]);
-    (0..16).rev().map(digit).collect()
+    format!("{:016x}", id.0)
+}
+
+/// Which of two records is newer: the one of the later generation, and of one generation its end.
+/// Whatever is no record is older than each.
+pub(crate) fn order(record: Option<&str>) -> Option<(u32, bool)> {
+    let object = json::parse(record?)?;
+    let Generation { number, .. } = generation(&object)?;
+    Some((number, get(&object, "signed_out").is_object()))
 }
 
 fn identify(object: &JsValue, origin: &str, generation: Generation) {
-    set_number(object, "v", PROTOCOL.into());
-    set_text(object, "origin", origin);
-    set_number(object, "generation", generation.number.into());
-    set_text(object, "token_id", &token_id(generation.token_id));
-}
-
-fn stringify(object: &JsValue) -> JsValue {
-    // Fails only for cycles and BigInts, of which we make none.
-    JSON::stringify(object).map_or(JsValue::NULL, JsValue::from)
+    set(object, "v", PROTOCOL);
+    set(object, "origin", origin);
+    set(object, "generation", generation.number);
+    set(object, "token_id", token_id(generation.token_id));
 }
 
 fn generation(object: &JsValue) -> Option<Generation> {
     let number = u32::try_from(number(object, "generation")?).ok()?;
-    let id = text(object, "token_id").filter(|id| id.len() == 16)?;
-    let id = id.bytes().try_fold(0, |id, byte| {
-        let digit = char::from(byte).to_digit(16)?;
-        Some(id << 4 | u64::from(digit))
-    })?;
+    let id = text(object, "token_id").filter(|id| id.len() == 16 && !id.starts_with('+'))?;
+    let id = u64::from_str_radix(&id, 16).ok()?;
     Generation::new(number, TokenId(id))
 }
 
@@ -203,17 +192,11 @@ fn sign_out(object: &JsValue) -> Option<SignOut> {
     })
 }
 
-/// A number below 100 as text, without the machinery that formats any.
-fn index_of(index: u8) -> String {
-    let digits = [index / 10, index % 10].map(|digit| char::from(b'0' + digit));
-    digits.into_iter().skip(usize::from(index < 10)).collect()
-}
-
 fn rejections(list: &JsValue) -> Vec<RejectedAnswer> {
     let mut rejections = Vec::new();
     // What is no list has no such items, and `at` and `status` are asked of each.
-    for index in 0..16 {
-        let item = get(list, &index_of(index));
+    for index in 0..MAX_REJECTIONS {
+        let item = get(list, &index.to_string());
         let (Some(at), Some(status)) = (moment(&item, "at"), number(&item, "status")) else {
             continue;
         };

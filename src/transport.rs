@@ -1,149 +1,199 @@
 //! Requests to the API and the facts of their answers. What an answer means is the core's.
+//!
+//! Rule: whatever a page has made of `fetch` (patches, polyfills, mock servers), a request ends
+//! with facts or with no answer, and never with an exception or a panic. So every promise is
+//! awaited here: gloo-net's `send` and `text` panic where one is rejected with what is no `Error`.
 
+use std::rc::Rc;
+
+use gloo_net::http;
+use js_sys::{Function, Promise};
 use session_keeper_core::{
     Body, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts,
 };
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortSignal, Headers, Request, RequestCache, RequestCredentials, RequestInit, RequestRedirect,
+    ResponseType,
+};
 
-use crate::js::{self, get, is_true, number, parse, set, set_text, text};
-use crate::options::Options;
-use crate::{clock, record};
+use crate::json::{self, get};
+use crate::options::{Auth, HealthCredentials, Options};
+use crate::{clock, page, record};
+
+#[wasm_bindgen]
+extern "C" {
+    /// Not `Window.fetch` of web-sys, which takes for granted that it is there and does not throw.
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn fetch_url(url: &str, init: &RequestInit) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn fetch_request(request: &JsValue) -> Result<JsValue, JsValue>;
+
+    /// What web-sys does not know yet.
+    #[wasm_bindgen(extends = RequestInit)]
+    type KeepaliveInit;
+
+    #[wasm_bindgen(method, setter)]
+    fn set_keepalive(this: &KeepaliveInit, keepalive: bool);
+}
 
 /// How a request ended, with the body for whom it may concern.
-pub(crate) struct Ended {
+pub(crate) struct Received {
     pub(crate) outcome: Outcome,
     pub(crate) body: JsValue,
 }
 
-/// What a request tells: that the head of its answer is here, and how it ended.
-pub(crate) trait Watch {
-    fn answering(&self);
-    fn ended(&self, ended: Ended);
+impl Received {
+    const NO_ANSWER: Self = Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED };
 }
 
-/// Sends one request. Why none is answered is never told apart by the error: engines differ in
-/// names and texts.
-pub(crate) fn send(
-    options: &'static Options,
-    probe: Probe,
-    token: Option<&str>,
-    signal: &JsValue,
-    watch: Box<dyn Watch>,
-) {
-    let (url, init) = build(options, probe, token, signal);
-    let authorize = options.get("authorize");
-    if probe == Probe::Health || !authorize.is_function() {
-        return fetch(options, probe, &[&JsValue::from_str(&url), &init], watch);
-    }
-    let request = js::make("Request", &[&JsValue::from_str(&url), &init]);
-    let authorized = js::apply(&authorize, &JsValue::NULL, &[&request]);
-    let Some(authorized) = authorized else { return none(&*watch) };
-    js::then(
-        &authorized,
-        Box::new(move |request| match request {
-            Some(request) => fetch(options, probe, &[&request], watch),
-            None => none(&*watch),
-        }),
-    );
+/// One request to send.
+pub(crate) struct Outgoing {
+    pub(crate) options: Rc<Options>,
+    pub(crate) probe: Probe,
+    pub(crate) token: Option<String>,
+    pub(crate) signal: Option<AbortSignal>,
 }
 
-fn none(watch: &dyn Watch) {
-    watch.ended(Ended { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED });
-}
-
-fn fetch(options: &'static Options, probe: Probe, arguments: &[&JsValue], watch: Box<dyn Watch>) {
-    let Some(answer) = js::call(&js::window(), "fetch", arguments) else { return none(&*watch) };
-    js::then(
-        &answer,
-        Box::new(move |response| {
-            let Some(response) = response else { return none(&*watch) };
-            watch.answering();
-            let Some(content) = js::call(&response, "text", &[]) else { return none(&*watch) };
-            // The core bounds how long this may take; a body that broke off is no answer.
-            js::then(
-                &content,
-                Box::new(move |content| match content.and_then(|content| content.as_string()) {
-                    Some(content) => watch.ended(read(options, probe, &response, &content)),
-                    None => none(&*watch),
-                }),
-            );
-        }),
-    );
-}
-
-fn build(
-    options: &Options,
-    probe: Probe,
-    token: Option<&str>,
-    signal: &JsValue,
-) -> (String, JsValue) {
-    let (path, method) = match probe {
-        Probe::Health => ("healthPath", "GET"),
-        Probe::Verify => ("verifyPath", "GET"),
-        Probe::SignOut => ("signOutPath", "POST"),
-    };
-    let headers = js::object();
-    set_text(&headers, "Accept", "application/json");
-    let mut credentials = "omit";
-    if probe != Probe::Health {
-        match (options.text("scheme"), token) {
-            (Some(scheme), Some(token)) => {
-                set_text(&headers, "Authorization", &[&*scheme, " ", token].concat());
-            }
-            (None, _) => credentials = "include",
-            (Some(_), None) => {}
-        }
-        if text(&js::window(), "origin") == options.text("origin") {
-            mark(options, probe, &headers);
-        }
-    }
-    let init = js::object();
-    set_text(&init, "method", method);
-    set_text(&init, "cache", "no-store");
-    // A redirect is never a verdict, and following one could carry the credential away.
-    set_text(&init, "redirect", "manual");
-    // Omitting also keeps the browser from asking for a password when a proxy says 401.
-    set_text(&init, "credentials", credentials);
-    set(&init, "headers", &headers);
-    set(&init, "signal", signal);
-    let word = |key: &str| options.text(key).unwrap_or_default();
-    ([word("base"), word(path)].concat(), init)
-}
-
-/// Headers that would cost a preflight of their own elsewhere.
-fn mark(options: &Options, probe: Probe, headers: &JsValue) {
-    if probe == Probe::Verify {
-        // A server can leave verifications out of its idle timeout.
-        set_text(headers, "-Background", "1");
-    } else if let Some(header) = options.text("csrfHeader")
-        && let Some(value) = js::apply(&options.get("csrf"), &JsValue::NULL, &[])
-        && value.is_truthy()
-    {
-        set(headers, &header, &value);
-    }
-}
-
-fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> Ended {
-    let headers = get(response, "headers");
-    let header = |name: &str| {
-        js::call(&headers, "get", &[&JsValue::from_str(name)]).and_then(|value| value.as_string())
-    };
-    let (kind, body) = recognize(&header("content-type").unwrap_or_default(), content);
-    // "opaque" and "opaqueredirect": responses that a page may not look into.
-    let opaque = text(response, "type").is_some_and(|kind| kind.starts_with('o'));
-    let mut classified = None;
-    if probe == Probe::Verify {
-        let said = js::apply(&options.get("classify"), &JsValue::NULL, &[response, &body]);
-        classified = match said.and_then(|said| said.as_string()).as_deref() {
-            Some("valid") => Some(Classified::Valid),
-            Some("rejected") => Some(Classified::Rejected),
-            _ => None,
+/// Sends one request, before it returns unless the app's function is asked first, and reads the
+/// answer; `on_headers` is called when its head is here. Why none came is never told apart by the
+/// error: engines differ in names and texts.
+pub(crate) fn send(request: Outgoing, on_headers: impl FnOnce()) -> impl Future<Output = Received> {
+    let started = start(&request);
+    async move {
+        let received = async {
+            let response = match started? {
+                Started::Fetching(response) => settle(&response).await?,
+                Started::Authorizing(request) => {
+                    let request = settle(&request).await?;
+                    settle(&fetch_request(&request)?).await?
+                }
+            };
+            on_headers();
+            let response = response.unchecked_into::<web_sys::Response>();
+            // The body comes first: what is no response at all fails here, and the getters of
+            // what is none cannot.
+            let content = settle(&response.text()?.into()).await?;
+            let content = content.as_string().ok_or(JsValue::UNDEFINED)?;
+            Ok::<_, JsValue>(read(&request, response, &content))
         };
+        received.await.unwrap_or(Received::NO_ANSWER)
     }
+}
+
+enum Started {
+    Fetching(JsValue),
+    Authorizing(JsValue),
+}
+
+fn start(request: &Outgoing) -> Result<Started, JsValue> {
+    let (url, init) = build(request)?;
+    match &request.options.auth {
+        Auth::App(authorize) if request.probe != Probe::Health => {
+            let request = Request::new_with_str_and_init(&url, &init)?;
+            Ok(Started::Authorizing(authorize.call1(&JsValue::UNDEFINED, &request)?))
+        }
+        Auth::App(_) | Auth::Token { .. } | Auth::Cookie => {
+            Ok(Started::Fetching(fetch_url(&url, &init)?))
+        }
+    }
+}
+
+/// Waits for a promise of any realm, or takes a plain value as it is.
+async fn settle(value: &JsValue) -> Result<JsValue, JsValue> {
+    JsFuture::from(Promise::resolve(value)).await
+}
+
+fn build(request: &Outgoing) -> Result<(String, RequestInit), JsValue> {
+    let Outgoing { options, probe, signal, .. } = request;
+    let init = RequestInit::new();
+    init.set_cache(RequestCache::NoStore);
+    // A redirect is never a verdict, and following one could carry the credential away.
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_credentials(credentials(options, *probe));
+    init.set_headers_headers(&headers(request)?);
+    init.set_signal(signal.as_ref());
+    let path = match probe {
+        Probe::Health => &*options.health_path,
+        Probe::Verify => &*options.verify_path,
+        Probe::SignOut => {
+            init.set_method("POST");
+            // It outlives the page, which often goes to its login form at once.
+            init.unchecked_ref::<KeepaliveInit>().set_keepalive(true);
+            options.sign_out_path.as_deref().unwrap_or_default()
+        }
+    };
+    Ok((options.url(path), init))
+}
+
+/// Cookies travel as with the app's own requests: gateways and sticky sessions live on them. In
+/// cookie mode a ping must not prolong the session.
+fn credentials(options: &Options, probe: Probe) -> RequestCredentials {
+    let is_cookie = matches!(options.auth, Auth::Cookie);
+    if probe != Probe::Health {
+        let include = RequestCredentials::Include;
+        return if is_cookie { include } else { RequestCredentials::SameOrigin };
+    }
+    // Another server's pings get no credential, whatever is said of the API's.
+    let is_ours = options.is_at(&options.health_path, &options.origin);
+    match options.health_credentials {
+        Some(HealthCredentials::Include) if is_ours => RequestCredentials::Include,
+        Some(HealthCredentials::SameOrigin) => RequestCredentials::SameOrigin,
+        None if !is_cookie => RequestCredentials::SameOrigin,
+        Some(HealthCredentials::Include | HealthCredentials::Omit) | None => {
+            RequestCredentials::Omit
+        }
+    }
+}
+
+fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
+    let Outgoing { options, probe, token, .. } = request;
+    let headers = Headers::new()?;
+    headers.set("Accept", "application/json")?;
+    if *probe == Probe::Health {
+        return Ok(headers);
+    }
+    if let (Auth::Token { scheme }, Some(token)) = (&options.auth, token) {
+        headers.set("Authorization", &[&**scheme, " ", token].concat())?;
+    }
+    if *probe == Probe::SignOut {
+        csrf(options, &headers);
+    } else if page::origin().is_some_and(|origin| options.is_at(&options.verify_path, &origin)) {
+        // A server can leave verifications out of its idle timeout. Elsewhere the header would
+        // cost a preflight of its own.
+        headers.set("X-Background", "1")?;
+    }
+    Ok(headers)
+}
+
+/// Page and API may be two origins of one site, so it is not asked where the API is.
+fn csrf(options: &Options, headers: &Headers) {
+    if let Some(csrf) = &options.csrf
+        && let Ok(value) = csrf.read.call0(&JsValue::UNDEFINED)
+        && let Some(value) = value.as_string().filter(|value| !value.is_empty())
+    {
+        // A value that no header takes is the server's to refuse: it goes without.
+        let _ = headers.set(&csrf.header, &value);
+    }
+}
+
+fn read(request: &Outgoing, response: web_sys::Response, content: &str) -> Received {
+    let headers = response.headers();
+    let header = |name: &str| headers.get(name).ok().flatten();
+    let (kind, body) = recognize(&header("content-type").unwrap_or_default(), content);
+    let classified = match (&request.options.classify, request.probe) {
+        (Some(classify), Probe::Verify) => self::classify(classify, &response, &body),
+        (Some(_) | None, _) => None,
+    };
+    let response = http::Response::from(response);
+    // Responses that a page may not look into.
+    let is_opaque = matches!(response.type_(), ResponseType::Opaque | ResponseType::Opaqueredirect);
     let challenge = header("www-authenticate");
     let facts = Response {
-        status: number(response, "status").unwrap_or(0) as u16,
-        redirected: opaque || is_true(response, "redirected"),
+        status: response.status(),
+        redirected: is_opaque || response.redirected(),
         body: kind,
         challenge: challenge.map_or(Challenge::Unreadable, |value| Challenge::read(&value)),
         retry_after: header("retry-after")
@@ -152,7 +202,7 @@ fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> E
             instance: record::label(&body, "instance"),
             boot: record::label(&body, "boot"),
             // `Date` has whole seconds, which is enough to tell a clock that is off.
-            now: record::moment(&body, "now").or_else(|| clock::parse_date(&header("date")?)),
+            now: json::moment(&body, "now").or_else(|| clock::parse_date(&header("date")?)),
             uptime: get(&body, "uptime")
                 .as_f64()
                 .map(|secs| Duration::from_millis((secs * 1_000.0) as u64)),
@@ -161,37 +211,47 @@ fn read(options: &Options, probe: Probe, response: &JsValue, content: &str) -> E
         age: None,
         date: None,
     };
-    Ended { outcome: Outcome::Response(facts), body }
+    Received { outcome: Outcome::Response(facts), body }
+}
+
+fn classify(
+    classify: &Function,
+    response: &web_sys::Response,
+    body: &JsValue,
+) -> Option<Classified> {
+    let said = classify.call2(&JsValue::UNDEFINED, response, body).ok()?;
+    match said.as_string()?.as_str() {
+        "valid" => Some(Classified::Valid),
+        "rejected" => Some(Classified::Rejected),
+        _ => None,
+    }
 }
 
 fn recognize(content_type: &str, content: &str) -> (Body, JsValue) {
-    let start = content.bytes().find(|byte| !byte.is_ascii_whitespace());
+    let content_type = content_type.to_ascii_lowercase();
+    // The words of a media type such as `application/problem+json; charset=utf-8`. By `contains`
+    // it would be 3 KB gzip more, because nothing else looks for a text within a text.
+    let is_of = |kind: &str| {
+        content_type.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.ends_with(kind))
+    };
+    let start = content.trim_ascii_start().chars().next();
     let Some(start) = start else { return (Body::Empty, JsValue::UNDEFINED) };
-    if start == b'<' || mentions(content_type, b"html") {
+    if start == '<' || is_of("html") {
         return (Body::Html, JsValue::UNDEFINED);
     }
-    match parse(content) {
-        Some(value) if start == b'{' => (Body::Object, value),
-        Some(value) if mentions(content_type, b"json") => (Body::Json, value),
-        _ => (Body::Other, JsValue::UNDEFINED),
+    match json::parse(content) {
+        Some(value) if start == '{' => (Body::Object, value),
+        Some(value) if is_of("json") => (Body::Json, value),
+        Some(_) | None => (Body::Other, JsValue::UNDEFINED),
     }
-}
-
-/// Without `str::contains`, whose searcher is three kilobytes.
-fn mentions(content_type: &str, word: &[u8]) -> bool {
-    content_type.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }
 
 /// RFC 9110 section 10.2.3: seconds, or a date, which is read against the date of the same
 /// response: the local clock may be hours off.
 fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
-    let digits = value.trim_ascii();
-    let secs = digits.bytes().try_fold(0_u64, |secs, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (digit < 10 && secs < 1 << 32).then(|| secs * 10 + u64::from(digit))
-    });
-    if let Some(secs) = secs.filter(|_| !digits.is_empty()) {
-        return Some(Duration::from_secs(secs));
+    let value = value.trim_ascii();
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse::<u32>().ok()?.into()));
     }
     let until = clock::parse_date(value)?;
     let from = date.and_then(clock::parse_date).unwrap_or_else(clock::wall);

@@ -5,58 +5,58 @@ use session_keeper_core::{Entry, FieldVisitor, Instant, Label, Notice, SignOut};
 use wasm_bindgen::JsValue;
 
 use crate::driver::Driver;
-use crate::js::{self, set, set_flag, set_moment, set_number, set_text};
+use crate::json::{self, set, set_moment};
 use crate::record;
 
 /// `{ session, server, signedIn, … }`; what is not known is left out.
 pub(crate) fn snapshot(driver: &Driver) -> JsValue {
-    let object = js::object();
-    driver.look(|core| {
+    let object = json::object();
+    driver.with_core(|core| {
         let now = core.snapshot();
-        set_text(&object, "session", now.session.name());
-        set_text(&object, "server", now.server.name());
+        set(&object, "session", now.session.name());
+        set(&object, "server", now.server.name());
         if let Some(signed_in) = now.signed_in() {
-            set_flag(&object, "signedIn", signed_in);
+            set(&object, "signedIn", signed_in);
         }
-        set(&object, "user", &driver.user());
+        set(&object, "user", driver.user());
         set_moment(&object, "expiresAt", now.expires_at);
         set_moment(&object, "lastVerifiedAt", now.last_verified_at);
         set_moment(&object, "lastAwakeAt", now.last_awake_at);
         if let Some(end) = core.sign_out() {
-            set(&object, "signOut", &sign_out(end));
+            set(&object, "signOut", sign_out(end));
         }
     });
     object
 }
 
 fn sign_out(end: &SignOut) -> JsValue {
-    let object = js::object();
-    set_text(&object, "reason", end.reason.name());
+    let object = json::object();
+    set(&object, "reason", end.reason.name());
     set_moment(&object, "at", Some(end.at));
-    set_flag(&object, "fromOtherTab", end.from_other_tab);
-    let evidence = js::object();
+    set(&object, "fromOtherTab", end.from_other_tab);
+    let evidence = json::object();
     record::write_evidence(&evidence, end);
-    set(&object, "evidence", &evidence);
+    set(&object, "evidence", evidence);
     object
 }
 
 /// The name of the news and what it carries.
 pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
-    let object = js::object();
+    let object = json::object();
     let name = match notice {
         Notice::Changed => "change",
         Notice::Settled => "settled",
         Notice::Forbidden => {
-            set_number(&object, "status", 403.0);
+            set(&object, "status", 403.0);
             "forbidden"
         }
         Notice::SignedIn { from_other_tab } => {
-            set_flag(&object, "fromOtherTab", *from_other_tab);
+            set(&object, "fromOtherTab", *from_other_tab);
             "signin"
         }
         Notice::SignedOut(end) => return ("signout", sign_out(end)),
         Notice::Server { state, since } => {
-            set_text(&object, "state", state.name());
+            set(&object, "state", state.name());
             set_moment(&object, "since", Some(*since));
             "server"
         }
@@ -67,7 +67,7 @@ pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
 
 pub(crate) fn history(driver: &Driver) -> Array {
     let list = Array::new();
-    driver.look(|core| {
+    driver.with_core(|core| {
         for logged in core.history() {
             list.push(&entry(logged));
         }
@@ -78,13 +78,13 @@ pub(crate) fn history(driver: &Driver) -> Array {
 /// `{ at, n: [place, …], instance, boot }`: `n` holds the event's place and its details as
 /// numbers, which `js/src/events.json` names.
 fn entry(entry: &Entry) -> JsValue {
-    let object = js::object();
+    let object = json::object();
     set_moment(&object, "at", Some(entry.at));
     let numbers = Array::new();
     numbers.push(&entry.event.place().into());
     let mut details = Details { object, numbers };
     entry.event.visit_fields(&mut details);
-    set(&details.object, "n", &details.numbers);
+    set(&details.object, "n", details.numbers);
     details.object
 }
 
@@ -94,7 +94,6 @@ struct Details {
 }
 
 impl FieldVisitor for Details {
-    #[inline(never)]
     fn number(&mut self, _: &'static str, number: u64) {
         self.numbers.push(&JsValue::from_f64(number as f64));
     }
@@ -110,28 +109,30 @@ impl FieldVisitor for Details {
 
 /// What the debug view adds to the snapshot: milliseconds, which the face turns into its words.
 pub(crate) fn debug(driver: &Driver) -> JsValue {
-    let object = js::object();
-    driver.look(|core| {
+    let object = json::object();
+    driver.with_core(|core| {
         let wait = |key: &str, at: Option<Instant>| {
             if let Some(at) = at {
-                set_number(&object, key, at.since(core.now()).as_millis() as f64);
+                set(&object, key, at.since(core.now()).as_millis() as f64);
             }
         };
         wait("nextPing", core.next_ping());
         wait("nextVerification", core.next_verification());
-        set_flag(&object, "runOut", core.has_run_out());
+        set(&object, "runOut", core.has_run_out());
         set_moment(&object, "lastAwakeAt", core.snapshot().last_awake_at);
         record::set_label(&object, "boot", core.boot());
         let instances = Array::new();
         for instance in core.instances() {
-            instances.push(&record::text_of(instance));
+            instances.push(&instance.as_str().into());
         }
-        set(&object, "instances", &instances);
+        set(&object, "instances", instances);
         if let Some(generation) = core.generation() {
-            set_text(&object, "tokenId", &record::token_id(generation.token_id));
+            set(&object, "tokenId", record::token_id(generation.token_id));
         }
     });
-    set_text(&object, "storage", driver.storage_name());
-    set(&object, "savedAt", &js::get(&driver.token(), "saved_at"));
+    set(&object, "storage", driver.storage_name());
+    if let Some(token) = driver.token() {
+        set(&object, "savedAt", json::get(&token, "saved_at"));
+    }
     object
 }

@@ -6,52 +6,21 @@
  * nothing of sessions.
  */
 
-import {
-  admit,
-  credential,
-  debug,
-  history,
-  open as openCore,
-  report,
-  report_request,
-  sign_in,
-  sign_out,
-  snapshot,
-  start,
-  startLater,
-  startSync,
-  stop,
-  verify,
-} from "../generated/glue.js";
-import { packed, size } from "../generated/bytes.js";
+import init, { Core, initSync, on_panic } from "../generated/glue.js";
+import { hex } from "../generated/bytes.js";
 import type { Failure } from "../types.js";
+import { decode } from "./hex.js";
 import type { Options } from "./options.js";
-import { unpack } from "./unpack.js";
 
-const METHODS = {
-  admit,
-  credential,
-  debug,
-  history,
-  report,
-  report_request,
-  sign_in,
-  sign_out,
-  snapshot,
-  start,
-  stop,
-  verify,
-};
-
-type Methods = typeof METHODS;
+type Method = {
+  [Name in keyof Core]: Core[Name] extends (...given: never[]) => unknown ? Name : never;
+}[keyof Core];
 
 /** Calls a method of the core. Nothing comes back where there is no core, yet or any more. */
-export type Call = <Method extends keyof Methods>(
-  method: Method,
-  ...given: Methods[Method] extends (handle: number, ...given: infer Given) => unknown
-    ? Given
-    : never
-) => ReturnType<Methods[Method]> | undefined;
+export type Call = <Name extends Method>(
+  method: Name,
+  ...given: Parameters<Core[Name]>
+) => ReturnType<Core[Name]> | undefined;
 
 /** Whom the engine tells. `ready` comes within the call where the browser allows that. */
 export interface Host {
@@ -61,48 +30,75 @@ export interface Host {
 }
 
 let isReady = false;
+/** The one boot of a page whose engine compiles asynchronously. */
+let booting: Promise<void> | undefined;
+/** What ended the wasm. All keepers of a page live in one, and end with it. */
+let crash: string | undefined;
 
 export function startEngine(options: Options, host: Host): Call {
-  let core: number | undefined;
+  let core: Core | undefined;
+  const end = () => {
+    core = undefined;
+    host.fail(crashed(crash!));
+  };
   const guard = <T>(step: () => T): T | undefined => {
+    if (crash !== undefined) return end() as undefined;
     try {
       return step();
     } catch (error) {
-      core = undefined;
-      host.fail(crashed(error));
-      return undefined;
+      crash ??= String(error);
+      return end() as undefined;
     }
   };
-  const open = () => {
-    isReady = true;
-    guard(() => {
-      core = openCore(options, (name: string, detail: object) => host.receive(name, detail));
-    });
-    host.ready();
+  boot(
+    () => {
+      guard(() => {
+        core = new Core(options, notifier(new WeakRef(host)));
+      });
+      host.ready();
+    },
+    (error) => host.fail(blocked(error)),
+  );
+  return (method, ...given) => {
+    if (!core) return undefined;
+    const bound = core[method] as (this: Core, ...given: unknown[]) => never;
+    return guard(() => bound.apply(core!, given));
   };
-  const refused = (error: unknown) => host.fail(blocked(error));
-  try {
-    if (!isReady) startSync(unpack(packed, size));
-    open();
-  } catch (error) {
-    // Chromium before 114 compiles more than 4 KB only asynchronously on the main thread.
-    const isTooBig = error instanceof RangeError;
-    if (isTooBig) startLater(unpack(packed, size)).then(open, refused);
-    else refused(error);
-  }
-  return (method, ...given) =>
-    guard(() => {
-      if (core === undefined) return undefined as never;
-      return (METHODS[method] as (core: number, ...given: unknown[]) => never)(core, ...given);
-    });
 }
+
+function boot(ready: () => void, refused: (error: unknown) => void): void {
+  if (!isReady && !booting) {
+    try {
+      initSync({ module: decode(hex) });
+      isReady = true;
+      on_panic(record);
+    } catch (error) {
+      // Chromium before 114 compiles more than 4 KB only asynchronously on the main thread.
+      if (!(error instanceof RangeError)) return refused(error);
+      booting = init({ module_or_path: decode(hex) }).then(() => on_panic(record));
+    }
+  }
+  if (isReady) ready();
+  else booting!.then(ready, refused);
+}
+
+const record = (panic: string) => {
+  crash ??= panic;
+};
+
+/**
+ * The wasm holds this function. Made where nothing else is in reach, so that a keeper which was
+ * stopped and dropped can go, and what it holds there with it.
+ */
+const notifier = (host: WeakRef<Host>) => (name: string, detail: object) =>
+  host.deref()?.receive(name, detail);
 
 const blocked = (error: unknown): Failure => ({
   code: "wasm-blocked",
   message: `WebAssembly is refused: add 'wasm-unsafe-eval' to script-src (${error})`,
 });
 
-const crashed = (error: unknown): Failure => ({
+const crashed = (reason: string): Failure => ({
   code: "crashed",
-  message: `a bug in session-keeper: reload the page and report it (${error})`,
+  message: `a bug in session-keeper: reload the page and report it (${reason})`,
 });

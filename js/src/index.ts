@@ -5,7 +5,6 @@
  * strict modes make of its modules.
  */
 
-import "../generated/bytes.js";
 import type * as face from "../types.js";
 import { PREFIX } from "./errors.js";
 import { Keeper } from "./keeper.js";

@@ -81,7 +81,7 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
   /** What the app signed in with, for that. It lives in a closure, so that no keeper prints it. */
   private readonly remember: (token: string) => void;
   /** A trap in a timer or a promise reaches the window alone, and shows at the next call. */
-  private readonly onError = () => this.call?.("snapshot");
+  private readonly onError = () => void setTimeout(() => this.call?.("check"));
 
   /** `register` is told when it runs and when it no longer does. */
   constructor(

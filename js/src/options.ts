@@ -83,8 +83,8 @@ type Checked = ReturnType<typeof checkOptions>;
 export type Options = ReturnType<typeof readOptions>;
 
 /**
- * Reads the app's options for a page of this origin; a server has no page. `src/` takes from the
- * result what is the core's.
+ * Reads the app's options for a page of this origin; a server has no page. `src/npm_options.rs`
+ * reads by name what the core and the shell need of the result.
  */
 export function readOptions(given: KeeperOptions | undefined, page: string | undefined) {
   const checked = checkOptions(given, "");
@@ -124,8 +124,6 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     persist: isAdapter ? undefined : persist,
     adapter: isAdapter ? persist : undefined,
     log,
-    classify: verify.classify && guardClassify(verify.classify, complain),
-    numbers: toNumbers(health, verify, checked.confirm, fetch),
     /** What the app chose, to compare: functions by their text. */
     fingerprint: fingerprint({ ...checked, ...(isAdapter && { persist: Object.keys(persist) }) }),
   };
@@ -141,26 +139,6 @@ const pingCredentials = (auth: Checked["auth"]) =>
 export function insecureOrigins(options: Options): string[] {
   const isOpen = /^http:\/\/(?!(localhost|[^/:]+\.localhost|127\.0\.0\.1|\[::1\])(:|$))/;
   return [...new Set(options.origins)].filter((origin) => isOpen.test(origin));
-}
-
-/** In the order in which `src/options.rs` reads them; NaN where the choice is none. */
-function toNumbers(
-  health: Checked["health"],
-  verify: Checked["verify"],
-  maxFalseSignOut: number | undefined,
-  { waitMs, maxWaiting, on401 }: Checked["fetch"],
-): number[] {
-  const pings = health && [
-    health.everyMs,
-    health.timeoutMs,
-    health.wakeTimeoutMs,
-    health.hiddenForMs,
-    WHEN_HIDDEN.indexOf(health.whenHidden),
-  ];
-  const { everyMs, timeoutMs, retries, retryDelayMs, whenIdleMs } = verify;
-  const checks = [everyMs, timeoutMs, retries, retryDelayMs, whenIdleMs];
-  const requests = [waitMs, maxWaiting, ON_401.indexOf(on401)];
-  return [...(pings ?? Array(5)), ...checks, maxFalseSignOut ?? 0, ...requests].map(Number);
 }
 
 /** As long as platforms take to wake up, and never shorter than an answer may take. */

@@ -53,7 +53,7 @@ pub(crate) fn backend(
     find_or_install_wrk(runner)?;
     let services = Services::find_or_install(runner)?;
     let mut build = cargo();
-    build.args(["build", "--profile", "server", "-p", "session-keeper-backend"]);
+    build.args(["build", "--release", "-p", "session-keeper-backend"]);
     build.args(["--bins", "--example", "million"]);
     runner.run("the backend for speed (cargo build)", &mut build)?;
     let mut helper = cargo();

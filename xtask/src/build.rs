@@ -33,7 +33,6 @@ pub(crate) struct Package {
 pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<Package, Failure> {
     setup::node_modules(workspace, runner)?;
     setup::wasm_target(runner)?;
-    setup::rust_sources(runner)?;
     let built = wasm::run(workspace, runner)?;
     let dist = workspace.root.join("dist");
     bundle(workspace, runner, &dist)?;

@@ -10,7 +10,6 @@ mod build;
 mod demo;
 mod failure;
 mod fuzz;
-mod glue;
 mod pack;
 mod runner;
 mod services;

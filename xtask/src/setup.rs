@@ -43,14 +43,6 @@ pub(crate) fn wasm_target(runner: &Runner) -> Result<(), Failure> {
     rustup(runner, &["target", "add", WASM_TARGET])
 }
 
-/// The standard library's sources: the npm package is built with one of its own.
-pub(crate) fn rust_sources(runner: &Runner) -> Result<(), Failure> {
-    if sysroot(runner)?.join("lib/rustlib/src/rust/library/Cargo.lock").exists() {
-        return Ok(());
-    }
-    rustup(runner, &["component", "add", "rust-src"])
-}
-
 /// Where the toolchain lies.
 pub(crate) fn sysroot(runner: &Runner) -> Result<PathBuf, Failure> {
     let printed = runner.read("rustc", Command::new("rustc").args(["--print", "sysroot"]))?;

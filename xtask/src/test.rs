@@ -131,8 +131,7 @@ fn set_up(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     println!("set-up");
     setup::node_modules(workspace, runner)?;
     setup::rust_components(runner)?;
-    setup::wasm_target(runner)?;
-    setup::rust_sources(runner)
+    setup::wasm_target(runner)
 }
 
 fn print_summary(summary: &[(&str, String, Duration)], selection: &Selection) {
@@ -262,7 +261,7 @@ fn types(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     )
 }
 
-/// The face and the unpacking of the wasm, in Node.
+/// The face, in Node.
 fn face(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     let mut node = node_tests("js/test", &[])?;
     node.env("CARGO_TARGET_DIR", &workspace.target);

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::Failure;
-use crate::glue;
 use crate::pack;
 use crate::runner::Runner;
 use crate::setup::{self, WASM_TARGET};
@@ -34,13 +33,9 @@ const BINDGEN: [&str; 7] = [
 const OPTIMISE: [&str; 5] =
     ["-Oz", "--converge", "--strip-debug", "--strip-producers", "--strip-target-features"];
 
-/// A panic traps without a message, and the code that would have written it is not there:
-/// `docs/adr/0003-immediate-abort.md`. The standard library has to be built so too.
-const STANDARD_LIBRARY_FLAGS: [&str; 2] = ["-Zunstable-options", "-Cpanic=immediate-abort"];
-
-/// With reference types the wasm moves each value of the page in and out of a table by itself; by
-/// numbers and a list in the glue it is 0.4 KB less of the package.
-const LEFT_OUT: &str = "-Ctarget-feature=-reference-types,-multivalue";
+/// The linker's default stack is 1 MiB, which each page would hold. The deepest call of the end-to-end
+/// tests needs a quarter of this one, and an overflow traps instead of overwriting data.
+const STACK: &str = "-Clink-arg=-zstack-size=65536";
 
 /// What one build left behind.
 #[derive(Debug)]
@@ -62,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<Built, Failu
         .path(&crate_wasm)?
         .path(&tools)?
         .path(&lock)?
-        .text((BINDGEN, OPTIMISE, include_str!("pack.rs"), include_str!("glue.rs")));
+        .text((BINDGEN, OPTIMISE, include_str!("pack.rs")));
     let outputs =
         ["glue.js", "glue.d.ts", "bytes.js", "bytes.d.ts"].map(|file| generated.join(file));
     let [glue, glue_types, bytes, bytes_types] = &outputs;
@@ -72,18 +67,17 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<Built, Failu
 
     let bindgen = &mut Command::new(&tools);
     runner.run("wasm-bindgen", bindgen.args(BINDGEN).arg(&folder).arg(&crate_wasm))?;
-    let (shortened, shortened_types) = glue::shorten(workspace, runner, &folder)?;
     let optimise = &mut workspace.npm_tool("wasm-opt");
-    optimise.args(OPTIMISE).arg(folder.join("short.wasm")).arg("-o").arg(&core);
+    optimise.args(OPTIMISE).arg(folder.join("glue_bg.wasm")).arg("-o").arg(&core);
     runner.run("wasm-opt", optimise)?;
     let check = &mut Command::new("node");
     runner.run("wasm check", check.arg("xtask/check-wasm.mjs").arg(&core))?;
 
     make_folder(&generated)?;
-    write(glue, &shortened)?;
-    write(glue_types, &shortened_types)?;
+    copy(&folder.join("glue.js"), glue)?;
+    copy(&folder.join("glue.d.ts"), glue_types)?;
     let wasm = fs::read(&core).map_err(|error| Failure::io("read", &core, &error))?;
-    write(bytes, &pack::module(&wasm)?)?;
+    write(bytes, &pack::module(&wasm))?;
     write(bytes_types, pack::DECLARATION)?;
     stamp.save()?;
     Ok(Built { core })
@@ -110,22 +104,18 @@ pub(crate) fn write(file: &Path, text: &str) -> Result<(), Failure> {
 fn compile(workspace: &Workspace, runner: &Runner) -> Result<PathBuf, Failure> {
     // A folder of its own: with other flags in the same one, each build would evict the other's.
     let folder = workspace.target.join("wasm-package");
-    let mut flags = STANDARD_LIBRARY_FLAGS.map(str::to_owned).to_vec();
-    flags.push(LEFT_OUT.to_owned());
+    let mut flags = vec![STACK.to_owned()];
     flags.extend(remapped_paths(workspace, &setup::sysroot(runner)?));
     let mut build = cargo();
     build
-        .args(["rustc", "--release", "-p", "session-keeper", "--features", "npm"])
+        .args(["rustc", "--profile", "wasm", "-p", "session-keeper", "--features", "npm"])
         // The manifest names an rlib too, and for two types at once cargo leaves out the LTO.
         .args(["--lib", "--crate-type", "cdylib", "--target", WASM_TARGET])
-        .args(["-Z", "build-std=std,panic_abort"])
-        .args(["-Z", "build-std-features=optimize_for_size"])
         .arg("--target-dir")
         .arg(&folder)
-        .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     runner.run("shell (cargo rustc for wasm)", &mut build)?;
-    Ok(folder.join(WASM_TARGET).join("release/session_keeper.wasm"))
+    Ok(folder.join(WASM_TARGET).join("wasm/session_keeper.wasm"))
 }
 
 /// Without these, the paths of panics tell where the builder's home is, and the bytes differ from
