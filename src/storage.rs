@@ -121,7 +121,8 @@ impl Storage {
     pub(crate) fn read(&self) -> Answer {
         match &self.store {
             Store::Web(area) => {
-                let stored = area.storage().and_then(|it| it.get(&self.key).map_err(|_| Failed));
+                let stored =
+                    area.storage().and_then(|it| it.get_item(&self.key).map_err(|_| Failed));
                 Answer::Now(self.newest(stored))
             }
             Store::Adapter(adapter) => match adapter.get(&self.key) {
@@ -196,7 +197,7 @@ impl Storage {
     /// one record, and what is not kept is learned again.
     pub(crate) fn read_backend(&self) -> Option<String> {
         let Store::Web(area) = &self.store else { return None };
-        area.storage().ok()?.get(&self.backend_key()).ok()?
+        area.storage().ok()?.get_item(&self.backend_key()).ok()?
     }
 
     pub(crate) fn write_backend(&self, record: &str) {
@@ -270,8 +271,8 @@ impl Area {
     fn put(self, key: &str, record: Option<&str>) -> Result<(), Failed> {
         let storage = self.storage()?;
         let done = match record {
-            Some(record) => storage.set(key, record),
-            None => storage.delete(key),
+            Some(record) => storage.set_item(key, record),
+            None => storage.remove_item(key),
         };
         done.map_err(|_| Failed)
     }

@@ -27,8 +27,12 @@ async fn filled<T: Clone + 'static>(slot: &Rc<RefCell<Option<T>>>) -> T {
         if let Some(value) = slot.borrow_mut().take() {
             return value;
         }
-        // The next task: fetch and promises are settled in between.
-        let turn = script("new Promise((done) => setTimeout(done, 0))");
-        JsFuture::from(Promise::from(turn)).await.expect("a timer is never rejected");
+        pause().await;
     }
+}
+
+/// Lets the next task come: fetch and promises are settled in between.
+async fn pause() {
+    let turn = script("new Promise((done) => setTimeout(done, 0))");
+    JsFuture::from(Promise::from(turn)).await.expect("a timer is never rejected");
 }

@@ -31,6 +31,10 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = fetch)]
     fn fetch_request(request: &JsValue) -> Result<JsValue, JsValue>;
 
+    /// `Object.prototype.toString`: the class of a value, whatever realm made it.
+    #[wasm_bindgen(catch, js_namespace = ["Object", "prototype", "toString"], js_name = call)]
+    fn tag(value: &JsValue) -> Result<String, JsValue>;
+
     /// What web-sys does not know yet.
     #[wasm_bindgen(extends = RequestInit)]
     type KeepaliveInit;
@@ -71,10 +75,9 @@ pub(crate) fn send(request: Outgoing, on_headers: impl FnOnce()) -> impl Future<
                     settle(&fetch_request(&request)?).await?
                 }
             };
+            let response = genuine(response)?;
             on_headers();
-            let response = response.unchecked_into::<web_sys::Response>();
-            // The body comes first: what is no response at all fails here, and the getters of
-            // what is none cannot.
+            // Before anything else, because a proxy of a response fails here and not by throwing.
             let content = settle(&response.text()?.into()).await?;
             let content = content.as_string().ok_or(JsValue::UNDEFINED)?;
             Ok::<_, JsValue>(read(&request, response, &content))
@@ -99,6 +102,15 @@ fn start(request: &Outgoing) -> Result<Started, JsValue> {
             Ok(Started::Fetching(fetch_url(&url, &init)?))
         }
     }
+}
+
+/// A response, also of another realm such as a frame's. gloo-net and web-sys take for granted
+/// what is checked here.
+fn genuine(value: JsValue) -> Result<web_sys::Response, JsValue> {
+    value.dyn_into::<web_sys::Response>().or_else(|value| match tag(&value)?.as_str() {
+        "[object Response]" => Ok(value.unchecked_into()),
+        _ => Err(value),
+    })
 }
 
 /// Waits for a promise of any realm, or takes a plain value as it is.
@@ -180,8 +192,8 @@ fn csrf(options: &Options, headers: &Headers) {
 }
 
 fn read(request: &Outgoing, response: web_sys::Response, content: &str) -> Received {
-    let headers = response.headers();
-    let header = |name: &str| headers.get(name).ok().flatten();
+    let headers = http::Headers::from_raw(response.headers());
+    let header = |name: &str| headers.get(name);
     let (kind, body) = recognize(&header("content-type").unwrap_or_default(), content);
     let classified = match (&request.options.classify, request.probe) {
         (Some(classify), Probe::Verify) => self::classify(classify, &response, &body),

@@ -35,23 +35,41 @@ test("without options the page's origin is kept with the documented defaults", (
   );
   assert.equal(options.healthPath, "/api/health");
   assert.equal(options.verifyPath, "/auth/me");
-  const health = [30_000, 10_000, 90_000, 600_000, 0];
-  const verify = [300_000, 10_000, 3, 2_000, NaN];
-  assert.deepEqual(options.numbers, [...health, ...verify, 0.001, 90_000, 100, 0]);
+  assert.deepEqual(options.health, {
+    everyMs: 30_000,
+    timeoutMs: 10_000,
+    wakeTimeoutMs: 90_000,
+    hiddenForMs: 600_000,
+    whenHidden: "ping",
+    path: "/api/health",
+    credentials: "same-origin",
+  });
+  assert.deepEqual(options.verify, {
+    everyMs: 300_000,
+    timeoutMs: 10_000,
+    retries: 3,
+    retryDelayMs: 2_000,
+    whenIdleMs: undefined,
+    path: "/auth/me",
+    classify: undefined,
+  });
+  const { maxFalseSignOut, waitMs, maxWaiting, on401 } = options;
+  assert.deepEqual([maxFalseSignOut, waitMs, maxWaiting, on401], [0.001, 90_000, 100, "settle"]);
 });
 
-test("the core's numbers are the app's", () => {
+test("what the app chose is handed on by name", () => {
   const health = { everyMs: 1_000, timeoutMs: 2_000, wakeTimeoutMs: 3_000, hiddenForMs: 4 };
   const verify = { everyMs: 5_000, timeoutMs: 6_000, retries: 7, retryDelayMs: 8_000 };
   const fetch = { waitMs: 10, maxWaiting: 11, on401: "pass" };
   const given = { verify: { ...verify, whenIdleMs: 9 }, confirm: "immediate", fetch };
-  assert.deepEqual(
-    readOptions({ ...given, health: { ...health, whenHidden: "always" } }, PAGE).numbers,
-    [1_000, 2_000, 3_000, 4, 2, 5_000, 6_000, 7, 8_000, 9, 0, 10, 11, 1],
-  );
-  const half = readOptions({ confirm: { maxFalseSignOut: 0.5 } }, PAGE).numbers;
-  assert.equal(half[10], 0.5);
-  assert.deepEqual(readOptions({ health: false }, PAGE).numbers.slice(0, 5), Array(5).fill(NaN));
+  const options = readOptions({ ...given, health: { ...health, whenHidden: "always" } }, PAGE);
+  const whenHidden = "always";
+  assert.deepEqual({ ...options.health }, { ...options.health, ...health, whenHidden });
+  assert.deepEqual({ ...options.verify }, { ...options.verify, ...verify, whenIdleMs: 9 });
+  const { maxFalseSignOut, waitMs, maxWaiting, on401 } = options;
+  assert.deepEqual([maxFalseSignOut, waitMs, maxWaiting, on401], [undefined, 10, 11, "pass"]);
+  assert.equal(readOptions({ confirm: { maxFalseSignOut: 0.5 } }, PAGE).maxFalseSignOut, 0.5);
+  assert.equal(readOptions({ health: false }, PAGE).health, undefined);
 });
 
 test("a scheme is the core's where a token is, and an adapter is no word", () => {
@@ -140,8 +158,8 @@ for (const [option, givens] of Object.entries(WRONG)) {
 }
 
 test("a wake-up may take as long as an answer where only that is given", () => {
-  const { numbers } = readOptions({ health: { timeoutMs: 120_000 } }, PAGE);
-  assert.equal(numbers[2], 120_000);
+  const { health } = readOptions({ health: { timeoutMs: 120_000 } }, PAGE);
+  assert.equal(health.wakeTimeoutMs, 120_000);
 });
 
 test("pings can be switched off", () => {

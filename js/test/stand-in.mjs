@@ -2,20 +2,24 @@
 
 import table from "../src/events.json";
 
-export const packed = "";
-export const size = 0;
+export const hex = "";
 
-export function startSync() {
+export function initSync() {
   if (globalThis.refuseWasm) throw globalThis.refuseWasm;
 }
 
-export async function startLater() {
+export default async function init() {
+  globalThis.asyncBoots = (globalThis.asyncBoots ?? 0) + 1;
   if (globalThis.refuseWasmLater) throw globalThis.refuseWasmLater;
+}
+
+export function on_panic(report) {
+  globalThis.reportPanic = report;
 }
 
 const placeOf = (code) => table.events.findIndex((row) => row.split(" ")[0] === code);
 
-class Core {
+export class Core {
   calls = [];
   reports = [];
   generation = 0;
@@ -76,6 +80,11 @@ class Core {
     this.#take("verify");
   }
 
+  /** Traps where a step was cut off. */
+  check() {
+    this.#take("check");
+  }
+
   report(status) {
     this.#take(`report ${status}`);
   }
@@ -114,25 +123,3 @@ class Core {
     this.calls.push(call);
   }
 }
-
-export const open = (options, notify) => {
-  new Core(options, notify);
-  return globalThis.fakeCores.length - 1;
-};
-
-const by =
-  (method) =>
-  (handle, ...given) =>
-    globalThis.fakeCores[handle][method](...given);
-export const admit = by("admit");
-export const credential = by("credential");
-export const debug = by("debug");
-export const history = by("history");
-export const report = by("report");
-export const report_request = by("report_request");
-export const sign_in = by("sign_in");
-export const sign_out = by("sign_out");
-export const snapshot = by("snapshot");
-export const start = by("start");
-export const stop = by("stop");
-export const verify = by("verify");

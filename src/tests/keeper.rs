@@ -1,10 +1,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use session_keeper_core::{Notice, SessionState, SignOutReason};
+use session_keeper_core::{Duration, Notice, SessionState, SignOutReason};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::{filled, script};
+use super::{filled, pause, script};
 use crate::options::{Options, Persist};
 use crate::{Keeper, Token};
 
@@ -56,9 +56,9 @@ fn a_second_sign_in_replaces_the_token_of_the_first() {
     keeper.sign_in(Token::new("first"));
     keeper.sign_in(Token::new("second"));
     assert_eq!(keeper.credential().as_deref(), Some("Bearer second"));
-    assert_eq!(keeper.tokens_held(), 1);
+    assert_eq!(keeper.driver().tokens_held(), 1);
     keeper.sign_out();
-    assert_eq!(keeper.tokens_held(), 0);
+    assert_eq!(keeper.driver().tokens_held(), 0);
     keeper.stop();
 }
 
@@ -80,13 +80,13 @@ fn a_handler_may_call_back_in() {
     let slot: Rc<RefCell<Option<Keeper>>> = Rc::default();
     let handle = Rc::clone(&slot);
     let keeper = Keeper::new(options("calls-back"), move |notice| {
-        let keeper = *handle.borrow();
+        let keeper = handle.borrow().clone();
         if let (Notice::SignedIn { .. }, Some(keeper)) = (notice, keeper) {
             let _ = keeper.snapshot();
             keeper.sign_out();
         }
     });
-    *slot.borrow_mut() = Some(keeper);
+    *slot.borrow_mut() = Some(keeper.clone());
     keeper.start();
     keeper.sign_in(Token::new("short-lived"));
     assert_eq!(keeper.snapshot().session, SessionState::SignedOut);
@@ -99,7 +99,7 @@ async fn an_adapter_that_throws_means_memory_and_no_crash() {
     let adapter = script("({ get() { throw 1 }, set() { throw 2 }, remove() { throw 3 } })");
     let settled: Rc<RefCell<Option<()>>> = Rc::default();
     let visitor = Rc::clone(&settled);
-    let options = options("throws").persist(&Persist::Adapter(adapter));
+    let options = options("throws").persist(Persist::Adapter(adapter));
     let keeper = Keeper::new(options, move |notice| {
         if matches!(notice, Notice::Logged(entry) if entry.event.code() == "store-failed") {
             *visitor.borrow_mut() = Some(());
@@ -110,6 +110,76 @@ async fn an_adapter_that_throws_means_memory_and_no_crash() {
     keeper.sign_in(Token::new("in-memory"));
     assert_eq!(keeper.credential().as_deref(), Some("Bearer in-memory"));
     keeper.stop();
+}
+
+#[wasm_bindgen_test]
+async fn a_stopped_keeper_frees_all_that_it_held_when_it_is_dropped() {
+    script("localStorage.clear(); window.real = window.fetch");
+    for (fetch, persist) in [
+        // Nothing ever answers, neither the server nor the store.
+        (
+            "() => new Promise(() => {})",
+            "({ get: () => new Promise(() => {}), set() {}, remove() {} })",
+        ),
+        (
+            "async () => new Response('{}')",
+            "({ get: async () => null, async set() {}, async remove() {} })",
+        ),
+    ] {
+        script(&format!("window.fetch = {fetch}"));
+        for persist in [Persist::Local, Persist::Adapter(script(persist))] {
+            let keeper = quiet(options("freed").persist(persist));
+            keeper.start();
+            keeper.sign_in(Token::new("token"));
+            keeper.verify();
+            pause().await;
+            keeper.stop();
+            let weak = Rc::downgrade(keeper.driver());
+            drop(keeper);
+            assert!(weak.upgrade().is_none(), "{fetch}");
+            script("window.dispatchEvent(new Event('online'))");
+        }
+    }
+    script("window.fetch = window.real");
+}
+
+#[wasm_bindgen_test]
+async fn a_keeper_that_was_stopped_while_the_page_was_away_goes_on_when_it_is_back() {
+    script(
+        "localStorage.clear(); window.real = window.fetch; window.pings = 0;
+         window.fetch = async () => (window.pings++, new Response('{}'))",
+    );
+    let mut chosen = options("comes-back");
+    chosen.core.health.as_mut().expect("it is on").every = Duration::from_millis(250);
+    let keeper = quiet(chosen);
+    keeper.start();
+    script("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))");
+    script("window.dispatchEvent(new Event('offline'))");
+    keeper.stop();
+    script("window.pings = 0");
+    keeper.start();
+    while script("window.pings").as_f64() < Some(2.0) {
+        pause().await;
+    }
+    keeper.stop();
+    script("window.fetch = window.real");
+}
+
+#[wasm_bindgen_test]
+fn a_change_by_another_tab_is_met_at_once() {
+    script("localStorage.clear()");
+    let keeper = quiet(options("two-tabs"));
+    keeper.start();
+    keeper.sign_in(Token::new("shared"));
+    let other = quiet(options("two-tabs"));
+    other.start();
+    other.sign_out();
+    script("window.dispatchEvent(new StorageEvent('storage', { key: 'unrelated' }))");
+    assert_eq!(keeper.snapshot().signed_in(), Some(true));
+    script("window.dispatchEvent(new StorageEvent('storage', { key: 'two-tabs' }))");
+    assert_eq!(keeper.snapshot().signed_in(), Some(false));
+    keeper.stop();
+    other.stop();
 }
 
 #[wasm_bindgen_test]

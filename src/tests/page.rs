@@ -5,10 +5,10 @@ use session_keeper_core::PageEvent;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::script;
-use crate::page::{self, Listener};
+use crate::page::{self, Event, Listener};
 use crate::{clock, entropy};
 
-fn listen() -> (Listener, Rc<RefCell<Vec<PageEvent>>>) {
+fn listen() -> (Listener, Rc<RefCell<Vec<Event>>>) {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let visitor = Rc::clone(&heard);
     (Listener::new(Box::new(move |event| visitor.borrow_mut().push(event))), heard)
@@ -31,7 +31,7 @@ fn what_happens_to_the_page_is_told_as_it_happens() {
         ("window.dispatchEvent(new Event('keydown'))", PageEvent::UserActivity),
     ] {
         script(source);
-        assert_eq!(heard.borrow_mut().pop(), Some(event), "{source}");
+        assert_eq!(heard.borrow_mut().pop(), Some(Event::Page(event)), "{source}");
     }
 }
 
@@ -49,7 +49,7 @@ fn a_page_that_stops_an_event_hides_nothing() {
         "window.addEventListener('online', (event) => event.stopImmediatePropagation());
          window.dispatchEvent(new Event('online'))",
     );
-    assert_eq!(*heard.borrow(), [PageEvent::Online]);
+    assert_eq!(*heard.borrow(), [Event::Page(PageEvent::Online)]);
 }
 
 #[wasm_bindgen_test]
@@ -61,10 +61,35 @@ fn nothing_is_heard_after_the_listener_is_gone() {
 }
 
 #[wasm_bindgen_test]
-fn the_present_is_told_when_a_keeper_starts() {
+fn the_focus_of_the_page_is_told_and_that_of_a_field_is_not() {
+    let (_listener, heard) = listen();
+    script(
+        "document.body.append(document.createElement('input'));
+         document.querySelector('input').dispatchEvent(new Event('focus'));
+         document.querySelector('input').remove()",
+    );
+    assert!(heard.borrow().is_empty());
+    script("window.dispatchEvent(new Event('focus'))");
+    assert_eq!(*heard.borrow(), [Event::Focus]);
+}
+
+#[wasm_bindgen_test]
+fn what_another_tab_writes_is_told_with_its_key() {
+    let (_listener, heard) = listen();
+    script(
+        "window.dispatchEvent(new StorageEvent('storage', { key: 'name' }));
+         window.dispatchEvent(new StorageEvent('storage', { key: null }))",
+    );
+    let expected = [Event::Storage { key: Some("name".into()) }, Event::Storage { key: None }];
+    assert_eq!(*heard.borrow(), expected);
+}
+
+#[wasm_bindgen_test]
+fn the_present_says_all_that_a_stopped_keeper_may_have_missed() {
     assert!(page::exists());
-    let present = page::present();
-    assert!(present.contains(&PageEvent::Visible) || present.contains(&PageEvent::Hidden));
+    let [presence, network, visibility] = page::present();
+    assert_eq!((presence, network), (PageEvent::Resumed, PageEvent::Online));
+    assert!(matches!(visibility, PageEvent::Visible | PageEvent::Hidden));
 }
 
 #[wasm_bindgen_test]

@@ -1,8 +1,10 @@
-use session_keeper_core::{Chance, Record, Rule, SignOutReason, TokenKind, UnixMillis};
+use session_keeper_core::{
+    Chance, Record, Rule, SignOutReason, StoredSession, TokenKind, UnixMillis,
+};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::{js, record};
+use crate::{json, record};
 
 const ORIGIN: &str = "https://api.example.com";
 const LIVE: &str = include_str!("../../tests/formats/record.json");
@@ -10,35 +12,38 @@ const TOMBSTONE: &str = include_str!("../../tests/formats/tombstone.json");
 const BACKEND: &str = include_str!("../../tests/formats/backend.json");
 
 fn read(text: &str) -> Record {
-    record::read(&js::parse(text).unwrap_or(JsValue::NULL), ORIGIN, true)
+    record::read(&json::parse(text).unwrap_or(JsValue::NULL), ORIGIN, true)
 }
 
 fn compact(text: &str) -> String {
-    let parsed = js::parse(text).expect("a fixture is JSON");
+    let parsed = json::parse(text).expect("a fixture is JSON");
     js_sys::JSON::stringify(&parsed).expect("and stays it").into()
 }
 
 #[wasm_bindgen_test]
 fn the_record_of_the_fixture_is_read_as_it_is_documented() {
-    let Record::ActiveSession { generation, expires_at, verified_at, .. } = read(LIVE) else {
+    let Record::Session(StoredSession { generation, facts, verified_at, saved_at }) = read(LIVE)
+    else {
         panic!("the fixture is a session");
     };
+    assert_eq!(saved_at, Some(UnixMillis(1_763_690_000_000)));
     assert_eq!((generation.number, generation.token_id.0), (3, 0x9f3c_5a1b_2d4e_6f70));
-    assert_eq!(expires_at, Some(UnixMillis(1_764_294_800_000)));
+    assert_eq!(facts.expires_at, Some(UnixMillis(1_764_294_800_000)));
     assert_eq!(verified_at, Some(UnixMillis(1_763_690_300_000)));
 }
 
 #[wasm_bindgen_test]
 fn a_record_is_written_as_the_fixture_and_keeps_what_it_does_not_know() {
-    let Record::ActiveSession { generation, expires_at, verified_at, .. } = read(LIVE) else {
+    let Record::Session(StoredSession { generation, facts, verified_at, .. }) = read(LIVE) else {
         panic!("the fixture is a session");
     };
-    let object = js::parse(LIVE).expect("the fixture is JSON");
+    let expires_at = facts.expires_at;
+    let object = json::parse(LIVE).expect("the fixture is JSON");
     let written = record::write_live(&object, ORIGIN, generation, expires_at, verified_at);
-    assert_eq!(written.as_string(), Some(compact(LIVE)));
-    js::set_text(&object, "added_later", "stays");
+    assert_eq!(written, compact(LIVE));
+    json::set(&object, "added_later", "stays");
     let written = record::write_live(&object, ORIGIN, generation, expires_at, verified_at);
-    assert!(written.as_string().is_some_and(|text| text.contains("\"added_later\":\"stays\"")));
+    assert!(written.contains("\"added_later\":\"stays\""));
 }
 
 #[wasm_bindgen_test]
@@ -49,7 +54,7 @@ fn the_tombstone_of_the_fixture_is_read_and_written_as_it_is_documented() {
     assert_eq!((sign_out.reason, sign_out.rule), (SignOutReason::Rejected, Some(Rule::Instances)));
     assert_eq!((sign_out.rejections.len(), undelivered), (2, true));
     let written = record::write_tombstone(ORIGIN, generation, &sign_out, undelivered);
-    assert_eq!(written.as_string(), Some(compact(TOMBSTONE)));
+    assert_eq!(written, compact(TOMBSTONE));
 }
 
 #[wasm_bindgen_test]
@@ -65,6 +70,7 @@ fn what_is_no_record_is_corrupt_and_never_a_sign_out() {
         (LIVE, "\"generation\": 3", "\"generation\": 1.5"),
         (LIVE, "9f3c", "zz3c"),
         (LIVE, "9f3c", "9f3"),
+        (LIVE, "9f3c", "+f3c"),
         (LIVE, "\"token\"", "\"no\""),
         (LIVE, "\"opaque-or-jwt\"", "7"),
         (TOMBSTONE, "rejected", "bored"),
@@ -83,17 +89,17 @@ fn a_record_of_another_origin_or_a_newer_version_is_foreign() {
 #[wasm_bindgen_test]
 fn in_cookie_mode_a_record_without_a_token_is_a_session() {
     let marker = LIVE.replace("\"token\":", "\"no\":");
-    let object = js::parse(&marker).expect("it is still JSON");
-    assert!(matches!(record::read(&object, ORIGIN, false), Record::ActiveSession { .. }));
+    let object = json::parse(&marker).expect("it is still JSON");
+    assert!(matches!(record::read(&object, ORIGIN, false), Record::Session(_)));
 }
 
 #[wasm_bindgen_test]
 fn the_backends_record_of_the_fixture_is_read_and_written_as_it_is_documented() {
-    let object = js::parse(BACKEND).expect("the fixture is JSON");
+    let object = json::parse(BACKEND).expect("the fixture is JSON");
     let kept = record::read_backend(&object, ORIGIN).expect("the fixture is a record");
     assert_eq!((kept.accepted, kept.rejected), (12_500, 3_000));
     assert_eq!(kept.at, UnixMillis(1_763_690_300_000));
-    assert_eq!(record::write_backend(ORIGIN, &kept).as_string(), Some(compact(BACKEND)));
+    assert_eq!(record::write_backend(ORIGIN, &kept), compact(BACKEND));
 }
 
 #[wasm_bindgen_test]
@@ -106,14 +112,14 @@ fn what_is_no_record_of_this_backend_tells_nothing_of_it() {
         ("\"at\"", "\"to\""),
     ] {
         assert!(BACKEND.contains(right), "the fixture has no {right}");
-        let object = js::parse(&BACKEND.replace(right, wrong)).expect("still JSON");
+        let object = json::parse(&BACKEND.replace(right, wrong)).expect("still JSON");
         assert_eq!(record::read_backend(&object, ORIGIN), None, "{wrong}");
     }
     for text in ["null", "7", "[]", "{}"] {
-        let object = js::parse(text).expect("it is JSON");
+        let object = json::parse(text).expect("it is JSON");
         assert_eq!(record::read_backend(&object, ORIGIN), None, "{text}");
     }
-    let forged = js::parse(&BACKEND.replace("12500", "9007199254740991")).expect("still JSON");
+    let forged = json::parse(&BACKEND.replace("12500", "9007199254740991")).expect("still JSON");
     let kept = record::read_backend(&forged, ORIGIN).expect("a number");
     assert_eq!(kept.accepted, 300_000, "a count that leaps ahead is clamped");
 }
@@ -126,9 +132,9 @@ fn a_signed_token_is_told_from_an_opaque_one_by_its_look() {
         ("opaque", TokenKind::Opaque),
         ("", TokenKind::Opaque),
     ] {
-        let object = js::object();
-        js::set_text(&object, "token", token);
-        assert_eq!(record::kind(&object), kind, "{token}");
+        let object = json::object();
+        json::set(&object, "token", token);
+        assert_eq!(record::facts(&object, None).kind, kind, "{token}");
     }
 }
 
@@ -139,4 +145,13 @@ fn the_chance_of_a_sign_out_is_written_and_read() {
     let Record::Tombstone { sign_out, .. } = read(&text) else { panic!("it is a sign-out") };
     assert_eq!(sign_out.rule, Some(Rule::Chance));
     assert_eq!(sign_out.chance.map(Chance::as_f64), Some(0.000_42));
+}
+
+#[wasm_bindgen_test]
+fn of_two_records_the_later_generation_is_newer_and_of_one_its_end() {
+    let next = LIVE.replace("\"generation\": 3", "\"generation\": 4");
+    let rising = [None, Some("not json"), Some(LIVE), Some(TOMBSTONE), Some(&*next)];
+    let orders = rising.map(record::order);
+    assert!(orders.is_sorted(), "{orders:?}");
+    assert!(orders[1] < orders[2] && orders[2] < orders[3] && orders[3] < orders[4]);
 }

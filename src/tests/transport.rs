@@ -1,54 +1,57 @@
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use session_keeper_core::{Body, Challenge, Classified, Duration, Outcome, Probe, Response};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
+use web_sys::AbortController;
 
-use super::{filled, script};
-use crate::js;
-use crate::options::Options;
-use crate::transport::{self, Ended, Watch};
-
-#[derive(Clone, Default)]
-struct Rejection {
-    head: Rc<Cell<bool>>,
-    outcome: Rc<RefCell<Option<Outcome>>>,
-}
-
-impl Watch for Rejection {
-    fn answering(&self) {
-        self.head.set(true);
-    }
-    fn ended(&self, ended: Ended) {
-        *self.outcome.borrow_mut() = Some(ended.outcome);
-    }
-}
+use super::script;
+use crate::options::{Csrf, HealthCredentials, Options};
+use crate::transport::{self, Outgoing};
+use crate::{json, page};
 
 fn page_origin() -> String {
-    js::text(&js::window(), "origin").expect("a page has an origin")
+    page::origin().expect("a page has an origin")
 }
 
-/// Sends by a `fetch` of the test's own; what was asked is left in `window.asked`.
+/// Sends by a `fetch` of the test's own; what was asked is left in `window.asked`. Returns how it
+/// ended, and whether a head of an answer was seen.
 async fn exchange(options: Options, probe: Probe, answer: &str) -> (Outcome, bool) {
-    script("window.real ??= window.fetch");
-    script(&format!(
-        "window.fetch = async (url, init) => {{
+    let fetch = format!(
+        "async (url, init) => {{
            const request = url instanceof Request ? url : new Request(url, init);
-           window.asked = {{ url: request.url, method: request.method, init,
-             headers: Object.fromEntries(request.headers),
+           window.asked = {{ url: request.url, method: request.method,
+             headers: Object.fromEntries(request.headers), keepalive: request.keepalive,
              credentials: request.credentials, redirect: request.redirect, cache: request.cache }};
            return {answer};
          }}"
-    ));
-    let heard = Rejection::default();
-    let signal = js::get(&js::make("AbortController", &[]), "signal");
-    let options = Box::leak(Box::new(options));
-    let watch = Box::new(heard.clone());
-    transport::send(options, probe, Some("canary-token"), &signal, watch);
-    let outcome = filled(&heard.outcome).await;
+    );
+    exchange_by(options, probe, &fetch).await
+}
+
+async fn exchange_by(options: Options, probe: Probe, fetch: &str) -> (Outcome, bool) {
+    script(&format!("window.real ??= window.fetch; window.fetch = {fetch}"));
+    let head = Rc::new(Cell::new(false));
+    let seen = Rc::clone(&head);
+    let controller = AbortController::new().expect("browsers have it");
+    let request = Outgoing {
+        options: Rc::new(options),
+        probe,
+        token: Some("canary-token".into()),
+        signal: Some(controller.signal()),
+    };
+    let received = transport::send(request, move || seen.set(true)).await;
     script("window.fetch = window.real");
-    (outcome, heard.head.get())
+    (received.outcome, head.get())
+}
+
+fn elsewhere() -> Options {
+    Options::new("https://api.example.com/v1/").expect("it is an address")
+}
+
+fn function(source: &str) -> js_sys::Function {
+    script(source).unchecked_into()
 }
 
 fn options() -> Options {
@@ -63,31 +66,94 @@ async fn answered(probe: Probe, answer: &str) -> Response {
 }
 
 fn asked(key: &str) -> JsValue {
-    js::get(&js::get(&js::window(), "asked"), key)
+    json::get(&script("window.asked"), key)
+}
+
+fn asked_text(key: &str) -> Option<String> {
+    asked(key).as_string()
 }
 
 #[wasm_bindgen_test]
-async fn a_ping_carries_no_credential_and_nothing_that_costs_a_preflight() {
+async fn a_ping_carries_no_token_and_nothing_that_costs_a_preflight() {
     answered(Probe::Health, "new Response('ok')").await;
     let headers = asked("headers");
-    assert_eq!(js::text(&headers, "accept").as_deref(), Some("application/json"));
-    assert!(js::get(&headers, "authorization").is_undefined());
-    assert!(js::get(&headers, "x-background").is_undefined());
-    assert_eq!(asked("credentials").as_string().as_deref(), Some("omit"));
-    assert_eq!(asked("cache").as_string().as_deref(), Some("no-store"));
+    assert_eq!(json::text(&headers, "accept").as_deref(), Some("application/json"));
+    assert!(json::get(&headers, "authorization").is_undefined());
+    assert!(json::get(&headers, "x-background").is_undefined());
+    assert_eq!(asked_text("cache").as_deref(), Some("no-store"));
+}
+
+#[wasm_bindgen_test]
+async fn cookies_travel_as_with_the_apps_own_requests_and_a_ping_prolongs_no_session() {
+    let with = |credentials| options().health_credentials(credentials);
+    let other = "https://health.example.com/ping";
+    for (options, probe, expected) in [
+        (options(), Probe::Health, "same-origin"),
+        (options(), Probe::Verify, "same-origin"),
+        (options().sign_out_path("/out"), Probe::SignOut, "same-origin"),
+        (options().cookie(), Probe::Health, "omit"),
+        (options().cookie(), Probe::Verify, "include"),
+        (options().cookie().sign_out_path("/out"), Probe::SignOut, "include"),
+        (with(HealthCredentials::Include), Probe::Health, "include"),
+        (with(HealthCredentials::SameOrigin).cookie(), Probe::Health, "same-origin"),
+        (with(HealthCredentials::Omit), Probe::Health, "omit"),
+        (with(HealthCredentials::Include).health_path(other), Probe::Health, "omit"),
+    ] {
+        exchange(options, probe, "new Response('{}')").await;
+        assert_eq!(asked_text("credentials").as_deref(), Some(expected), "{probe:?}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_sign_out_outlives_the_page_and_proves_that_a_page_of_ours_sent_it() {
+    let with_header = |options: Options, read: &str| Options {
+        csrf: Some(Csrf { header: "x-xsrf-token".into(), read: function(read) }),
+        ..options.cookie().sign_out_path("/out")
+    };
+    for (read, expected) in [
+        ("(() => 'a=')", Some("a=")),
+        ("(() => '')", None),
+        ("(() => 7)", None),
+        ("(() => { throw 1 })", None),
+        ("(() => '\u{2603}')", None),
+    ] {
+        for options in [options(), elsewhere()] {
+            let sent = with_header(options, read);
+            exchange(sent, Probe::SignOut, "new Response('')").await;
+            let header = json::text(&asked("headers"), "x-xsrf-token");
+            assert_eq!(
+                (header.as_deref(), asked("keepalive")),
+                (expected, JsValue::TRUE),
+                "{read}"
+            );
+            assert_eq!(asked_text("method").as_deref(), Some("POST"));
+        }
+    }
+    exchange(options(), Probe::Verify, "new Response('{}')").await;
+    assert_eq!(asked("keepalive"), JsValue::FALSE);
+}
+
+#[wasm_bindgen_test]
+async fn a_whole_url_is_asked_as_it_is_and_gets_the_credential() {
+    let options = options().verify_path("https://auth.example.com/me");
+    exchange(options, Probe::Verify, "new Response('{}')").await;
+    assert_eq!(asked_text("url").as_deref(), Some("https://auth.example.com/me"));
+    let headers = asked("headers");
+    assert_eq!(json::text(&headers, "authorization").as_deref(), Some("Bearer canary-token"));
+    assert!(json::get(&headers, "x-background").is_undefined(), "it would cost a preflight");
 }
 
 #[wasm_bindgen_test]
 async fn a_verification_carries_the_token_and_is_marked_on_the_same_origin_only() {
     answered(Probe::Verify, "new Response('{}')").await;
     let headers = asked("headers");
-    assert_eq!(js::text(&headers, "authorization").as_deref(), Some("Bearer canary-token"));
-    assert_eq!(js::text(&headers, "x-background").as_deref(), Some("1"));
-    assert_eq!(asked("redirect").as_string().as_deref(), Some("manual"));
+    assert_eq!(json::text(&headers, "authorization").as_deref(), Some("Bearer canary-token"));
+    assert_eq!(json::text(&headers, "x-background").as_deref(), Some("1"));
+    assert_eq!(asked_text("redirect").as_deref(), Some("manual"));
     let from_other_tab = Options::new("https://api.example.com/v1/").expect("it is an address");
     exchange(from_other_tab, Probe::Verify, "new Response('{}')").await;
-    assert!(js::get(&asked("headers"), "x-background").is_undefined());
-    assert_eq!(asked("url").as_string().as_deref(), Some("https://api.example.com/v1/auth/me"));
+    assert!(json::get(&asked("headers"), "x-background").is_undefined());
+    assert_eq!(asked_text("url").as_deref(), Some("https://api.example.com/v1/auth/me"));
 }
 
 #[wasm_bindgen_test]
@@ -138,16 +204,56 @@ async fn a_fetch_that_fails_and_a_body_that_breaks_off_are_no_answer() {
 }
 
 #[wasm_bindgen_test]
+async fn whatever_fetch_comes_to_is_an_answer_or_none_and_never_a_crash() {
+    let none = (Outcome::NoAnswer, false);
+    let broken = (Outcome::NoAnswer, true);
+    for (fetch, expected) in [
+        ("() => Promise.reject('text')", none),
+        ("() => Promise.reject(undefined)", none),
+        ("() => { throw 'at once' }", none),
+        ("undefined", none),
+        ("async () => undefined", none),
+        ("async () => null", none),
+        ("async () => 7", none),
+        ("async () => ({ ok: true, status: 200, json: async () => ({}) })", none),
+        ("async () => ({ status: 200, text: async () => '{}' })", none),
+        ("async () => new Proxy(new Response('{}'), {})", broken),
+        ("async () => new Response(new ReadableStream({ pull(it) { it.error(7) } }))", broken),
+        (
+            "async () => new Response(new ReadableStream({ pull(it) { it.error('reset') } }))",
+            broken,
+        ),
+    ] {
+        assert_eq!(exchange_by(options(), Probe::Verify, fetch).await, expected, "{fetch}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_response_of_a_frame_and_one_without_a_promise_are_read_as_any_other() {
+    let of_a_frame = "(() => {
+        const frame = document.body.appendChild(document.createElement('iframe'));
+        return new frame.contentWindow.Response('{\"code\":1}', { status: 401 });
+    })()";
+    let (outcome, _) = exchange(options(), Probe::Verify, of_a_frame).await;
+    let Outcome::Response(response) = outcome else { panic!("no response: {outcome:?}") };
+    assert_eq!((response.status, response.redirected), (401, false));
+    assert_eq!(response.body, Body::Object);
+    let not_awaited = "() => new Response('{}')";
+    let (outcome, _) = exchange_by(options(), Probe::Verify, not_awaited).await;
+    assert!(matches!(outcome, Outcome::Response(_)));
+}
+
+#[wasm_bindgen_test]
 async fn the_app_may_authorize_each_request_itself() {
     let authorize =
-        script("(async (request) => { request.headers.set('x-signed', 'yes'); return request })");
-    let custom = || options().authorize(&authorize);
+        function("(async (request) => { request.headers.set('x-signed', 'yes'); return request })");
+    let custom = || options().authorize(authorize.clone());
     exchange(custom(), Probe::Verify, "new Response('{}')").await;
-    assert_eq!(js::text(&asked("headers"), "x-signed").as_deref(), Some("yes"));
+    assert_eq!(json::text(&asked("headers"), "x-signed").as_deref(), Some("yes"));
     exchange(custom(), Probe::Health, "new Response('{}')").await;
-    assert!(js::get(&asked("headers"), "x-signed").is_undefined());
+    assert!(json::get(&asked("headers"), "x-signed").is_undefined());
     for broken in ["(() => { throw new Error('key') })", "(async () => { throw 1 })"] {
-        let options = options().authorize(&script(broken));
+        let options = options().authorize(function(broken));
         let ended = exchange(options, Probe::Verify, "new Response('{}')").await;
         assert_eq!(ended, (Outcome::NoAnswer, false), "{broken}");
     }
@@ -164,7 +270,7 @@ async fn the_app_may_classify_an_answer_and_may_throw_at_it() {
         ("(() => { throw new Error('bug') })", None),
         ("(() => 'perhaps')", None),
     ] {
-        let options = options().classify(&script(classify));
+        let options = options().classify(function(classify));
         let answer = "new Response('{\"user\":null}')";
         match exchange(options, Probe::Verify, answer).await.0 {
             Outcome::Response(response) => assert_eq!(response.classified, said, "{classify}"),
