@@ -45,6 +45,8 @@ pub(crate) struct Storage {
     writes: Cell<u32>,
     /// How many an adapter has not answered yet.
     in_flight: Cell<u32>,
+    /// The newest write that the store has taken.
+    taken: Cell<u32>,
     /// Whether the store failed last, for the debug view.
     is_failing: Cell<bool>,
 }
@@ -102,6 +104,7 @@ impl Storage {
             latest: RefCell::default(),
             writes: Cell::default(),
             in_flight: Cell::default(),
+            taken: Cell::default(),
             is_failing: Cell::new(is_blocked),
         }
     }
@@ -242,8 +245,11 @@ impl Storage {
             if let Some(latest) = &mut *self.latest.borrow_mut() {
                 latest.is_saved = is_saved;
             }
+        }
+        if is_saved && serial > self.taken.get() {
+            self.taken.set(serial);
         } else if is_saved {
-            // It ended after a newer one was begun, and may have replaced it.
+            // It ended after a newer one, and has replaced it.
             let latest = self.latest.borrow().as_ref().map(|latest| latest.record.clone());
             if let Some(record) = latest {
                 self.write(record, None);

@@ -214,6 +214,19 @@ async fn a_write_that_ends_late_does_not_replace_a_newer_one() {
 }
 
 #[wasm_bindgen_test]
+async fn writes_that_end_in_their_order_are_written_once() {
+    let place = storage(held_adapter());
+    write(&place, OLD);
+    write(&place, NEW);
+    write(&place, END);
+    for call in 0..3 {
+        settle(call, true).await;
+    }
+    assert_eq!(held().as_string().as_deref(), Some(END));
+    assert_eq!(script("window.calls.length").as_f64(), Some(3.0));
+}
+
+#[wasm_bindgen_test]
 async fn an_adapter_that_refuses_a_record_is_asked_to_erase_the_one_before() {
     script("window.told = false");
     let place = storage(held_adapter());
