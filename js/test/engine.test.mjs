@@ -4,10 +4,8 @@ import { test } from "node:test";
 import { API, hush, load, openPage, turn } from "./face.mjs";
 
 const { decode } = await load("hex.ts");
-const { TextDecoder: Decoder, TextEncoder: Encoder } = await load("encoding.ts");
 
 const EVERY = Uint8Array.from({ length: 256 }, (_, byte) => byte);
-const TEXTS = ["", "plain", "naïve café", "日本語", "🙂 astral"];
 
 /** Takes a property away until the test is over. */
 function without(t, object, key) {
@@ -29,19 +27,6 @@ test("every byte is read back, by the engine's own reader where there is one and
   t.after(() => delete Uint8Array.fromHex);
   assert.deepEqual(decode(digits), EVERY);
   assert.equal(asked, 1);
-});
-
-test("text goes to the wasm and back with the platform's coders and without any", (t) => {
-  const roundTrip = (text) => {
-    const bytes = new Uint8Array(64);
-    const { read, written } = new Encoder().encodeInto(text, bytes);
-    assert.equal(read, text.length);
-    return new Decoder().decode(bytes.subarray(0, written));
-  };
-  assert.deepEqual(TEXTS.map(roundTrip), TEXTS);
-  without(t, globalThis, "TextDecoder");
-  without(t, globalThis, "TextEncoder");
-  assert.deepEqual(TEXTS.map(roundTrip), TEXTS);
 });
 
 test("two keepers of one tick share one boot, and each has a core of its own", async (t) => {
