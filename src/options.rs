@@ -11,7 +11,7 @@ use wasm_bindgen::JsValue;
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
-    /// What decides. Its `credential`, `tell_sign_out` and `reach` follow from what is below.
+    /// What decides. Its `credential`, `tell_sign_out` and `origin_relation` follow from what is below.
     pub core: session_keeper_core::Options,
     /// The API's address without a slash at its end.
     pub(crate) base: String,
@@ -184,7 +184,7 @@ impl Options {
                 Auth::Cookie => Credential::Cookie,
                 Auth::Token { .. } | Auth::App(_) => Credential::Token,
             },
-            reach: if is_same_origin {
+            origin_relation: if is_same_origin {
                 OriginRelation::SameOrigin
             } else {
                 OriginRelation::CrossOrigin

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use gloo_net::http;
 use js_sys::{Function, Promise};
 use session_keeper_core::{
-    Body, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts,
+    Body, CANDIDATES, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -130,6 +130,7 @@ fn build(request: &Outgoing) -> Result<(String, RequestInit), JsValue> {
     let path = match probe {
         Probe::Health => &*options.health_path,
         Probe::Verify => &*options.verify_path,
+        Probe::Candidate(index) => CANDIDATES.get(usize::from(*index)).copied().unwrap_or_default(),
         Probe::SignOut => {
             init.set_method("POST");
             // It outlives the page, which often goes to its login form at once.

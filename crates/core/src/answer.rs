@@ -16,7 +16,14 @@ pub enum Probe {
     Verify,
     /// The sign-out path, with the credential of the session that ended.
     SignOut,
+    /// One of [`CANDIDATES`], by its index, with the credential: asked once where the verify path
+    /// is not there, so that the error names the right one.
+    Candidate(u8),
 }
+
+/// Where backends usually answer who the user is, most usual first.
+pub const CANDIDATES: [&str; 6] =
+    ["/auth/me", "/api/auth/me", "/users/me", "/me", "/api/me", "/auth/user"];
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +125,9 @@ pub enum Grade {
     /// Empty, text, HTML or a bare challenge: counts only when the health path proves that the
     /// server itself is awake.
     Weak,
+    /// A challenge that asks for a password (Basic, Digest): counts as a weak one where the health
+    /// path proves the server awake meanwhile, and for nothing where there is none to ask.
+    Password,
 }
 
 /// What an answer says about the server.
@@ -140,7 +150,7 @@ pub(crate) enum Availability {
 pub(crate) enum Verdict {
     /// Good.
     Valid,
-    /// Refused, to be confirmed.
+    /// Rejected, to be confirmed.
     Rejected(Grade),
     /// A 401 that is no evidence.
     Void,
@@ -150,8 +160,12 @@ pub(crate) enum Verdict {
     NotFound,
     /// No answer of the app; repeat.
     NoAnswer,
-    /// A 2xx without proof or a redirect; repeat.
+    /// A page; repeat.
     Unproven,
+    /// A redirect; repeat.
+    Redirected,
+    /// A 2xx with a JSON object that says that something went wrong.
+    ErrorShape,
     /// An answer that says nothing about the session.
     Inconclusive,
 }
@@ -160,89 +174,138 @@ pub(crate) enum Verdict {
 pub(crate) struct Reading {
     pub(crate) availability: Availability,
     pub(crate) verdict: Verdict,
+    /// Whether a health path that answers so can prove that the server itself is behind a weak
+    /// 401: a wall in front of everything cannot.
+    pub(crate) corroborates: bool,
+    /// The health path answers as one that is wrong, or that wants a credential.
+    pub(crate) misplaced: bool,
+}
+
+impl Reading {
+    /// The same answer out of a store: it may have been true once.
+    pub(crate) const fn without_proof(self) -> Self {
+        let verdict = match self.verdict {
+            Verdict::Rejected(_) => Verdict::Void,
+            Verdict::NoAnswer => Verdict::NoAnswer,
+            Verdict::Valid
+            | Verdict::Void
+            | Verdict::Forbidden
+            | Verdict::NotFound
+            | Verdict::Unproven
+            | Verdict::Redirected
+            | Verdict::ErrorShape
+            | Verdict::Inconclusive => Verdict::Inconclusive,
+        };
+        Self { availability: Availability::Nothing, verdict, corroborates: false, misplaced: false }
+    }
+}
+
+/// Whether the verify path accepts the token and speaks for a server whose health path never
+/// answered as one: then that path is wrong, and else a platform answers for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    Yes,
+    No,
 }
 
 /// Reads one answer by the table.
-pub(crate) fn read(probe: Probe, outcome: &Outcome) -> Reading {
-    let (availability, verdict) = match outcome {
-        Outcome::NoAnswer => (Availability::Silent, Verdict::NoAnswer),
-        Outcome::Response(response) => match probe {
-            Probe::Health => (read_health(response), Verdict::Inconclusive),
-            Probe::Verify => read_verify(response),
-            Probe::SignOut => (Availability::Nothing, read_sign_out(response)),
-        },
+pub(crate) fn read(probe: Probe, outcome: &Outcome, accepted: Accepted) -> Reading {
+    let reading = |availability, verdict| Reading {
+        availability,
+        verdict,
+        corroborates: availability == Availability::Awake,
+        misplaced: false,
     };
-    Reading { availability, verdict }
+    match (outcome, probe) {
+        (Outcome::NoAnswer, _) => reading(Availability::Silent, Verdict::NoAnswer),
+        (Outcome::Response(response), Probe::Health) => {
+            let status = response.status;
+            let availability = read_health(response, accepted);
+            let misplaced = matches!(status, 401 | 403 | 404 | 405) && !response.redirected;
+            let corroborates = availability == Availability::Awake && !matches!(status, 401 | 403);
+            Reading { misplaced, corroborates, ..reading(availability, Verdict::Inconclusive) }
+        }
+        (Outcome::Response(response), Probe::Verify | Probe::Candidate(_)) => {
+            let (availability, verdict) = read_verify(response);
+            reading(availability, verdict)
+        }
+        (Outcome::Response(_), Probe::SignOut) => {
+            reading(Availability::Nothing, Verdict::Inconclusive)
+        }
+    }
 }
 
-/// Health carries no credential, so a 401 or 403 there is of something in between, and a 404 is
-/// a platform that has no instance (Render says so while it deploys).
-fn read_health(response: &Response) -> Availability {
+fn read_health(response: &Response, accepted: Accepted) -> Availability {
     if response.redirected {
         return Availability::Waking;
     }
+    let is_page = response.body == Body::Html;
     match response.status {
-        200..=299 if response.body != Body::Html => Availability::Awake,
+        200..=299 if !is_page => Availability::Awake,
+        429 if is_page => Availability::Nothing,
         429 => Availability::Awake,
+        // An API without this path, or one that wants a credential for it. What is no JSON may be
+        // a platform's own (Render says 404 while it deploys), unless verification is accepted.
+        401 | 403 | 404 | 405 => match (response.body.is_json(), accepted) {
+            (true, _) => Availability::Awake,
+            (false, Accepted::Yes) if is_page => Availability::Nothing,
+            (false, Accepted::Yes) => Availability::Awake,
+            (false, Accepted::No) => Availability::Waking,
+        },
         407 | 511 | 540 => Availability::Unreachable,
         _ => Availability::Waking,
     }
 }
 
-/// A sign-out is heard by whoever answers at all, unless it says that it could not listen.
-const fn read_sign_out(response: &Response) -> Verdict {
-    match response.status {
-        429 | 500..=599 => Verdict::NoAnswer,
-        _ => common(response).1,
-    }
-}
-
 fn read_verify(response: &Response) -> (Availability, Verdict) {
-    if let Some(classified) = response.classified {
-        return match classified {
-            Classified::Valid => (Availability::Awake, Verdict::Valid),
-            Classified::Rejected => rejection(response),
-        };
+    // The app knows its backend: its word goes before the gates' reading.
+    match response.classified {
+        Some(Classified::Valid) => return (Availability::Awake, Verdict::Valid),
+        Some(Classified::Rejected) => {
+            return (Availability::Awake, Verdict::Rejected(Grade::Strong));
+        }
+        None => {}
     }
-    if response.redirected {
-        return (Availability::Waking, Verdict::Unproven);
+    // A response that a page may not look into has no status.
+    if response.redirected || response.status == 0 {
+        return (Availability::Waking, Verdict::Redirected);
     }
     match (response.status, response.body) {
         (200..=299, Body::Object) => (Availability::Awake, Verdict::Valid),
-        (200..=299, Body::Html) => (Availability::Waking, Verdict::Unproven),
+        (200..=299, Body::ErrorObject | Body::Problem) => {
+            (Availability::Nothing, Verdict::ErrorShape)
+        }
         (401, _) => rejection(response),
+        // A platform that was stopped, a firewall: not the API speaking.
+        (200..=299 | 403 | 404, Body::Html) => (Availability::Waking, Verdict::Unproven),
         (403, _) => (Availability::Awake, Verdict::Forbidden),
         (404, _) => (Availability::Awake, Verdict::NotFound),
+        (429, Body::Html) => (Availability::Nothing, Verdict::Inconclusive),
         (429, _) => (Availability::Awake, Verdict::Inconclusive),
-        _ => common(response),
-    }
-}
-
-/// The rows that mean the same on every path.
-const fn common(response: &Response) -> (Availability, Verdict) {
-    match response.status {
-        // A response that a page may not look into.
-        0 => (Availability::Waking, Verdict::Unproven),
-        408 | 421 | 425 | 502 | 503 | 504 | 520..=530 => (Availability::Waking, Verdict::NoAnswer),
-        407 | 511 | 540 => (Availability::Unreachable, Verdict::NoAnswer),
+        (408 | 421 | 425 | 502..=504 | 520..=530, _) => (Availability::Waking, Verdict::NoAnswer),
+        (407 | 511 | 540, _) => (Availability::Unreachable, Verdict::NoAnswer),
         _ => (Availability::Nothing, Verdict::Inconclusive),
     }
 }
 
 /// Gate 2: is it from our server?
 fn rejection(response: &Response) -> (Availability, Verdict) {
-    let json =
-        matches!(response.body, Body::Object | Body::ErrorObject | Body::Problem | Body::Json);
+    let json = response.body.is_json();
+    let by_body = if json { Availability::Awake } else { Availability::Nothing };
     match response.challenge {
-        Challenge::Foreign | Challenge::Survivable => {
-            (if json { Availability::Awake } else { Availability::Nothing }, Verdict::Void)
-        }
+        Challenge::Foreign | Challenge::Survivable => (by_body, Verdict::Void),
+        Challenge::Password => (Availability::Nothing, Verdict::Rejected(Grade::Password)),
         Challenge::InvalidToken => (Availability::Awake, Verdict::Rejected(Grade::Strong)),
         Challenge::Unreadable if json => (Availability::Awake, Verdict::Rejected(Grade::Strong)),
-        Challenge::Bare if json => (Availability::Awake, Verdict::Rejected(Grade::Weak)),
-        Challenge::Unreadable | Challenge::Bare => {
-            (Availability::Nothing, Verdict::Rejected(Grade::Weak))
-        }
+        Challenge::Unreadable | Challenge::Bare => (by_body, Verdict::Rejected(Grade::Weak)),
+    }
+}
+
+impl Body {
+    /// Whether it is JSON of any shape.
+    #[must_use]
+    pub const fn is_json(self) -> bool {
+        matches!(self, Self::Object | Self::ErrorObject | Self::Problem | Self::Json)
     }
 }
 

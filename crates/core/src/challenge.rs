@@ -14,14 +14,18 @@ pub enum Challenge {
     Bare,
     /// `error="invalid_token"` (RFC 6750 section 3.1).
     InvalidToken,
-    /// Only schemes of proxies and networks (Basic, Digest, Negotiate, NTLM): not our server's.
+    /// Only schemes that ask a person for a password (Basic, Digest): a wall in front of
+    /// everything, or an API that also takes passwords.
+    Password,
+    /// Only schemes of networks (Negotiate, NTLM): not our server's.
     Foreign,
     /// An error that a token survives: `use_dpop_nonce` (RFC 9449 section 8),
     /// `insufficient_user_authentication` (RFC 9470), `insufficient_scope` (RFC 6750).
     Survivable,
 }
 
-const FOREIGN: [&str; 4] = ["basic", "digest", "negotiate", "ntlm"];
+const PASSWORD: [&str; 2] = ["basic", "digest"];
+const FOREIGN: [&str; 2] = ["negotiate", "ntlm"];
 const SURVIVABLE: [&str; 3] =
     ["use_dpop_nonce", "insufficient_user_authentication", "insufficient_scope"];
 
@@ -33,6 +37,7 @@ impl Challenge {
         let mut rest = header.as_bytes();
         while let Some((word, value)) = next_part(&mut rest) {
             let meaning = match value {
+                None if is_one_of(word, &PASSWORD) => Self::Password,
                 None if is_one_of(word, &FOREIGN) => Self::Foreign,
                 None => Self::Bare,
                 Some(_) if !is_one_of(word, &["error"]) => continue,
@@ -54,9 +59,10 @@ impl Challenge {
         match self {
             Self::Unreadable => 0,
             Self::Foreign => 1,
-            Self::Bare => 2,
-            Self::InvalidToken => 3,
-            Self::Survivable => 4,
+            Self::Password => 2,
+            Self::Bare => 3,
+            Self::InvalidToken => 4,
+            Self::Survivable => 5,
         }
     }
 }
@@ -106,7 +112,7 @@ fn cut<'a>(rest: &mut &'a [u8], mut ends: impl FnMut(u8) -> bool) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::Challenge::{self, Bare, Foreign, InvalidToken, Survivable, Unreadable};
+    use super::Challenge::{self, Bare, Foreign, InvalidToken, Password, Survivable, Unreadable};
 
     #[test]
     fn headers_of_real_servers_are_understood() {
@@ -119,8 +125,10 @@ mod tests {
             ("bearer error=invalid_token, error_description=\"expired\"", InvalidToken),
             (r#"Bearer error = "invalid_token""#, InvalidToken),
             (r#"Token"#, Bare),
-            (r#"Basic realm="proxy, error=\"invalid_token\"""#, Foreign),
+            (r#"Basic realm="proxy, error=\"invalid_token\"""#, Password),
             ("Negotiate, NTLM", Foreign),
+            (r#"Negotiate, Basic realm="x""#, Password),
+            (r#"Digest realm="x", nonce="y""#, Password),
             ("Negotiate YII=", Foreign),
             (r#"Negotiate, Bearer error="invalid_token""#, InvalidToken),
             (r#"Basic realm="x", Bearer realm="y""#, Bare),

@@ -51,7 +51,71 @@ pub(crate) struct Conclusion {
     pub(crate) chance: Option<Chance>,
 }
 
-/// A refusal with the moments that matter: when the question was sent_at, and when its answer came.
+/// How long a confirmation takes at most, and why so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    pub(crate) limit: Duration,
+    pub(crate) basis: Basis,
+}
+
+/// What decides how long a confirmation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The app wants the first 401 to be believed.
+    Immediate,
+    /// The token is known to have run out.
+    Expired,
+    /// The backend names its instances, and they are known.
+    Instances,
+    /// The backend has been consistent so far.
+    Consistent,
+    /// The backend has just started or woken up.
+    JustStarted,
+    /// Nothing is known of the backend yet.
+    Unknown,
+    /// There is no health path that could prove the server awake.
+    NoHealth,
+    /// The backend was caught rejecting a token that is good.
+    Inconsistent,
+}
+
+impl Basis {
+    /// Every one, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Immediate,
+        Self::Expired,
+        Self::Instances,
+        Self::Consistent,
+        Self::JustStarted,
+        Self::Unknown,
+        Self::NoHealth,
+        Self::Inconsistent,
+    ];
+
+    /// The word on the public face.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Immediate => "immediate",
+            Self::Expired => "expired",
+            Self::Instances => "instances",
+            Self::Consistent => "consistent",
+            Self::JustStarted => "just-started",
+            Self::Unknown => "unknown",
+            Self::NoHealth => "no-health",
+            Self::Inconsistent => "inconsistent",
+        }
+    }
+}
+
+/// Whether there is a health path that can prove the server awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HealthPath {
+    Usable,
+    Missing,
+}
+
+/// A refusal with the moments that matter: when the question was asked, and when its answer came.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rejection {
     pub(crate) sent_at: Instant,
@@ -71,7 +135,7 @@ pub(crate) enum Token {
     RunOut,
 }
 
-/// Whether the server answers as it should while it is sent_at again and again.
+/// Whether the server answers as it should while it is asked again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerHealth {
     Well,
@@ -80,19 +144,19 @@ pub(crate) enum ServerHealth {
 
 #[derive(Debug)]
 pub(crate) struct Confirmation {
-    /// The first refusal: what was sent_at later can refute it.
+    /// The first refusal: what was asked later can refute it.
     since: Instant,
     /// The time limit counts from here: a night asleep or a dead server is no time in which the
     /// token was refused.
     answering_since: Instant,
     last_burst: Instant,
-    /// A floor that the server sent_at for.
+    /// A floor that the server asked for.
     not_before: Instant,
     /// The page could not run until then, or must not yet.
     paused_until: Instant,
     rejections: Vec<RejectedAnswer>,
     counted: u32,
-    /// Refused bursts, and when the last of them was sent_at.
+    /// Refused bursts, and when the last of them was asked.
     bursts: u32,
     burst_asked: Instant,
     /// How far apart the last two were.
@@ -160,7 +224,7 @@ impl Confirmation {
     pub(crate) fn rejected(&mut self, rejection: Rejection) {
         match rejection.rejection.grade {
             Grade::Strong => self.count(rejection, Corroboration::Direct),
-            Grade::Weak => self.waiting.push(rejection),
+            Grade::Weak | Grade::Password => self.waiting.push(rejection),
         }
     }
 
@@ -169,13 +233,19 @@ impl Confirmation {
         !self.waiting.is_empty()
     }
 
-    /// The health path proved the server awake by an answer to a question sent_at at `sent_at`, or
+    /// The health path proved the server awake by an answer to a question asked at `sent_at`, or
     /// there is none to ask.
     pub(crate) fn proven(&mut self, sent_at: Instant, corroboration: Corroboration) {
         while let Some(at) =
             self.waiting.iter().position(|rejection| rejection.received_at <= sent_at)
         {
-            let rejection = self.waiting.remove(at);
+            let mut rejection = self.waiting.remove(at);
+            let is_password = rejection.rejection.grade == Grade::Password;
+            if is_password && corroboration == Corroboration::Missing {
+                // A wall in front of everything says the same, and nothing tells them apart.
+                continue;
+            }
+            rejection.rejection.grade = Grade::Weak;
             self.count(rejection, corroboration);
         }
     }
@@ -244,7 +314,7 @@ impl Confirmation {
             return by(Rule::Immediate);
         }
         // One refusal without a name among others must not stand in for an instance that was
-        // never sent_at.
+        // never asked.
         let named = !self.by_instance.is_empty() && self.corroboration == Corroboration::Direct;
         // Workers that were heard may all refuse a token that only another one knows: until it was
         // accepted once, that it is unknown to those proves nothing.
@@ -272,6 +342,39 @@ impl Confirmation {
         let next = span.last.plus(self.cycle);
         let over = next.since(self.answering_since) > limit;
         over.then_some(Conclusion { rule: Rule::Limit, chance })
+    }
+
+    /// How long this takes at most, and why.
+    pub(crate) fn outlook(&self, context: &ConfirmContext<'_>, health: HealthPath) -> Outlook {
+        let outlook = |secs, basis| Outlook { limit: Duration::from_secs(secs), basis };
+        let is_weak = self.refusal_grade() == Some(Grade::Weak) || !self.waiting.is_empty();
+        if context.confirm == Confirm::Immediate {
+            return outlook(0, Basis::Immediate);
+        }
+        if is_weak && health == HealthPath::Missing {
+            return outlook(120, Basis::NoHealth);
+        }
+        if context.token == Token::RunOut {
+            return outlook(8, Basis::Expired);
+        }
+        if context.backend.contradicts_itself() {
+            return outlook(120, Basis::Inconsistent);
+        }
+        let is_named = self.is_named() && context.instances.are_known();
+        let is_known = is_named || !is_weak && context.backend.samples_left() == 0;
+        if !is_known || context.token == Token::New {
+            return outlook(60, Basis::Unknown);
+        }
+        let is_warm = context.woken.is_none_or(|woken| self.since >= woken.plus(WARM_UP));
+        match (is_warm, is_named) {
+            (false, _) => outlook(20, Basis::JustStarted),
+            (true, true) => outlook(8, Basis::Instances),
+            (true, false) => outlook(8, Basis::Consistent),
+        }
+    }
+
+    fn refusal_grade(&self) -> Option<Grade> {
+        self.rejections.first().map(|rejection| rejection.grade)
     }
 
     /// How likely a good token would have been refused so often.
@@ -329,7 +432,7 @@ impl Confirmation {
     }
 
     /// The page could not run: what was refused before is about another time (gate 1), nothing is
-    /// sent_at before `at`, and the limit counts from there.
+    /// asked before `at`, and the limit counts from there.
     pub(crate) fn interrupted(&mut self, at: Instant) {
         self.paused_until = at;
         self.answering_since = at;
@@ -354,7 +457,7 @@ impl Confirmation {
         *self = Self { since, last_burst, void: Reason::Restarted, ..Self::new(now) };
     }
 
-    /// Whether an answer to a question sent_at at `sent_at` can refute: one that was sent_at before the
+    /// Whether an answer to a question asked at `sent_at` can refute: one that was asked before the
     /// first refusal may have been answered before the session ended.
     pub(crate) fn is_refuted_by(&self, sent_at: Instant) -> bool {
         sent_at >= self.since

@@ -1,4 +1,4 @@
-//! Gate 4 by itself: which refusals are enough, and when the next ones are sent_at for.
+//! Gate 4 by itself: which refusals are enough, and when the next ones are asked for.
 
 use super::*;
 use crate::answer::{Probe, ServerFacts};
@@ -62,6 +62,7 @@ fn seen(names: &[&str]) -> Instances {
     for name in names.iter().cycle().take(4 * names.len()) {
         instances.see(
             at(100),
+            at(100),
             Probe::Health,
             &ServerFacts { instance: Label::new(name), ..ServerFacts::default() },
         );
@@ -122,7 +123,7 @@ fn two_replicas_of_one_name_are_two_instances() {
     for boot in ["1", "2"].iter().cycle().take(8) {
         let (instance, boot) = (Label::new("a"), Label::new(boot));
         let facts = ServerFacts { instance, boot, ..ServerFacts::default() };
-        replicas.see(at(100), Probe::Health, &facts);
+        replicas.see(at(100), at(100), Probe::Health, &facts);
     }
     let known = backend(0);
     let mut one = Confirmation::new(at(100));
@@ -151,11 +152,11 @@ fn an_instance_of_a_backend_that_is_hardly_known_does_not_speak_for_all() {
     let (mut instances, known) = (Instances::default(), backend(0));
     let facts = ServerFacts { instance: Label::new("a"), ..ServerFacts::default() };
     for _ in 0..3 {
-        instances.see(at(100), Probe::Health, &facts);
+        instances.see(at(100), at(100), Probe::Health, &facts);
     }
     let twice = confirmation(&[(100, Some("a")), (106, Some("a"))]);
     assert_eq!(rule(&twice, context(&instances, &known)), None);
-    instances.see(at(101), Probe::Health, &facts);
+    instances.see(at(101), at(101), Probe::Health, &facts);
     assert_eq!(rule(&twice, context(&instances, &known)), Some(Rule::Instances));
 }
 

@@ -27,11 +27,22 @@ pub enum Cause {
     BlockedByCors,
     /// The health path waits for something, on a server that is up.
     SlowHealth,
+    /// The health path fails although the server answers otherwise: an ad blocker, a firewall.
+    HealthBlocked,
+    /// The verify path accepted the session and leads to a page since: is the session over?
+    LoginRedirect,
+    /// The verify path says in its own way that something is wrong with the session: 403 for
+    /// ever, or a 2xx with an error in it.
+    UnclearRejection,
+    /// Something in front of the server answers everything with a 401.
+    Gateway,
+    /// A cache or a service worker answers in the server's place.
+    StaleAnswers,
 }
 
 impl Cause {
     /// Every one, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::WorkersDisagree,
         Self::ServerSleeps,
         Self::TokensLost,
@@ -41,6 +52,11 @@ impl Cause {
         Self::WrongPath,
         Self::BlockedByCors,
         Self::SlowHealth,
+        Self::HealthBlocked,
+        Self::LoginRedirect,
+        Self::UnclearRejection,
+        Self::Gateway,
+        Self::StaleAnswers,
     ];
 
     /// The word on the public face, and the name of its page in `docs/causes/`.
@@ -56,6 +72,11 @@ impl Cause {
             Self::WrongPath => "wrong-path",
             Self::BlockedByCors => "blocked-by-cors",
             Self::SlowHealth => "slow-health",
+            Self::HealthBlocked => "health-blocked",
+            Self::LoginRedirect => "login-redirect",
+            Self::UnclearRejection => "unclear-rejection",
+            Self::Gateway => "gateway",
+            Self::StaleAnswers => "stale-answers",
         }
     }
 
@@ -78,11 +99,13 @@ pub struct Diagnosis {
     pub status: u16,
     /// By which path, for a path.
     pub probe: Option<Probe>,
+    /// One of [`CANDIDATES`](crate::CANDIDATES) that answers where the path does not, by index.
+    pub candidate: Option<u8>,
 }
 
 impl Diagnosis {
     pub(crate) const fn of(cause: Cause) -> Self {
-        Self { cause, count: 0, length: Duration::ZERO, status: 0, probe: None }
+        Self { cause, count: 0, length: Duration::ZERO, status: 0, probe: None, candidate: None }
     }
 }
 
@@ -92,10 +115,12 @@ const RESTARTS_WITHIN: Duration = Duration::from_secs(1_800);
 /// Minutes are the leeway that servers give (RFC 7519 section 4.1.4); a token's life is counted
 /// wrong from there on.
 const SKEW: Duration = Duration::from_secs(60);
-/// Three in a row are no deploy that goes by.
+/// Three in a row exclude one deploy.
 const NOT_FOUND: u32 = 3;
-/// Nor a train in a tunnel.
+/// Three in a row exclude a short loss of signal.
 const SLOW: u32 = 3;
+/// A platform that wakes a server may say 401 for that long.
+const WALL: Duration = Duration::from_secs(120);
 
 /// What was seen of each cause, and which were told.
 #[derive(Debug, Default)]
@@ -107,6 +132,9 @@ pub(crate) struct DiagnosisTracker {
     wake_ups: u32,
     health_not_found: u32,
     health_slow: u32,
+    /// Since when each of the two paths answers with a wall's 401.
+    health_wall: Option<Instant>,
+    verify_wall: Option<Instant>,
 }
 
 impl DiagnosisTracker {
@@ -136,6 +164,24 @@ impl DiagnosisTracker {
 
     pub(crate) fn skewed(skew: Duration) -> Option<Diagnosis> {
         (skew >= SKEW).then_some(Diagnosis { length: skew, ..Diagnosis::of(Cause::ClockSkew) })
+    }
+
+    /// A path answered; `is_wall`: with a 401 that is a page or asks for a password.
+    pub(crate) fn answered(
+        &mut self,
+        probe: Probe,
+        is_wall: bool,
+        now: Instant,
+    ) -> Option<Diagnosis> {
+        let since = match probe {
+            Probe::Health => &mut self.health_wall,
+            Probe::Verify => &mut self.verify_wall,
+            Probe::SignOut | Probe::Candidate(_) => return None,
+        };
+        *since = if is_wall { since.or(Some(now)) } else { None };
+        let length = now.since(self.health_wall?.max(self.verify_wall?));
+        let found = Diagnosis { length, status: 401, ..Diagnosis::of(Cause::Gateway) };
+        (length >= WALL).then_some(found)
     }
 
     /// The health path answered, and `slow` is how long an awake server kept it waiting.

@@ -5,7 +5,8 @@
 
 use alloc::vec::Vec;
 
-use crate::answer::{Grade, Probe};
+use crate::answer::{CANDIDATES, Grade, Probe};
+use crate::confirm::Basis;
 use crate::diagnosis::Diagnosis;
 use crate::input::PageEvent;
 use crate::label::Label;
@@ -45,6 +46,7 @@ pub enum Event {
     KeepAlive { every: Duration },
     Restored,
     NoRecord,
+    NoUser { status: u16 },
     RecordCorrupt,
     RecordForeign,
     StoreFailed,
@@ -57,7 +59,7 @@ pub enum Event {
     Retry { attempt: u8, of: u8, wait: Duration },
     Kept { why: Reason, status: Option<u16> },
     Verified { facts: Origin },
-    Suspect { status: u16 },
+    Suspect { status: u16, limit: Duration, basis: Basis },
     Rejected { grade: Grade, status: u16, facts: Origin },
     RejectionIgnored { why: Reason },
     Refuted { rejections: u32 },
@@ -68,7 +70,7 @@ pub enum Event {
     Rebooted { boot: Label },
     Slept { for_: Duration },
     Page(PageEvent),
-    WrongPath { status: u16 },
+    WrongPath { status: u16, candidate: Option<u8> },
     Misconfigured { probe: Probe, status: u16 },
     Diagnosed(Diagnosis),
 }
@@ -98,6 +100,9 @@ pub enum Reason {
     NewerSession,
     ServerNotAwake,
     Restarted,
+    Stale,
+    ErrorShape,
+    Redirected,
 }
 
 /// Takes the details of an entry, one at a time. A word comes with its place among its kind, so
@@ -112,12 +117,13 @@ pub trait FieldVisitor {
 }
 
 /// Code and level of each event, in the order of [`Event::place`].
-const EVENT_INFO: [(&str, Level); 31] = [
+const EVENT_INFO: [(&str, Level); 32] = [
     ("started", Level::Info),
     ("stopped", Level::Info),
     ("keep-alive", Level::Info),
     ("restored", Level::Info),
     ("no-record", Level::Info),
+    ("no-user", Level::Info),
     ("record-corrupt", Level::Warn),
     ("record-foreign", Level::Warn),
     ("store-failed", Level::Warn),
@@ -130,7 +136,7 @@ const EVENT_INFO: [(&str, Level); 31] = [
     ("retry", Level::Info),
     ("kept", Level::Info),
     ("verified", Level::Info),
-    ("suspect", Level::Info),
+    ("suspect", Level::Warn),
     ("refused", Level::Info),
     ("refusal-void", Level::Info),
     ("refuted", Level::Warn),
@@ -156,32 +162,33 @@ impl Event {
             Self::KeepAlive { .. } => 2,
             Self::Restored => 3,
             Self::NoRecord => 4,
-            Self::RecordCorrupt => 5,
-            Self::RecordForeign => 6,
-            Self::StoreFailed => 7,
-            Self::SignedIn => 8,
-            Self::Answered { .. } => 9,
-            Self::Unanswered { .. } => 10,
-            Self::Held { .. } => 11,
-            Self::GivenUp { .. } => 12,
-            Self::Periodic => 13,
-            Self::Retry { .. } => 14,
-            Self::Kept { .. } => 15,
-            Self::Verified { .. } => 16,
-            Self::Suspect { .. } => 17,
-            Self::Rejected { .. } => 18,
-            Self::RejectionIgnored { .. } => 19,
-            Self::Refuted { .. } => 20,
-            Self::SignedOut { .. } => 21,
-            Self::SignOutTold => 22,
-            Self::SignOutRefused { .. } => 23,
-            Self::Server { .. } => 24,
-            Self::Rebooted { .. } => 25,
-            Self::Slept { .. } => 26,
-            Self::Page(_) => 27,
-            Self::WrongPath { .. } => 28,
-            Self::Misconfigured { .. } => 29,
-            Self::Diagnosed(_) => 30,
+            Self::NoUser { .. } => 5,
+            Self::RecordCorrupt => 6,
+            Self::RecordForeign => 7,
+            Self::StoreFailed => 8,
+            Self::SignedIn => 9,
+            Self::Answered { .. } => 10,
+            Self::Unanswered { .. } => 11,
+            Self::Held { .. } => 12,
+            Self::GivenUp { .. } => 13,
+            Self::Periodic => 14,
+            Self::Retry { .. } => 15,
+            Self::Kept { .. } => 16,
+            Self::Verified { .. } => 17,
+            Self::Suspect { .. } => 18,
+            Self::Rejected { .. } => 19,
+            Self::RejectionIgnored { .. } => 20,
+            Self::Refuted { .. } => 21,
+            Self::SignedOut { .. } => 22,
+            Self::SignOutTold => 23,
+            Self::SignOutRefused { .. } => 24,
+            Self::Server { .. } => 25,
+            Self::Rebooted { .. } => 26,
+            Self::Slept { .. } => 27,
+            Self::Page(_) => 28,
+            Self::WrongPath { .. } => 29,
+            Self::Misconfigured { .. } => 30,
+            Self::Diagnosed(_) => 31,
         }
     }
 
@@ -234,10 +241,17 @@ impl Event {
                 }
             }
             Self::Verified { facts } => facts.visit_fields(visitor),
-            Self::Suspect { status }
-            | Self::SignOutRefused { status }
-            | Self::WrongPath { status } => {
+            Self::SignOutRefused { status } | Self::NoUser { status } => {
                 visitor.number("status", (*status).into());
+            }
+            Self::Suspect { status, limit, basis } => {
+                visitor.number("status", (*status).into());
+                visitor.number("ms", limit.as_millis());
+                visitor.word("basis", *basis as u8, basis.name());
+            }
+            Self::WrongPath { status, candidate } => {
+                visitor.number("status", (*status).into());
+                visit_candidate(visitor, *candidate);
             }
             Self::Rejected { grade, status, facts } => {
                 visitor.word("grade", *grade as u8, grade.name());
@@ -261,7 +275,7 @@ impl Event {
             Self::Slept { for_ } => visitor.number("ms", for_.as_millis()),
             Self::Page(event) => visitor.word("event", *event as u8, event.name()),
             Self::Misconfigured { probe, status } => {
-                visitor.word("probe", *probe as u8, probe.name());
+                visitor.word("probe", probe.index(), probe.name());
                 visitor.number("status", (*status).into());
             }
             Self::Diagnosed(diagnosis) => diagnosis.visit_fields(visitor),
@@ -280,8 +294,16 @@ impl Event {
 }
 
 fn visit_request(visitor: &mut impl FieldVisitor, probe: Probe, request: RequestId) {
-    visitor.word("probe", probe as u8, probe.name());
+    visitor.word("probe", probe.index(), probe.name());
     visitor.number("request", request.0.into());
+}
+
+fn visit_candidate(visitor: &mut impl FieldVisitor, candidate: Option<u8>) {
+    if let Some((index, path)) =
+        candidate.and_then(|index| Some((index, *CANDIDATES.get(usize::from(index))?)))
+    {
+        visitor.word("candidate", index, path);
+    }
 }
 
 impl Origin {
@@ -302,8 +324,9 @@ impl Diagnosis {
         visitor.number("ms", self.length.as_millis());
         visitor.number("status", self.status.into());
         if let Some(probe) = self.probe {
-            visitor.word("probe", probe as u8, probe.name());
+            visitor.word("probe", probe.index(), probe.name());
         }
+        visit_candidate(visitor, self.candidate);
     }
 }
 

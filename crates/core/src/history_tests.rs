@@ -21,6 +21,7 @@ fn one_of_each() -> Vec<Event> {
         Event::KeepAlive { every: ms },
         Event::Restored,
         Event::NoRecord,
+        Event::NoUser { status },
         Event::RecordCorrupt,
         Event::RecordForeign,
         Event::StoreFailed,
@@ -33,7 +34,7 @@ fn one_of_each() -> Vec<Event> {
         Event::Retry { attempt: 1, of: 3, wait: ms },
         Event::Kept { why: Reason::Network, status: Some(status) },
         Event::Verified { facts },
-        Event::Suspect { status },
+        Event::Suspect { status, limit: ms, basis: Basis::Unknown },
         Event::Rejected { grade: Grade::Strong, status, facts },
         Event::RejectionIgnored { why: Reason::NewerSession },
         Event::Refuted { rejections: 2 },
@@ -48,9 +49,13 @@ fn one_of_each() -> Vec<Event> {
         Event::Rebooted { boot },
         Event::Slept { for_: ms },
         Event::Page(PageEvent::Hidden),
-        Event::WrongPath { status },
+        Event::WrongPath { status, candidate: Some(1) },
         Event::Misconfigured { probe, status },
-        Event::Diagnosed(Diagnosis { probe: Some(probe), ..Diagnosis::of(Cause::WrongPath) }),
+        Event::Diagnosed(Diagnosis {
+            probe: Some(probe),
+            candidate: Some(1),
+            ..Diagnosis::of(Cause::WrongPath)
+        }),
     ]
 }
 
@@ -86,14 +91,18 @@ fn the_faces_table_of_events_is_the_cores() {
 
 #[test]
 fn the_faces_words_are_the_cores() {
-    let kinds: [(&str, Vec<&str>); 8] = [
-        ("probe", [Probe::Health, Probe::Verify, Probe::SignOut].map(Probe::name).into()),
-        ("grade", [Grade::Strong, Grade::Weak].map(Grade::name).into()),
+    let probes = [Probe::Health, Probe::Verify, Probe::SignOut, Probe::Candidate(0)];
+    let grades = [Grade::Strong, Grade::Weak, Grade::Password];
+    let kinds: [(&str, Vec<&str>); 10] = [
+        ("probe", probes.map(Probe::name).into()),
+        ("grade", grades.map(Grade::name).into()),
         ("reason", SignOutReason::ALL.map(SignOutReason::name).into()),
         ("rule", Rule::ALL.map(Rule::name).into()),
         ("state", ServerState::ALL.map(ServerState::name).into()),
         ("why", Reason::ALL.map(Reason::name).into()),
         ("cause", Cause::ALL.map(Cause::name).into()),
+        ("basis", Basis::ALL.map(Basis::name).into()),
+        ("candidate", CANDIDATES.into()),
         ("event", PageEvent::ALL.map(PageEvent::name).into()),
     ];
     let flat: String = FACE.split_whitespace().collect::<Vec<_>>().join(" ");

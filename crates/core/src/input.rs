@@ -36,6 +36,9 @@ pub enum Input {
         /// Its status.
         status: u16,
     },
+    /// A request of the app to the API's origin was answered as only the API itself does: JSON, and
+    /// no status of a gateway.
+    AppProof,
     /// A request of the app got no answer.
     Unanswered,
     /// Something happened to a request of the app that is sent through the keeper.

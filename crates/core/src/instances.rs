@@ -6,10 +6,10 @@
 
 use alloc::vec::Vec;
 
-use crate::answer::{Probe, ServerFacts};
+use crate::answer::{Body, Probe, Response, ServerFacts, Verdict};
 use crate::history::Origin;
 use crate::label::Label;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, UnixMillis};
 
 /// An instance that has not answered for this long is no longer waited for.
 const LATELY: Duration = Duration::from_secs(600);
@@ -30,6 +30,48 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) const fn origin(&self) -> Origin {
         Origin { instance: Some(self.instance), boot: self.boot }
+    }
+}
+
+/// Which of the names in a body are the server's own.
+///
+/// A profile may have a `now` and a tenant may be called `instance`. Such members count where the
+/// health path bears them, or an accepted answer together with `boot`; then a rejection's count
+/// too.
+#[derive(Debug, Default)]
+pub(crate) struct OwnNames {
+    known: bool,
+}
+
+/// Milliseconds this early are in 1973: the number is in seconds.
+const SECONDS: u64 = 100_000_000_000;
+
+impl OwnNames {
+    pub(crate) fn own(
+        &mut self,
+        probe: Probe,
+        verdict: Verdict,
+        response: &Response,
+    ) -> ServerFacts {
+        let ServerFacts { instance, boot, now, uptime } = response.server;
+        // RFC 9457 section 3.1.5: `instance` identifies the occurrence of a problem.
+        if response.body == Body::Problem {
+            return ServerFacts::default();
+        }
+        let is_named = instance.is_some() && boot.is_some();
+        let is_accepted = verdict == Verdict::Valid && boot.is_some();
+        let bears = probe == Probe::Health || is_accepted;
+        self.known |= bears && is_named;
+        if !(bears || self.known && is_named) {
+            return ServerFacts::default();
+        }
+        let in_millis = |UnixMillis(n)| UnixMillis(if n < SECONDS { n * 1_000 } else { n });
+        ServerFacts {
+            instance: instance.filter(|_| is_named),
+            boot,
+            now: now.map(in_millis),
+            uptime,
+        }
     }
 }
 
@@ -76,11 +118,18 @@ pub(crate) struct Instances {
 const TELLING: u8 = 4;
 
 impl Instances {
-    pub(crate) fn see(&mut self, now: Instant, by: Probe, server: &ServerFacts) -> Boot {
+    /// Takes an answer to a request of the moment `sent`.
+    pub(crate) fn see(
+        &mut self,
+        sent: Instant,
+        now: Instant,
+        by: Probe,
+        server: &ServerFacts,
+    ) -> Boot {
         self.seen.retain(|seen| now.since(seen.at) < LATELY);
         let is_unknown = server.boot.is_some_and(|boot| !self.boots.contains(&boot));
         let slack = if is_unknown { SLACK } else { Duration::ZERO };
-        let start = self.see_start(now, server.uptime, slack);
+        let start = self.see_start(sent, server.uptime, slack);
         // An answer that tells nothing may be the new process's own.
         if server.boot.is_some() || server.uptime.is_some() {
             self.last = Some(now);
@@ -97,10 +146,12 @@ impl Instances {
         boot
     }
 
-    /// A process that started after the last answer of another is no worker beside it.
-    fn see_start(&self, now: Instant, uptime: Option<Duration>, slack: Duration) -> Start {
+    /// A process that started after the last answer of another is no worker beside it. It was up
+    /// so long when it answered, which was after the request was sent: on a busy machine the
+    /// answer itself may come seconds later.
+    fn see_start(&self, sent: Instant, uptime: Option<Duration>, slack: Duration) -> Start {
         match (uptime, self.last) {
-            (Some(uptime), Some(last)) if uptime < now.since(last).plus(slack) => Start::Later,
+            (Some(uptime), Some(last)) if uptime < sent.since(last).plus(slack) => Start::Later,
             (Some(_), Some(_)) => Start::Same,
             _ => Start::Untold,
         }
@@ -185,8 +236,8 @@ mod tests {
     #[test]
     fn an_instance_that_is_silent_for_ten_minutes_is_no_longer_waited_for() {
         let mut instances = Instances::default();
-        instances.see(at(0), Probe::Health, &facts("a", "1"));
-        instances.see(at(300), Probe::Health, &facts("b", "1"));
+        instances.see(at(0), at(0), Probe::Health, &facts("a", "1"));
+        instances.see(at(300), at(300), Probe::Health, &facts("b", "1"));
         assert_eq!(names(&instances, at(599)), ["a", "b"]);
         assert_eq!(names(&instances, at(600)), ["b"]);
     }
@@ -194,9 +245,9 @@ mod tests {
     #[test]
     fn a_restart_makes_the_instances_before_it_forgotten() {
         let mut instances = Instances::default();
-        assert_eq!(instances.see(at(0), Probe::Health, &facts("a", "1")), Boot::First);
-        instances.see(at(1), Probe::Health, &facts("b", "1"));
-        assert_eq!(instances.see(at(2), Probe::Health, &facts("c", "2")), Boot::Changed);
+        assert_eq!(instances.see(at(0), at(0), Probe::Health, &facts("a", "1")), Boot::First);
+        instances.see(at(1), at(1), Probe::Health, &facts("b", "1"));
+        assert_eq!(instances.see(at(2), at(2), Probe::Health, &facts("c", "2")), Boot::Changed);
         assert_eq!(names(&instances, at(2)), ["c"]);
     }
 
@@ -204,22 +255,22 @@ mod tests {
     fn a_backend_is_known_after_four_answers_of_one_boot() {
         let mut instances = Instances::default();
         for _ in 0..3 {
-            instances.see(at(0), Probe::Health, &facts("a", "1"));
+            instances.see(at(0), at(0), Probe::Health, &facts("a", "1"));
         }
         assert!(!instances.are_known());
-        instances.see(at(1), Probe::Health, &facts("a", "1"));
+        instances.see(at(1), at(1), Probe::Health, &facts("a", "1"));
         assert!(instances.are_known());
-        instances.see(at(2), Probe::Health, &facts("a", "2"));
+        instances.see(at(2), at(2), Probe::Health, &facts("a", "2"));
         assert!(!instances.are_known());
     }
 
     #[test]
     fn in_a_rolling_deploy_the_old_instance_that_answers_again_is_seen_again() {
         let mut instances = Instances::default();
-        instances.see(at(0), Probe::Health, &facts("a", "1"));
-        instances.see(at(1), Probe::Health, &facts("b", "2"));
-        assert_eq!(instances.see(at(2), Probe::Health, &facts("a", "1")), Boot::Known);
-        assert_eq!(instances.see(at(3), Probe::Health, &facts("b", "2")), Boot::Known);
+        instances.see(at(0), at(0), Probe::Health, &facts("a", "1"));
+        instances.see(at(1), at(1), Probe::Health, &facts("b", "2"));
+        assert_eq!(instances.see(at(2), at(2), Probe::Health, &facts("a", "1")), Boot::Known);
+        assert_eq!(instances.see(at(3), at(3), Probe::Health, &facts("b", "2")), Boot::Known);
         assert_eq!(names(&instances, at(3)), ["a", "b"]);
     }
 
@@ -230,7 +281,7 @@ mod tests {
             let boot = boot.and_then(Label::new);
             let uptime = Some(Duration::from_millis(up));
             let facts = ServerFacts { boot, uptime, ..ServerFacts::default() };
-            instances.see(at(secs), Probe::Health, &facts)
+            instances.see(at(secs), at(secs), Probe::Health, &facts)
         };
         // As a page is loaded the server is older than the page's line of time.
         assert_eq!(see(1, None, 900_000), Boot::Known);
@@ -248,11 +299,11 @@ mod tests {
     fn ids_that_take_turns_are_no_restarts() {
         let mut instances = Instances::default();
         for boot in ["1", "2", "3"] {
-            instances.see(at(0), Probe::Health, &facts("a", boot));
+            instances.see(at(0), at(0), Probe::Health, &facts("a", boot));
             assert!(!instances.is_restart());
         }
-        instances.see(at(1), Probe::Health, &facts("a", "3"));
-        instances.see(at(2), Probe::Health, &facts("a", "4"));
+        instances.see(at(1), at(1), Probe::Health, &facts("a", "3"));
+        instances.see(at(2), at(2), Probe::Health, &facts("a", "4"));
         assert!(instances.is_restart());
     }
 
@@ -261,7 +312,7 @@ mod tests {
         let mut instances = Instances::default();
         for n in 0..10_000 {
             let name = alloc::format!("i{n}");
-            instances.see(at(0), Probe::Health, &facts(&name, &name));
+            instances.see(at(0), at(0), Probe::Health, &facts(&name, &name));
         }
         assert!(instances.seen.len() <= MAX && instances.boots.len() <= MAX);
     }

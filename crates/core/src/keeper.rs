@@ -10,6 +10,7 @@ mod judging;
 mod lifecycle;
 mod noticing;
 mod records;
+mod schedule;
 mod sessions;
 mod verifying;
 
@@ -20,13 +21,15 @@ use crate::backend::Backend;
 use crate::confirm::Confirmation;
 use crate::diagnosis::{Diagnosis, DiagnosisTracker};
 use crate::effect::{Effect, Notice};
+use crate::freshness::Freshness;
 use crate::generation::Generation;
 use crate::history::{Entry, Event, History};
 use crate::input::Input;
-use crate::instances::{Instances, Seen};
+use crate::instances::{Instances, OwnNames, Seen};
 use crate::label::Label;
 use crate::options::Options;
 use crate::page::{Page, Presence};
+use crate::paths::Paths;
 use crate::reads::Reads;
 use crate::requests::Requests;
 use crate::revocation::Revocation;
@@ -37,8 +40,9 @@ use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
 use answering::Ping;
 use judging::PendingRejection;
 use records::LateRecord;
+use schedule::VerifySchedule;
 use sessions::PendingCommand;
-use verifying::VerifySchedule;
+use verifying::VerifyPath;
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
 /// run once a minute at the least.
@@ -63,6 +67,11 @@ pub struct Keeper {
     admission: Admission,
     session: Session,
     verify_schedule: VerifySchedule,
+    verify_path: VerifyPath,
+    paths: Paths,
+    health_freshness: Freshness,
+    verify_freshness: Freshness,
+    names: OwnNames,
     pending_rejections: Vec<PendingRejection>,
     reads: Reads,
     late_record: LateRecord,
@@ -154,6 +163,11 @@ impl Keeper {
             admission: Admission::default(),
             session: Session::Restoring,
             verify_schedule: VerifySchedule::default(),
+            verify_path: VerifyPath::default(),
+            paths: Paths::default(),
+            health_freshness: Freshness::default(),
+            verify_freshness: Freshness::default(),
+            names: OwnNames::default(),
             pending_rejections: Vec::new(),
             reads: Reads::default(),
             late_record: LateRecord::default(),
@@ -293,6 +307,7 @@ impl Keeper {
             Input::SignOut => self.handle_sign_out(out),
             Input::Verify => self.handle_verify(out),
             Input::Report { status } => self.handle_report(status, out),
+            Input::AppProof => self.handle_app_proof(out),
             Input::Unanswered => self.handle_unanswered(),
             Input::AppRequest { request, event } => {
                 self.handle_app_request(request, event, out);
@@ -318,6 +333,11 @@ impl Keeper {
             self.send_ping(out);
         }
         self.schedule_check_for_app(out);
+        if due(self.next_verification()) && !self.reads.is_fresh(now) {
+            // Another tab may have signed in or out.
+            self.read_record(out);
+            self.run_overdue_read(out);
+        }
         if due(self.next_verification()) {
             self.send_verification(out);
         }

@@ -34,6 +34,7 @@ mod chance;
 mod confirm;
 mod diagnosis;
 mod effect;
+mod freshness;
 mod generation;
 mod history;
 mod input;
@@ -43,6 +44,7 @@ mod label;
 mod message;
 mod options;
 mod page;
+mod paths;
 mod reads;
 mod requests;
 mod revocation;
@@ -52,7 +54,7 @@ mod session;
 mod time;
 mod words;
 
-pub use answer::{Body, Classified, Grade, Outcome, Probe, Response, ServerFacts};
+pub use answer::{Body, CANDIDATES, Classified, Grade, Outcome, Probe, Response, ServerFacts};
 pub use app_request::{
     AppAction, AppEvent, AppRequest, AppRequestId, AppRequestOptions, Destination, OnUnauthorized,
     Replay,
@@ -60,6 +62,7 @@ pub use app_request::{
 pub use backend::BackendRecord;
 pub use challenge::Challenge;
 pub use chance::Chance;
+pub use confirm::Basis;
 pub use diagnosis::{Cause, Diagnosis};
 pub use effect::{Effect, Notice};
 pub use generation::{Generation, TokenId};

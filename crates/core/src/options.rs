@@ -18,7 +18,7 @@ pub struct Options {
     /// Whether the server is told of a sign-out.
     pub tell_sign_out: bool,
     /// Where the server is, as browsers see it.
-    pub reach: OriginRelation,
+    pub origin_relation: OriginRelation,
     /// The requests of the app.
     pub app_requests: AppRequestOptions,
 }
@@ -31,7 +31,7 @@ impl Default for Options {
             confirm: Confirm::default(),
             credential: Credential::default(),
             tell_sign_out: false,
-            reach: OriginRelation::default(),
+            origin_relation: OriginRelation::default(),
             app_requests: AppRequestOptions::default(),
         }
     }

@@ -59,13 +59,14 @@ impl Reads {
         Some(read)
     }
 
-    pub(crate) fn take(&mut self, read: ReadId) -> Answered {
+    pub(crate) fn take(&mut self, read: ReadId, now: Instant) -> Answered {
         if let Some(open) = self.open.take_if(|open| open.read == read) {
             self.late = None;
             self.asked_at = Some(open.asked_at);
             return if open.again { Answered::Outdated } else { Answered::Awaited };
         }
         if self.late.take_if(|late| *late == read).is_some() {
+            self.asked_at = Some(now);
             return Answered::Late;
         }
         Answered::Unknown
@@ -112,9 +113,9 @@ mod tests {
     fn an_answer_belongs_to_the_read_that_it_names() {
         let mut reads = Reads::default();
         let first = reads.ask(at(0)).expect("nothing is open");
-        assert_eq!(reads.take(ReadId(first.0 + 1)), Answered::Unknown);
-        assert_eq!(reads.take(first), Answered::Awaited);
-        assert_eq!(reads.take(first), Answered::Unknown, "an answer is taken once");
+        assert_eq!(reads.take(ReadId(first.0 + 1), at(9)), Answered::Unknown);
+        assert_eq!(reads.take(first, at(9)), Answered::Awaited);
+        assert_eq!(reads.take(first, at(9)), Answered::Unknown, "an answer is taken once");
     }
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
         let mut reads = Reads::default();
         let first = reads.ask(at(0)).expect("nothing is open");
         assert_eq!(reads.ask(at(1)), None);
-        assert_eq!(reads.take(first), Answered::Outdated);
+        assert_eq!(reads.take(first, at(9)), Answered::Outdated);
     }
 
     #[test]
@@ -134,8 +135,8 @@ mod tests {
         let second = reads.ask(at(3)).expect("nothing is open");
         assert_eq!(reads.next_timeout(), Some(at(3)), "it hangs: nobody waits for it again");
         assert!(reads.give_up(at(3)));
-        assert_eq!(reads.take(first), Answered::Unknown, "a newer read was asked for");
-        assert_eq!(reads.take(second), Answered::Late);
+        assert_eq!(reads.take(first, at(9)), Answered::Unknown, "a newer read was asked for");
+        assert_eq!(reads.take(second, at(9)), Answered::Late);
         reads.ask(at(9));
         assert_eq!(reads.next_timeout(), Some(at(11)), "it has come back");
     }
@@ -145,7 +146,7 @@ mod tests {
         let mut reads = Reads::default();
         assert!(!reads.is_fresh(at(0)));
         let read = reads.ask(at(10)).expect("nothing is open");
-        reads.take(read);
+        reads.take(read, at(9));
         assert!(reads.is_fresh(at(10)) && !reads.is_fresh(at(11)));
     }
 }

@@ -65,10 +65,11 @@ pub(crate) fn read_delivery(outcome: &Outcome) -> Delivery {
     if response.redirected {
         return Delivery::Refused;
     }
+    let is_wall = matches!(challenge, Challenge::Foreign | Challenge::Password);
     let is_api = !matches!(body, Body::Html | Body::ErrorObject);
     match status {
         200..=299 if is_api => Delivery::Delivered,
-        401 if *body != Body::Html && *challenge != Challenge::Foreign => Delivery::Delivered,
+        401 if *body != Body::Html && !is_wall => Delivery::Delivered,
         407 | 408 | 421 | 425 | 429 | 500..=599 => Delivery::Unanswered,
         _ => Delivery::Refused,
     }

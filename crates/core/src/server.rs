@@ -66,6 +66,8 @@ pub(crate) struct Server {
     woken: Option<Instant>,
     last_awake: Option<UnixMillis>,
     proven_at: Option<Instant>,
+    /// The last answer said that its network or its owner must act.
+    owner_must_act: bool,
 }
 
 /// A time of bad answers, from the first of them to the first good one.
@@ -77,6 +79,8 @@ struct Outage {
     platform: bool,
     /// Something answered with a page, which may be the app's own.
     page: bool,
+    /// Something else failed than a health path that is missing: no answer, or an error.
+    hard: bool,
 }
 
 /// Who a bad answer may be of.
@@ -86,6 +90,8 @@ pub(crate) enum ResponseSource {
     Platform,
     /// The same, or the app's own page on a path that is wrong.
     Page,
+    /// Nobody, perhaps: the health path answers as one that is not there.
+    MissingPath,
     /// Anybody: a path may be wrong, or odd by itself.
     Unknown,
 }
@@ -108,6 +114,7 @@ impl Server {
             woken: None,
             last_awake: None,
             proven_at: None,
+            owner_must_act: false,
         }
     }
 
@@ -140,6 +147,7 @@ impl Server {
             self.woken = Some(now);
         }
         self.state = ServerState::Awake;
+        self.owner_must_act = false;
         self.last_awake = Some(wall);
         let proven_before = self.proven_at.replace(now);
         let recovery = |Outage { since, platform, page, .. }| Recovery {
@@ -159,15 +167,23 @@ impl Server {
         availability: Availability,
         network: Network,
     ) {
-        let begun = Outage { since: now, delay: EAGER.low, platform: false, page: false };
+        let begun =
+            Outage { since: now, delay: EAGER.low, platform: false, page: false, hard: false };
         let outage = self.outage.get_or_insert(begun);
         outage.platform |= availability == Availability::Waking && by == ResponseSource::Platform;
         outage.page |= availability == Availability::Waking && by == ResponseSource::Page;
+        self.owner_must_act = availability == Availability::Unreachable;
+        outage.hard |= by != ResponseSource::MissingPath;
+        let age = now.since(outage.since);
+        let only_missing = !outage.hard && age >= WAKING;
         self.state = match availability {
+            // Nothing but "no such path" for so long: the path is wrong, and nothing is known of
+            // the server.
+            Availability::Waking if only_missing => ServerState::Unknown,
             Availability::Waking => ServerState::Waking,
             Availability::Unreachable => ServerState::Unreachable,
             Availability::Silent if network == Network::Down => ServerState::Offline,
-            Availability::Silent if now.since(outage.since) < WAKING => ServerState::Waking,
+            Availability::Silent if age < WAKING => ServerState::Waking,
             Availability::Silent => ServerState::Unreachable,
             Availability::Awake | Availability::Nothing => self.state,
         };
@@ -177,8 +193,7 @@ impl Server {
     pub(crate) fn next_delay(&mut self, now: Instant, hidden: bool, rng: &mut Rng) -> Duration {
         let Some(outage) = &mut self.outage else { return EAGER.low };
         let age = now.since(outage.since);
-        let owner_must_act = matches!(self.state, ServerState::Unreachable) && age < WAKING;
-        let pace = if hidden || owner_must_act || age >= PATIENT_FOR {
+        let pace = if hidden || self.owner_must_act || age >= PATIENT_FOR {
             SLOW
         } else if age < EAGER_FOR {
             EAGER

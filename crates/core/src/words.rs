@@ -6,7 +6,7 @@ use crate::input::PageEvent;
 
 impl Reason {
     /// Every one, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Hint,
         Self::Network,
         Self::NoAnswer,
@@ -19,6 +19,9 @@ impl Reason {
         Self::NewerSession,
         Self::ServerNotAwake,
         Self::Restarted,
+        Self::Stale,
+        Self::ErrorShape,
+        Self::Redirected,
     ];
 
     /// The word on the public face.
@@ -37,6 +40,9 @@ impl Reason {
             Self::NewerSession => "newer-session",
             Self::ServerNotAwake => "server-not-awake",
             Self::Restarted => "restarted",
+            Self::Stale => "stale",
+            Self::ErrorShape => "error-shape",
+            Self::Redirected => "redirected",
         }
     }
 }
@@ -48,11 +54,23 @@ impl Grade {
         match self {
             Self::Strong => "strong",
             Self::Weak => "weak",
+            Self::Password => "password",
         }
     }
 }
 
 impl Probe {
+    /// Its index among the words of its kind.
+    #[must_use]
+    pub const fn index(self) -> u8 {
+        match self {
+            Self::Health => 0,
+            Self::Verify => 1,
+            Self::SignOut => 2,
+            Self::Candidate(_) => 3,
+        }
+    }
+
     /// The word on the public face.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -60,6 +78,7 @@ impl Probe {
             Self::Health => "health",
             Self::Verify => "verify",
             Self::SignOut => "sign-out",
+            Self::Candidate(_) => "candidate",
         }
     }
 }

@@ -18,6 +18,7 @@ enum Process {
 
 /// What becomes of a request at the platform's door.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one is at hand at a time")]
 pub(crate) enum Handling {
     Answer(Response),
     Refuse,
@@ -136,7 +137,7 @@ impl Server {
             Probe::Health => self.signed(200, now),
             Probe::Verify if known && ready && !self.lies => self.signed(200, now),
             Probe::SignOut if known => self.signed(204, now),
-            Probe::Verify | Probe::SignOut => self.rejection(now),
+            Probe::Verify | Probe::SignOut | Probe::Candidate(_) => self.rejection(now),
         }
     }
 

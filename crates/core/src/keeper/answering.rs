@@ -3,19 +3,21 @@
 use alloc::vec::Vec;
 
 use super::noticing::was_up;
-use super::{Keeper, Life, Session};
-use crate::answer::{self, Availability, Outcome, Probe, Response};
+use super::{Keeper, Life, Session, Verification};
+use crate::answer::{self, Accepted, Availability, Body, Outcome, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
 use crate::confirm::{Corroboration, WARM_UP};
 use crate::diagnosis::DiagnosisTracker;
 use crate::effect::Effect;
+use crate::freshness::Source;
 use crate::generation::Generation;
 use crate::history::{Event, Origin};
 use crate::instances::Boot;
 use crate::options::HealthOptions;
+use crate::paths::Failure;
 use crate::requests::{Limits, Overdue, Request, RequestId, Requests};
 use crate::server::{Recovery, ResponseSource};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, UnixMillis};
 
 /// `Retry-After` is a floor; a server with a wrong clock must not silence us for hours.
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
@@ -35,6 +37,12 @@ pub(super) struct Ping {
     not_before: Instant,
     hinted: Option<Instant>,
     pub(super) answered: Option<Instant>,
+    /// It has answered as a health path does, in this page.
+    pub(super) proper: bool,
+    /// Since when it answers as one that is not there, or that wants a credential.
+    pub(super) misplaced: Option<Instant>,
+    /// It wants a credential, so that it proves nothing behind a wall.
+    pub(super) wants_credential: bool,
 }
 
 impl Keeper {
@@ -106,40 +114,50 @@ impl Keeper {
     ) {
         let Some(request) = self.requests.close(id) else { return };
         self.answered = self.now();
-        if request.probe == Probe::Health {
+        match request.probe {
+            Probe::Health | Probe::Verify => self.handle_probe(&request, outcome, out),
+            Probe::SignOut => {
+                self.log_answer(&request, outcome, out);
+                self.handle_revocation_answer(&request, outcome, retry_after(outcome), out);
+            }
+            Probe::Candidate(index) => {
+                self.log_answer(&request, outcome, out);
+                self.handle_candidate(index, outcome, out);
+            }
+        }
+    }
+
+    /// An answer of one of the two paths that tell how the server is.
+    fn handle_probe(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
+        let probe = request.probe;
+        if probe == Probe::Health {
             self.ping.answered = Some(self.now());
         }
-        let reading = answer::read(request.probe, outcome);
+        let freshness = self.observe_source(request, outcome);
+        let mut reading = answer::read(probe, outcome, self.accepted());
+        if freshness != Source::Server {
+            reading = reading.without_proof();
+        }
+        self.log_answer(request, outcome, out);
         let took = self.now().since(request.sent);
-        let (probe, request_id) = (request.probe, request.id);
-        let mut boot = Boot::Known;
         let boot_before = self.backend.record().boot;
-        let source = source(probe, outcome);
-        match outcome {
-            Outcome::NoAnswer => {
-                self.log(out, Event::Unanswered { probe, request: request_id, took });
-            }
-            Outcome::Response(response) => {
-                let (status, facts) = (response.status, origin(response));
-                let event = Event::Answered { probe, request: request_id, status, took, facts };
-                self.log(out, event);
-                if reading.availability == Availability::Awake {
-                    boot = self.learn(probe, response, out);
-                }
-            }
+        let mut boot = Boot::Known;
+        if let Outcome::Response(response) = outcome
+            && reading.availability == Availability::Awake
+        {
+            boot = self.learn(request, response, reading.verdict, out);
         }
         let was_held = request.is_held() || request.was_held_unseen(self.now());
         if request.was_held_unseen(self.now()) {
-            self.log(out, Event::Held { probe, request: request_id });
-            self.apply_availability(
-                &request,
-                Availability::Waking,
-                ResponseSource::Platform,
-                Duration::ZERO,
-            );
+            self.log(out, Event::Held { probe, request: request.id });
+            self.held(request, out);
         }
-        let retry_after = retry_after(outcome);
-        let recovery = self.apply_availability(&request, reading.availability, source, retry_after);
+        let failure = match outcome {
+            Outcome::Response(_) => Failure::Answer,
+            Outcome::NoAnswer => Failure::NetworkError,
+        };
+        let recovery =
+            self.apply_availability(request, reading.availability, outcome, failure, out);
         let recovered = recovery.is_some();
         let mut slow = None;
         if let Outcome::Response(response) = outcome {
@@ -151,13 +169,13 @@ impl Keeper {
                 self.note_wake_up(recovery, held_since, response, out);
             }
         }
-        match probe {
-            Probe::Health => {
-                self.note_health(outcome, slow, out);
-                self.handle_health(&request, reading.availability, out);
-            }
-            Probe::Verify => self.handle_verdict(&request, reading.verdict, outcome, out),
-            Probe::SignOut => self.handle_revocation_answer(&request, outcome, retry_after, out),
+        self.note_source(probe, freshness, out);
+        self.note_wall(probe, outcome, out);
+        if probe == Probe::Health {
+            self.note_health(outcome, &reading, slow, out);
+            self.handle_health(request, reading.corroborates, out);
+        } else {
+            self.handle_verdict(request, reading.verdict, outcome, freshness, out);
         }
         if probe == Probe::Health && (recovered || boot == Boot::Changed) {
             // A check that went out this moment meets the server that is back.
@@ -170,17 +188,62 @@ impl Keeper {
         }
     }
 
+    fn log_answer(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
+        let (probe, request_id) = (request.probe, request.id);
+        let took = self.now().since(request.sent);
+        let event = match outcome {
+            Outcome::NoAnswer => Event::Unanswered { probe, request: request_id, took },
+            Outcome::Response(response) => {
+                let (status, facts) = (response.status, origin(response));
+                Event::Answered { probe, request: request_id, status, took, facts }
+            }
+        };
+        self.log(out, event);
+    }
+
+    /// Whether a success comes from the server. A 401 that a store answers with is told by its
+    /// age alone: its date may be the first that is seen.
+    fn observe_source(&mut self, request: &Request, outcome: &Outcome) -> Source {
+        let Outcome::Response(response) = outcome else { return Source::Server };
+        let took = self.now().since(request.sent).as_millis();
+        let wall = UnixMillis(self.clock.wall().0.saturating_sub(took));
+        let freshness = match request.probe {
+            Probe::Health => &mut self.health_freshness,
+            Probe::Verify | Probe::SignOut | Probe::Candidate(_) => &mut self.verify_freshness,
+        };
+        let source = freshness.observe(response, request.sent, wall);
+        let is_success = (200..300).contains(&response.status);
+        let by_date = response.age.is_none_or(|age| age == Duration::ZERO);
+        if by_date && !is_success { Source::Server } else { source }
+    }
+
+    /// Whether the verify path speaks for a server whose health path never did.
+    fn accepted(&self) -> Accepted {
+        let is_verified = self
+            .active()
+            .is_some_and(|active| matches!(active.verification, Verification::Verified));
+        let is_fine = is_verified && !self.paths.is_failing(Probe::Verify);
+        if is_fine && !self.ping.proper { Accepted::Yes } else { Accepted::No }
+    }
+
     /// What the server says of itself, in an answer that proves it awake.
-    fn learn(&mut self, probe: Probe, response: &Response, out: &mut Vec<Effect>) -> Boot {
-        let now = self.now();
-        if let Some(server_now) = response.server.now {
+    fn learn(
+        &mut self,
+        request: &Request,
+        response: &Response,
+        verdict: Verdict,
+        out: &mut Vec<Effect>,
+    ) -> Boot {
+        let (now, probe) = (self.now(), request.probe);
+        let server = self.names.own(probe, verdict, response);
+        if let Some(server_now) = server.now.or(response.date) {
             self.clock.learn(server_now);
             if let Some(found) = self.clock.skew().and_then(DiagnosisTracker::skewed) {
                 self.diagnose(out, found);
             }
         }
-        let boot = self.instances.see(now, probe, &response.server);
-        let (id, uptime) = (response.server.boot, response.server.uptime);
+        let boot = self.instances.see(request.sent, now, probe, &server);
+        let (id, uptime) = (server.boot, server.uptime);
         self.backend.see(boot, id, uptime, self.clock.wall());
         // Workers that each make an id of their own take turns, and nothing fails between them.
         let is_restart = self.server.is_bad() || self.instances.is_restart();
@@ -191,7 +254,7 @@ impl Keeper {
             self.diagnose(out, found);
         }
         // A page that is loaded while the server starts meets a store that is not ready yet.
-        match (boot, response.server.uptime) {
+        match (boot, server.uptime) {
             (Boot::First | Boot::Changed, Some(uptime)) if uptime < WARM_UP => {
                 self.server.started(now.minus(uptime));
             }
@@ -202,7 +265,7 @@ impl Keeper {
             if let Some(confirmation) = self.confirmation() {
                 confirmation.start_over(now);
             }
-            if let Some(boot) = response.server.boot {
+            if let Some(boot) = server.boot {
                 self.log(out, Event::Rebooted { boot });
             }
         }
@@ -214,75 +277,105 @@ impl Keeper {
         &mut self,
         request: &Request,
         availability: Availability,
-        source: ResponseSource,
-        retry_after: Duration,
+        outcome: &Outcome,
+        failure: Failure,
+        out: &mut Vec<Effect>,
     ) -> Option<Recovery> {
-        let now = self.now();
-        let by_health = request.probe == Probe::Health;
-        let ignored = match request.probe {
-            Probe::Health => false,
-            // A verify path that never proves itself while health is fine is misconfigured or
-            // overloaded by itself: then health alone decides, or the two would take turns for
-            // ever.
-            Probe::Verify => self.options.health.is_some() && self.verify_schedule.fails_alone(),
-            // The same turns, for a path that may be wrong or blocked by itself.
-            Probe::SignOut => true,
-        };
-        let availability = if ignored && availability != Availability::Awake {
-            Availability::Nothing
-        } else {
-            availability
-        };
+        let (now, probe) = (self.now(), request.probe);
+        let by_health = probe == Probe::Health;
+        let retry_after = retry_after(outcome);
         if by_health {
             self.ping.not_before = now.plus(retry_after);
         }
-        let mut recovery = None;
         match availability {
-            Availability::Nothing => {}
-            Availability::Awake => {
-                self.admission.server_proven();
-                recovery = self.server.proven(now, request.probe, self.clock.wall());
-                let recovered = recovery.is_some();
-                if let Some(confirmation) = self.confirmation().filter(|_| recovered) {
-                    confirmation.answered_again(now);
+            Availability::Nothing => {
+                if matches!(outcome, Outcome::Response(_)) {
+                    self.paths.answered(probe, now);
                 }
-                // The bursts of a confirmation keep the server awake as well as a ping does.
-                if by_health || recovered || self.is_confirming() {
-                    let every = self.ping_every();
-                    let pause = self.rng.spread(every).max(retry_after);
-                    self.ping.due = Some(now.plus(pause));
+                if by_health {
+                    self.schedule_ping(retry_after);
                 }
+                None
             }
+            Availability::Awake => self.proven_awake(probe, retry_after),
             Availability::Waking | Availability::Unreachable | Availability::Silent => {
+                self.paths.failed(probe, failure, now);
+                if self.paths.fails_alone(probe) {
+                    self.fails_alone(probe, retry_after, out);
+                    return None;
+                }
+                let source = match failure {
+                    Failure::Held => ResponseSource::Platform,
+                    Failure::NetworkError | Failure::Answer => source(probe, outcome),
+                };
                 self.server.failed(now, source, availability, self.page.network);
                 let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
                 let at = now.plus(delay.max(retry_after));
                 let due = self.ping.due.filter(|due| !by_health && *due < at);
                 self.ping.due = Some(due.unwrap_or(at));
+                None
             }
+        }
+    }
+
+    fn proven_awake(&mut self, probe: Probe, retry_after: Duration) -> Option<Recovery> {
+        let now = self.now();
+        self.paths.proven(probe, now);
+        self.admission.server_proven();
+        let recovery = self.server.proven(now, probe, self.clock.wall());
+        let recovered = recovery.is_some();
+        if let Some(confirmation) = self.confirmation().filter(|_| recovered) {
+            confirmation.answered_again(now);
+        }
+        // The bursts of a confirmation keep the server awake as well as a ping does.
+        if probe == Probe::Health || recovered || self.is_confirming() {
+            self.schedule_ping(retry_after);
         }
         recovery
     }
 
-    fn ping_every(&self) -> Duration {
-        self.options.health.as_ref().map_or(Duration::ZERO, |health| health.every)
+    /// A path that fails alone moves nothing: the other one speaks for the server, and is asked
+    /// soon in case that the server has gone meanwhile.
+    fn fails_alone(&mut self, probe: Probe, retry_after: Duration, out: &mut Vec<Effect>) {
+        if probe == Probe::Health {
+            self.schedule_ping(retry_after);
+        } else if self.options.health.is_some() {
+            self.hint_ping();
+        }
+        self.note_blocked(probe, out);
     }
 
-    fn handle_health(
-        &mut self,
-        request: &Request,
-        availability: Availability,
-        out: &mut Vec<Effect>,
-    ) {
+    /// The next ping of a server that is well. A path that is wrong or blocked is asked as
+    /// seldom as verification: it keeps nothing awake, and may be mended.
+    fn schedule_ping(&mut self, floor: Duration) {
+        let Some(health) = &self.options.health else { return };
+        let is_useless = self.ping.misplaced.is_some() || !self.health_is_usable();
+        let every = if is_useless { self.options.verify.every } else { health.every };
+        let pause = self.rng.spread(every).max(floor);
+        self.ping.due = Some(self.now().plus(pause));
+    }
+
+    /// Whether the health path can prove that the server itself is awake.
+    pub(super) fn health_is_usable(&self) -> bool {
+        self.options.health.is_some()
+            && !self.ping.wants_credential
+            && self.paths.is_blocked(Probe::Health, self.now()).is_none()
+    }
+
+    fn handle_health(&mut self, request: &Request, corroborates: bool, out: &mut Vec<Effect>) {
         let asked = request.sent;
+        let is_usable = self.health_is_usable();
         let Some(confirmation) = self.confirmation() else { return };
-        if availability == Availability::Awake {
+        if corroborates {
             confirmation.proven(asked, Corroboration::Health);
-        } else {
+        } else if is_usable {
             confirmation.health_failed();
+        } else {
+            // It can prove nothing, and must not hold a verdict up for ever.
+            confirmation.proven(asked, Corroboration::Missing);
         }
         if confirmation.needs_health() {
-            // This ping was asked before the refusal that waits for it.
+            // This ping was asked before the rejection that waits for it.
             self.ping.due = Some(self.now());
         }
         self.evaluate(out);
@@ -295,52 +388,76 @@ impl Keeper {
             match overdue {
                 Overdue::Held => {
                     self.log(out, Event::Held { probe, request: id });
-                    self.apply_availability(
-                        &request,
-                        Availability::Waking,
-                        ResponseSource::Platform,
-                        Duration::ZERO,
-                    );
+                    self.held(&request, out);
                 }
                 Overdue::GivenUp => {
                     self.log(out, Event::GivenUp { probe, request: id });
                     out.push(Effect::Abort { request: id });
-                    self.apply_availability(
-                        &request,
-                        Availability::Waking,
-                        ResponseSource::Platform,
-                        Duration::ZERO,
-                    );
+                    self.held(&request, out);
                     self.give_up(&request, out);
                 }
             }
         }
     }
 
-    fn give_up(&mut self, request: &Request, out: &mut Vec<Effect>) {
-        let verdict = answer::Verdict::NoAnswer;
+    /// A request that is held tells of a server that is waking.
+    fn held(&mut self, request: &Request, out: &mut Vec<Effect>) {
         match request.probe {
-            Probe::Health => self.handle_health(request, Availability::Waking, out),
-            Probe::Verify => self.handle_verdict(request, verdict, &Outcome::NoAnswer, out),
-            Probe::SignOut => {
-                self.handle_revocation_answer(request, &Outcome::NoAnswer, Duration::ZERO, out);
+            Probe::Health | Probe::Verify => {
+                let silence = Outcome::NoAnswer;
+                let waking = Availability::Waking;
+                self.apply_availability(request, waking, &silence, Failure::Held, out);
             }
+            // Their paths may be wrong or blocked by themselves.
+            Probe::SignOut | Probe::Candidate(_) => {}
+        }
+    }
+
+    fn give_up(&mut self, request: &Request, out: &mut Vec<Effect>) {
+        let silence = Outcome::NoAnswer;
+        match request.probe {
+            Probe::Health => self.handle_health(request, false, out),
+            Probe::Verify => {
+                self.handle_verdict(request, Verdict::NoAnswer, &silence, Source::Server, out);
+            }
+            Probe::SignOut => {
+                self.handle_revocation_answer(request, &silence, Duration::ZERO, out);
+            }
+            Probe::Candidate(index) => self.handle_candidate(index, &silence, out),
         }
     }
 
     /// A request of the app got no answer: ask the server soon, not at each of them.
     pub(super) fn handle_unanswered(&mut self) {
+        if !self.server.is_bad() {
+            self.hint_ping();
+        }
+    }
+
+    /// A ping soon, but at most one in 10 s by such hints.
+    fn hint_ping(&mut self) {
         let now = self.now();
-        let rested = self.ping.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY);
-        if !rested || self.server.is_bad() {
+        if self.ping.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY) {
+            self.ping.hinted = Some(now);
+            if self.options.health.is_none() {
+                // Verification is the only probe there is, and `Retry-After` holds for it as well.
+                return self.verify_schedule.at(now);
+            }
+            self.ping.due = Some(now);
+        }
+    }
+
+    /// An answer of the app's own requests to the API, that only the API itself can have given.
+    pub(super) fn handle_app_proof(&mut self, out: &mut Vec<Effect>) {
+        if self.life != Life::Running {
             return;
         }
-        self.ping.hinted = Some(now);
-        if self.options.health.is_some() {
-            self.ping.due = Some(now);
-        } else {
-            // Verification is the only probe there is, and `Retry-After` holds for it as well.
-            self.verify_schedule.at(now);
+        self.paths.proven_by_app(self.now());
+        self.admission.server_proven();
+        if self.server.proven(self.now(), Probe::Verify, self.clock.wall()).is_some() {
+            self.schedule_ping(Duration::ZERO);
+            self.on_server_back(false, out);
+            self.revocation.expedite(self.now());
         }
     }
 
@@ -373,7 +490,12 @@ impl Keeper {
 /// What platforms answer for a server that wakes; a path may be wrong or odd by itself.
 fn source(probe: Probe, outcome: &Outcome) -> ResponseSource {
     match outcome {
-        Outcome::Response(response) if probe == Probe::Health && response.status != 404 => {
+        Outcome::Response(response)
+            if probe == Probe::Health && matches!(response.status, 404 | 405) =>
+        {
+            ResponseSource::MissingPath
+        }
+        Outcome::Response(response) if probe == Probe::Health => {
             if response.status < 300 {
                 ResponseSource::Page
             } else {
@@ -389,7 +511,11 @@ pub(super) fn retry_after(outcome: &Outcome) -> Duration {
     response.retry_after.unwrap_or(Duration::ZERO).min(RETRY_AFTER_MOST)
 }
 
+/// Who says that it answered; only both names together name somebody.
 pub(super) fn origin(response: &Response) -> Origin {
     let server = &response.server;
+    if response.body == Body::Problem || server.boot.is_none() {
+        return Origin::default();
+    }
     Origin { instance: server.instance, boot: server.boot }
 }

@@ -77,12 +77,15 @@ impl Keeper {
     pub(super) fn note_check(&mut self, request: &Request, verdict: Verdict, status: Option<u16>) {
         let result = match verdict {
             Verdict::Valid => CheckResult::Accepted,
-            Verdict::Forbidden | Verdict::NotFound => CheckResult::Undecidable,
+            Verdict::Forbidden | Verdict::NotFound | Verdict::ErrorShape => {
+                CheckResult::Undecidable
+            }
             // A busy server is asked again when it may be.
             Verdict::Inconclusive if status != Some(429) => CheckResult::Inconclusive,
             Verdict::Inconclusive
             | Verdict::NoAnswer
             | Verdict::Unproven
+            | Verdict::Redirected
             | Verdict::Void
             | Verdict::Rejected(_) => return,
         };
@@ -98,6 +101,8 @@ impl Keeper {
         });
         let (probe, next) = match self.options.health {
             Some(_) => (Probe::Health, self.next_ping()),
+            // It goes out as soon as the record is read.
+            None if self.reads.is_open() => (Probe::Verify, Some(self.now())),
             None => (Probe::Verify, self.next_verification()),
         };
         Context {

@@ -2,11 +2,14 @@
 
 use alloc::vec::Vec;
 
-use super::verifying::resolve_verify_waiters;
+use super::verifying::{Next, resolve_verify_waiters};
 use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
-use crate::answer::{Grade, Probe, Response};
+use crate::answer::{Grade, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
-use crate::confirm::{ConfirmContext, Confirmation, Corroboration, Rejection, ServerHealth, Token};
+use crate::confirm::{
+    ConfirmContext, Confirmation, Corroboration, HealthPath, Outlook, Rejection, ServerHealth,
+    Token,
+};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
 use crate::generation::Generation;
@@ -35,14 +38,11 @@ impl Keeper {
         response: &Response,
         out: &mut Vec<Effect>,
     ) {
-        let rejection = RejectedAnswer {
-            at: self.clock.wall(),
-            status: response.status,
-            grade,
-            instance: response.server.instance,
-            boot: response.server.boot,
-        };
-        let facts = super::answering::origin(response);
+        let server = self.names.own(Probe::Verify, Verdict::Rejected(grade), response);
+        let facts = Origin { instance: server.instance, boot: server.boot };
+        let at = self.clock.wall();
+        let Origin { instance, boot } = facts;
+        let rejection = RejectedAnswer { at, status: response.status, grade, instance, boot };
         self.log(out, Event::Rejected { grade, status: response.status, facts });
         let rejection = Rejection { sent_at: request.sent, received_at: self.now(), rejection };
         self.pending_rejections
@@ -63,7 +63,10 @@ impl Keeper {
             }
             match &self.session {
                 // A cookie that was never there: nothing ends, nobody is told a reason.
-                Session::Restoring => self.enter_signed_out(out),
+                Session::Restoring => {
+                    self.log(out, Event::NoUser { status: rejection.rejection.status });
+                    self.enter_signed_out(out);
+                }
                 Session::SignedOut => {}
                 Session::Active(_) => self.add_rejection(rejection, out),
             }
@@ -73,28 +76,50 @@ impl Keeper {
     }
 
     fn add_rejection(&mut self, rejection: Rejection, out: &mut Vec<Effect>) {
-        let RejectedAnswer { status, grade, .. } = rejection.rejection;
-        let has_health = self.options.health.is_some();
-        if self.confirmation().is_none() {
-            self.log(out, Event::Suspect { status });
-            self.enter_suspect(rejection.received_at);
+        let (now, received_at) = (self.now(), rejection.received_at);
+        let RejectedAnswer { status, grade, instance, .. } = rejection.rejection;
+        let is_first = self.confirmation().is_none();
+        if is_first {
+            self.enter_suspect(received_at);
             out.push(Effect::ReadBackend);
-            if grade == Grade::Strong && rejection.rejection.instance.is_none() {
-                // Possible another worker knows better: sent_at now, that is known in no time.
-                let asks_health = has_health && self.asks_who_rejects().is_some();
-                let available = self.requests.available(self.now(), MIN_BURST_GAP);
+        }
+        let is_usable = self.health_is_usable();
+        let Some(confirmation) = self.confirmation() else { return };
+        confirmation.rejected(rejection);
+        if confirmation.needs_health() && !is_usable {
+            confirmation.proven(now, Corroboration::Missing);
+        } else if confirmation.needs_health() {
+            self.ping.due = Some(now);
+        }
+        if is_first {
+            self.log_suspect(status, out);
+            if grade == Grade::Strong && instance.is_none() {
+                // Perhaps another worker knows better: asked now, that is known in no time.
+                let asks_health = is_usable && self.asks_who_rejects().is_some();
+                let available = self.requests.available(now, MIN_BURST_GAP);
                 self.ask(available.saturating_sub(usize::from(asks_health)), out);
             }
         }
-        let now = self.now();
-        let Some(confirmation) = self.confirmation() else { return };
-        confirmation.rejected(rejection);
-        if confirmation.needs_health() {
-            if has_health {
-                self.ping.due = Some(now);
-            } else {
-                confirmation.proven(now, Corroboration::Missing);
-            }
+    }
+
+    /// One line for the developer: what is being confirmed, how long at most, and why so long.
+    fn log_suspect(&mut self, status: u16, out: &mut Vec<Effect>) {
+        let health = if self.health_is_usable() { HealthPath::Usable } else { HealthPath::Missing };
+        let context = self.confirm_context();
+        let Session::Active(ActiveSession { verification, .. }) = &self.session else { return };
+        let Verification::Suspect(confirmation) = verification else { return };
+        let Outlook { limit, basis } = confirmation.outlook(&context, health);
+        self.log(out, Event::Suspect { status, limit, basis });
+    }
+
+    fn confirm_context(&self) -> ConfirmContext<'_> {
+        ConfirmContext {
+            now: self.now(),
+            instances: &self.instances,
+            woken: self.server.woken(),
+            backend: &self.backend,
+            token: self.token(),
+            confirm: self.options.confirm,
         }
     }
 
@@ -107,29 +132,25 @@ impl Keeper {
     /// Ends the session if the refusals are to be believed, or the confirmation if nothing speaks
     /// for it any more.
     pub(super) fn evaluate(&mut self, out: &mut Vec<Effect>) {
-        let context = ConfirmContext {
-            now: self.now(),
-            instances: &self.instances,
-            woken: self.server.woken(),
-            backend: &self.backend,
-            token: self.token(),
-            confirm: self.options.confirm,
-        };
-        let Session::Active(ActiveSession { verification, .. }) = &mut self.session else {
-            return;
-        };
-        let Verification::Suspect(confirmation) = verification else { return };
-        if let Some(finding) = confirmation.verdict(context) {
-            let reason = match context.token {
+        let context = self.confirm_context();
+        let (now, token) = (context.now, context.token);
+        let Some(active) = self.active() else { return };
+        let Verification::Suspect(confirmation) = &active.verification else { return };
+        if let Some(conclusion) = confirmation.verdict(context) {
+            let reason = match token {
                 Token::RunOut => SignOutReason::Expired,
                 Token::Current | Token::New => SignOutReason::Rejected,
             };
-            let rejections = core::mem::replace(confirmation, Confirmation::new(context.now));
+            let Some(confirmation) = self.confirmation() else { return };
+            let rejections = core::mem::replace(confirmation, Confirmation::new(now));
             self.explain(reason, out);
-            self.end(reason, Some(finding), rejections.into_rejections(), out);
+            self.end(reason, Some(conclusion), rejections.into_rejections(), out);
         } else if confirmation.is_unsupported() {
             let why = confirmation.why_unsupported();
-            *verification = Verification::Unverified;
+            if let Some(active) = self.active_mut() {
+                active.verification = Verification::Unverified;
+            }
+            self.schedule_next(Next::Usual);
             self.log(out, Event::RejectionIgnored { why });
         }
     }
@@ -155,7 +176,7 @@ impl Keeper {
     }
 
     /// A verification was accepted. Returns whether the answer may be believed: one that was
-    /// sent_at before the first refusal neither adds nor clears.
+    /// asked before the first refusal neither adds nor clears.
     pub(super) fn refute(
         &mut self,
         sent_at: Instant,

@@ -61,6 +61,7 @@ impl Keeper {
     /// The page could not run for a while: what is under way is about another time.
     pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
         self.abort_all(out);
+        self.paths.reset();
         self.postpone();
     }
 

@@ -5,8 +5,11 @@
 use alloc::vec::Vec;
 
 use super::Keeper;
-use crate::answer::{Body, Outcome, Response};
+use crate::answer::{Availability, Body, Outcome, Probe, Reading, Response};
+use crate::challenge::Challenge;
+use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
+use crate::freshness::Source;
 use crate::server::Recovery;
 use crate::time::{Duration, Instant};
 
@@ -44,6 +47,7 @@ impl Keeper {
     pub(super) fn note_health(
         &mut self,
         outcome: &Outcome,
+        reading: &Reading,
         slow: Option<Duration>,
         out: &mut Vec<Effect>,
     ) {
@@ -51,11 +55,52 @@ impl Keeper {
         if let Some(found) = self.diagnosis_tracker.health_took(slow) {
             self.diagnose(out, found);
         }
+        let is_awake = reading.availability == Availability::Awake;
         let verified = matches!(self.active(), Some(active) if active.verified_at.is_some());
+        self.ping.proper |= reading.corroborates && response.status < 300;
+        let since = self.ping.misplaced.unwrap_or(self.now());
+        self.ping.misplaced = reading.misplaced.then_some(since).filter(|_| !self.ping.proper);
+        // A verification that was accepted meanwhile tells a path that wants a credential from a
+        // wall in front of everything.
+        let is_ours = self.verify_path.accepted_at.is_some_and(|at| at >= since);
+        self.ping.wants_credential = matches!(response.status, 401 | 403) && is_ours;
+        if reading.misplaced && is_awake {
+            // The API itself says that there is no such path, or that it wants a credential.
+            return self.diagnose_path(Probe::Health, response.status, None, out);
+        }
         let is_page = response.status < 300 && response.body == Body::Html;
-        let is_missing = response.status == 404 || is_page;
+        let is_missing = reading.misplaced || is_page;
         let found = self.diagnosis_tracker.health_answered(response.status, is_missing, verified);
         if let Some(found) = found {
+            self.diagnose(out, found);
+        }
+    }
+
+    /// A path that fails alone is named after a while.
+    pub(super) fn note_blocked(&mut self, probe: Probe, out: &mut Vec<Effect>) {
+        let blocked = self.paths.is_blocked(probe, self.now());
+        if let (Probe::Health, Some(count)) = (probe, blocked)
+            && self.ping.misplaced.is_none()
+        {
+            let probe = Some(probe);
+            self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::HealthBlocked) });
+        }
+    }
+
+    /// A cache or a service worker answers in the server's place.
+    pub(super) fn note_source(&mut self, probe: Probe, source: Source, out: &mut Vec<Effect>) {
+        if source == Source::Stored {
+            let probe = Some(probe);
+            self.diagnose(out, Diagnosis { probe, ..Diagnosis::of(Cause::StaleAnswers) });
+        }
+    }
+
+    /// Both paths answer with the 401 of something in front of them.
+    pub(super) fn note_wall(&mut self, probe: Probe, outcome: &Outcome, out: &mut Vec<Effect>) {
+        let Outcome::Response(response) = outcome else { return };
+        let asks_a_person = matches!(response.challenge, Challenge::Password | Challenge::Foreign);
+        let is_wall = response.status == 401 && (response.body == Body::Html || asks_a_person);
+        if let Some(found) = self.diagnosis_tracker.answered(probe, is_wall, self.now()) {
             self.diagnose(out, found);
         }
     }

@@ -35,7 +35,7 @@ impl Keeper {
     }
 
     pub(super) fn handle_record(&mut self, read: ReadId, record: Record, out: &mut Vec<Effect>) {
-        match self.reads.take(read) {
+        match self.reads.take(read, self.now()) {
             Answered::Awaited => {
                 self.take_record(read, record, out);
                 self.evaluate_pending(out);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::records::LateRecord;
 use super::verifying::resolve_verify_waiters;
 use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
-use crate::answer::{Outcome, Probe, Response};
+use crate::answer::{CANDIDATES, Outcome, Probe, Response};
 use crate::confirm::Conclusion;
 use crate::effect::{Effect, Notice};
 use crate::generation::{Generation, TokenId};
@@ -162,6 +162,9 @@ impl Keeper {
     /// Whatever is under way for the session that was is about nobody any more.
     pub(super) fn abort_verification(&mut self, out: &mut Vec<Effect>) {
         self.abort(Probe::Verify, out);
+        for index in 0..CANDIDATES.len() as u8 {
+            self.abort(Probe::Candidate(index), out);
+        }
         self.pending_rejections.clear();
     }
 

@@ -1,103 +1,42 @@
-//! Verification: when it is due, its repeats, and what its answers mean for a session that is
-//! not suspected.
+//! Verification: what the answers of the verify path mean for a session that is not suspected.
 
 use alloc::vec::Vec;
 
 use super::answering::{HINT_EVERY, origin, retry_after};
+use super::schedule::Kind;
 use super::{Acceptance, Keeper, Life, Session, Verification};
-use crate::answer::{Outcome, Probe, Verdict};
+use crate::answer::{Body, CANDIDATES, Grade, Outcome, Probe, Response, Verdict};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::{Effect, Notice};
+use crate::freshness::Source;
 use crate::history::{Event, Reason};
 use crate::message::Message;
 use crate::options::OriginRelation;
 use crate::requests::{Request, Requests};
+use crate::server::ServerState;
 use crate::session::TokenFacts;
 use crate::time::{Duration, Instant};
 
-/// A verify path without an answer of the app through three signs of life is not waking up.
-const FAILED_ROUNDS: u8 = 3;
-/// Doubling the pause this often leaves it near the usual interval.
-const DOUBLINGS: u8 = 7;
+/// Unproven answers in a row, while health is fine, of a path that is wrong.
+const MISCONFIGURED: u8 = 3;
+/// Answers in a row by which a server says in its own way that a session is over.
+const UNCLEAR: u8 = 3;
+/// Silences in a row of a path that the browser keeps to itself.
+const SILENCES: u32 = 4;
 
-/// The pauses before the lessons, in seconds: longer than the usual keep-alive, and over in two
-/// minutes.
+/// The pauses before the learning samples, in seconds: longer than the usual keep-alive, and over
+/// in two minutes.
 const LEARNING_DELAYS: [u64; 6] = [8, 10, 12, 15, 20, 30];
 
-/// One verification with its repeats, and when the next one is due.
-#[derive(Debug, Default)]
-pub(super) struct VerifySchedule {
-    due: Option<Instant>,
-    kind: Kind,
-    attempt: u8,
-    /// The delay before the repeat at hand.
-    delay: Duration,
-    /// What `Retry-After` forbids, whatever but the app hurries the verification.
-    not_before: Instant,
-    /// Signs of life since the verify path last answered as an app does.
-    failed_rounds: u8,
-    hinted: Option<Instant>,
-    /// A request of the app was refused while a check was under way that may not know of it.
-    again: bool,
-    /// What the verify path has shown of itself since the page was loaded.
-    path: Path,
-}
-
-/// What is known of the verify path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Path {
-    #[default]
-    Silent,
-    /// It answered, with whatever status.
-    Answers,
-    /// It accepted a token: it is the right one.
-    Right,
-}
-
-/// Why a verification goes out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
-    /// Asked for: at start, by the app, by a sign of life. Sent whether or not anybody looks.
-    #[default]
-    Requested,
-    /// The regular one.
+/// When a path that led nowhere is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// With backoff from two seconds on.
+    Soon,
+    /// So where nothing was verified in this page yet, else at the regular interval.
+    Usual,
+    /// At the regular interval, and before it at the first sign of life of the server.
     Periodic,
-    /// A repeat.
-    Retry,
-}
-
-impl VerifySchedule {
-    pub(super) fn now(&mut self, now: Instant) {
-        self.at(now);
-        self.attempt = 0;
-    }
-
-    pub(super) fn at(&mut self, at: Instant) {
-        self.due = Some(at);
-        self.kind = Kind::Requested;
-    }
-
-    pub(super) fn no_later_than(&mut self, at: Instant) {
-        self.due = self.due.map(|due| due.min(at));
-    }
-
-    /// A new token: what the server asked of the one before is past.
-    pub(super) fn reset(&mut self, now: Instant) {
-        self.now(now);
-        self.not_before = now;
-    }
-
-    /// A request of the app waits for a check: the next one may go out 10 s after the last hint.
-    pub(super) fn check_for_app(&mut self, now: Instant) {
-        let allowed = self.hinted.map_or(now, |hinted| hinted.plus(HINT_EVERY)).max(now);
-        if self.kind == Kind::Periodic || self.due.is_none_or(|due| due > allowed) {
-            self.at(self.due.map_or(allowed, |due| due.min(allowed)));
-        }
-    }
-
-    pub(super) const fn fails_alone(&self) -> bool {
-        self.failed_rounds >= FAILED_ROUNDS
-    }
 }
 
 impl Keeper {
@@ -108,26 +47,32 @@ impl Keeper {
         let wanted = match &self.session {
             Session::SignedOut => false,
             // With a cookie only the server knows whether there is a session.
-            // What is stored comes first: a tombstone may forbid the question.
-            Session::Restoring => self.asks_the_server() && !self.reads.is_open(),
+            Session::Restoring => self.asks_the_server(),
             Session::Active(active) => !matches!(active.verification, Verification::Suspect(_)),
         };
-        // A refusal that waits for the record is the answer to whatever would be asked.
-        let waits = self.requests.any(Probe::Verify) || !self.pending_rejections.is_empty();
+        // What is stored comes first: another tab may have signed out, and a rejection that waits
+        // for the record is the answer to whatever would be asked.
+        let waits = self.requests.any(Probe::Verify)
+            || self.reads.is_open()
+            || !self.pending_rejections.is_empty();
         if !wanted || self.life != Life::Running || waits {
             return None;
         }
-        let due = self.verify_schedule.due?.max(self.verify_schedule.not_before);
-        let due = if self.server.is_bad() || self.verify_schedule.kind == Kind::Retry {
+        let schedule = &self.verify_schedule;
+        let due = schedule.due?.max(schedule.not_before);
+        let due = if self.server.is_bad() || schedule.kind == Kind::Retry {
             due.max(self.requests.available_at(Requests::MAX, self.window()))
         } else {
             due
         };
-        if self.verify_schedule.kind != Kind::Periodic {
-            return Some(due);
+        match schedule.kind {
+            Kind::Requested | Kind::Retry => Some(due),
+            Kind::Soon => self.page.allows(due, self.options.health.as_ref()),
+            Kind::Periodic => {
+                let due = self.page.allows(due, self.options.health.as_ref())?;
+                self.page.in_use(due, self.options.verify.when_idle)
+            }
         }
-        let due = self.page.allows(due, self.options.health.as_ref())?;
-        self.page.in_use(due, self.options.verify.when_idle)
     }
 
     pub(super) fn send_verification(&mut self, out: &mut Vec<Effect>) {
@@ -145,7 +90,7 @@ impl Keeper {
         if self.life != Life::Running || matches!(self.session, Session::SignedOut) {
             resolve_verify_waiters(out);
         } else {
-            self.verify_schedule.reset(self.now());
+            self.verify_schedule.request(self.now());
         }
     }
 
@@ -162,29 +107,12 @@ impl Keeper {
         }
     }
 
-    /// The first good answer after a bad spell starts a verification at once. One that failed
-    /// again and again though the server is well waits longer each time.
+    /// The first good answer after a bad spell starts a verification at once.
     pub(super) fn verify_when_back(&mut self, out: &mut Vec<Effect>) {
-        self.verify_schedule.failed_rounds = self.verify_schedule.failed_rounds.saturating_add(1);
-        if self.verify_schedule.fails_alone() && self.requests.any(Probe::Verify) {
-            // It may only be slow: cut off each time, it would never be answered.
-            return;
-        }
-        if self.verify_schedule.failed_rounds > 1 && self.verify_schedule.kind == Kind::Retry {
-            // A good health path is no news to a verify path that fails by itself; the repeats
-            // must come to their end.
-            return;
-        }
         // A request that a dead server took may never be answered.
         self.abort(Probe::Verify, out);
-        let pause = match self.verify_schedule.failed_rounds {
-            0 | 1 => Duration::ZERO,
-            many => {
-                let doubled = self.options.verify.retry_delay.times(1 << many.min(DOUBLINGS));
-                self.rng.spread(doubled).min(self.options.verify.every)
-            }
-        };
-        self.verify_schedule.now(self.now().plus(pause));
+        let now = self.now();
+        self.verify_schedule.next_after_recovery(now, &self.options.verify, &mut self.rng);
     }
 
     pub(super) fn handle_verdict(
@@ -192,47 +120,113 @@ impl Keeper {
         request: &Request,
         verdict: Verdict,
         outcome: &Outcome,
+        freshness: Source,
         out: &mut Vec<Effect>,
     ) {
         // Gate 1: an answer about an earlier token changes nothing newer (G6).
         if request.generation != self.generation() {
             return;
         }
-        let status = match outcome {
-            Outcome::Response(response) => Some(response.status),
-            Outcome::NoAnswer => None,
-        };
+        let status = status(outcome);
         self.note_check(request, verdict, status);
-        if !matches!(verdict, Verdict::NoAnswer | Verdict::Unproven) {
-            self.verify_schedule.failed_rounds = 0;
-        }
-        if status.is_some() {
-            self.verify_schedule.path = self.verify_schedule.path.max(Path::Answers);
+        self.verify_schedule.answered(verdict);
+        if matches!(self.session, Session::Restoring) && !self.is_about_somebody(verdict) {
+            self.handle_nobody(request, verdict, outcome, freshness, out);
+            return self.apply_retry_after(retry_after(outcome));
         }
         if let (Verdict::Rejected(grade), Outcome::Response(response)) = (verdict, outcome) {
             self.next_periodic();
             self.record_rejection(request, grade, response, out);
             return;
         }
+        self.note_unclear(verdict, status, out);
         match verdict {
             Verdict::Valid => self.handle_valid(request, outcome, out),
-            Verdict::NoAnswer | Verdict::Unproven => self.retry(request, verdict, status, out),
-            Verdict::Void => self.inconclusive(Reason::NotOurs, status, out),
+            Verdict::NoAnswer | Verdict::Unproven | Verdict::Redirected => {
+                self.retry(request, verdict, status, out);
+            }
             Verdict::Forbidden => {
                 out.push(Effect::Notify(Notice::Forbidden));
-                self.inconclusive(Reason::Forbidden, status, out);
+                self.inconclusive(request, Reason::Forbidden, status, Next::Soon, out);
             }
             Verdict::NotFound => {
-                self.log(out, Event::WrongPath { status: 404 });
-                self.suspect_path(404, out);
-                self.inconclusive(Reason::WrongPath, status, out);
+                self.ask_candidates(out);
+                self.inconclusive(request, Reason::WrongPath, status, Next::Usual, out);
             }
-            Verdict::Inconclusive | Verdict::Rejected(_) => {
-                let why = if status == Some(429) { Reason::Busy } else { Reason::NoVerdict };
-                self.inconclusive(why, status, out);
+            Verdict::ErrorShape => {
+                self.inconclusive(request, Reason::ErrorShape, status, Next::Soon, out);
+            }
+            Verdict::Void | Verdict::Inconclusive | Verdict::Rejected(_) => {
+                let (why, next) = match (freshness, verdict, status) {
+                    (Source::Stored, ..) => (Reason::Stale, Next::Usual),
+                    (Source::Unclear, ..) => (Reason::Stale, Next::Soon),
+                    (Source::Server, Verdict::Void, _) => (Reason::NotOurs, Next::Usual),
+                    (Source::Server, _, Some(429)) => (Reason::Busy, Next::Usual),
+                    (Source::Server, ..) => (Reason::NoVerdict, Next::Usual),
+                };
+                self.inconclusive(request, why, status, next, out);
             }
         }
         self.apply_retry_after(retry_after(outcome));
+    }
+
+    /// With a cookie that nobody knows of yet: whether the answer may begin or deny a session. A
+    /// 401 that is not the API's own tells nothing while the server is not known to be awake.
+    fn is_about_somebody(&self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Valid | Verdict::Rejected(Grade::Strong) => true,
+            Verdict::Rejected(Grade::Weak | Grade::Password) => {
+                self.server.state() == ServerState::Awake || self.options.health.is_none()
+            }
+            Verdict::Void
+            | Verdict::Forbidden
+            | Verdict::NotFound
+            | Verdict::NoAnswer
+            | Verdict::Unproven
+            | Verdict::Redirected
+            | Verdict::ErrorShape
+            | Verdict::Inconclusive => false,
+        }
+    }
+
+    /// No session is known, and the answer shows none. What the API itself says ends the
+    /// question, silently: nobody was signed in. Anything else is asked again soon.
+    fn handle_nobody(
+        &mut self,
+        request: &Request,
+        verdict: Verdict,
+        outcome: &Outcome,
+        freshness: Source,
+        out: &mut Vec<Effect>,
+    ) {
+        let status = status(outcome).unwrap_or(0);
+        let is_awake = self.server.state() == ServerState::Awake || self.options.health.is_none();
+        let shows_no_user = match verdict {
+            Verdict::Forbidden | Verdict::NotFound | Verdict::ErrorShape => true,
+            Verdict::Redirected => is_awake,
+            Verdict::Inconclusive if freshness == Source::Server => {
+                matches!(status, 200..=299 | 400..=499) && status != 429
+            }
+            Verdict::Void
+            | Verdict::NoAnswer
+            | Verdict::Unproven
+            | Verdict::Inconclusive
+            | Verdict::Valid
+            | Verdict::Rejected(_) => false,
+        };
+        if shows_no_user {
+            if verdict == Verdict::NotFound {
+                self.log(out, Event::WrongPath { status, candidate: None });
+                self.diagnose_path(Probe::Verify, status, None, out);
+            }
+            self.log(out, Event::NoUser { status });
+            self.enter_signed_out(out);
+        } else if matches!(verdict, Verdict::NoAnswer | Verdict::Unproven | Verdict::Redirected) {
+            self.retry(request, verdict, Some(status), out);
+        } else {
+            self.schedule_next(Next::Soon);
+            self.resolve_waiters(request, out);
+        }
     }
 
     fn handle_valid(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
@@ -240,10 +234,12 @@ impl Keeper {
             Outcome::Response(response) => origin(response),
             Outcome::NoAnswer => return,
         };
-        self.verify_schedule.path = Path::Right;
+        self.verify_path.accepted_at = Some(self.now());
         if !self.refute(request.sent, facts, out) {
-            return self.inconclusive(Reason::AskedBefore, Some(200), out);
+            let (why, next) = (Reason::AskedBefore, Next::Usual);
+            return self.inconclusive(request, why, Some(200), next, out);
         }
+        self.verify_schedule.accepted_here = true;
         self.next_periodic();
         if let Some(sample_at) = self.next_learning_sample() {
             self.verify_schedule.no_later_than(sample_at);
@@ -254,6 +250,7 @@ impl Keeper {
         self.log(out, Event::Verified { facts });
         if matches!(self.session, Session::Restoring) {
             self.enter_session(None, TokenFacts::default(), out);
+            self.verify_schedule.accepted_here = true;
         }
         out.push(Effect::SetUser { request: request.id });
         let at = self.clock.wall();
@@ -264,7 +261,9 @@ impl Keeper {
             let generation = active.generation;
             out.push(Effect::Broadcast(Message::Verified { generation, at }));
         }
-        resolve_verify_waiters(out);
+        // The record learns of it, once it is known that no other tab has written meanwhile.
+        self.read_record(out);
+        self.resolve_waiters(request, out);
     }
 
     /// No answer of the app. When the repeats are used up the session is kept and checked again
@@ -278,55 +277,122 @@ impl Keeper {
     ) {
         let now = self.now();
         if self.confirmation().is_some() {
-            return self.inconclusive(Reason::NoAnswer, status, out);
+            return self.inconclusive(request, Reason::NoAnswer, status, Next::Usual, out);
         }
+        if verdict != Verdict::NoAnswer {
+            self.note_unproven(verdict, status.unwrap_or(0), out);
+        }
+        self.note_cors(out);
         let options = &self.options.verify;
-        if self.verify_schedule.attempt < options.retries {
-            let (low, of) = (options.retry_delay, options.retries);
-            let before =
-                if self.verify_schedule.attempt == 0 { low } else { self.verify_schedule.delay };
-            let wait = self.rng.decorrelated(low, low.times(4), before);
-            self.verify_schedule.delay = wait;
-            self.verify_schedule.attempt += 1;
-            let attempt = self.verify_schedule.attempt;
-            self.verify_schedule.due = Some(now.plus(wait));
-            self.verify_schedule.kind = Kind::Retry;
-            self.log(out, Event::Retry { attempt, of, wait });
+        if let Some(repeat) = self.verify_schedule.retry(now, options, &mut self.rng) {
+            let (attempt, of, wait) = (repeat.attempt, options.retries, repeat.wait);
+            if !matches!(self.session, Session::Restoring) {
+                self.log(out, Event::Retry { attempt, of, wait });
+            }
             return;
         }
-        let health_is_fine = self.options.health.is_some() && !self.server.is_bad();
-        if verdict == Verdict::Unproven && self.verify_schedule.fails_alone() && health_is_fine {
-            let status = status.unwrap_or(0);
-            self.log(out, Event::Misconfigured { probe: request.probe, status });
-            self.suspect_path(status, out);
-        }
-        self.suspect_cors(out);
-        self.inconclusive(Reason::Network, status, out);
-        if self.options.health.is_none() {
+        let is_redirect = verdict == Verdict::Redirected;
+        let why = if is_redirect { Reason::Redirected } else { Reason::Network };
+        // Health says when the server is back; a path that fails alone is asked in time.
+        let next = if self.server.is_bad() { Next::Periodic } else { Next::Soon };
+        self.inconclusive(request, why, status, next, out);
+        if self.server.is_bad() && !self.health_is_usable() {
             // Verification is the only probe: it asks at the pace of a wake-up.
             let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
             self.verify_schedule.at(now.plus(delay));
         }
     }
 
-    /// A path that never accepted a token may be another one's.
-    fn suspect_path(&mut self, status: u16, out: &mut Vec<Effect>) {
-        if self.verify_schedule.path < Path::Right {
+    /// Whether the path has ever accepted the session, in this page or before it.
+    fn was_accepted(&self) -> bool {
+        let before = self.active().is_some_and(|active| active.verified_at.is_some());
+        before || self.verify_path.accepted_at.is_some()
+    }
+
+    /// A page or a redirect, again and again, while the server is fine.
+    fn note_unproven(&mut self, verdict: Verdict, status: u16, out: &mut Vec<Effect>) {
+        let is_fine = self.options.health.is_some()
+            && (!self.server.is_bad() || self.paths.fails_alone(Probe::Verify));
+        if !is_fine || self.verify_schedule.in_a_row.unproven < MISCONFIGURED {
+            return;
+        }
+        if verdict == Verdict::Redirected && self.was_accepted() {
+            let count = self.verify_schedule.in_a_row.redirected.into();
             let probe = Some(Probe::Verify);
-            self.diagnose(out, Diagnosis { status, probe, ..Diagnosis::of(Cause::WrongPath) });
+            self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::LoginRedirect) });
+        } else if !core::mem::replace(&mut self.verify_path.reported, true) {
+            self.log(out, Event::Misconfigured { probe: Probe::Verify, status });
+            if !self.was_accepted() {
+                self.diagnose_path(Probe::Verify, status, None, out);
+            }
         }
     }
 
-    /// Health, which needs no permission, answers again and again, and verify never did.
-    fn suspect_cors(&mut self, out: &mut Vec<Effect>) {
-        let from_other_tab = self.options.reach == OriginRelation::CrossOrigin;
-        if from_other_tab
-            && self.verify_schedule.fails_alone()
-            && self.verify_schedule.path == Path::Silent
-        {
-            let (count, probe) = (self.verify_schedule.failed_rounds.into(), Some(Probe::Verify));
+    /// The server says in its own way that something is wrong with the session: once of a path
+    /// that was never right, and again and again of one that was.
+    fn note_unclear(&mut self, verdict: Verdict, status: Option<u16>, out: &mut Vec<Effect>) {
+        let unclear = self.verify_schedule.in_a_row.unclear;
+        let is_new = verdict == Verdict::ErrorShape && !self.was_accepted();
+        let enough = if is_new { 1 } else { UNCLEAR };
+        if unclear >= enough {
+            let (count, probe) = (unclear.into(), Some(Probe::Verify));
+            let status = status.unwrap_or(0);
+            let found =
+                Diagnosis { count, status, probe, ..Diagnosis::of(Cause::UnclearRejection) };
+            self.diagnose(out, found);
+        }
+    }
+
+    /// Health, which needs no permission, answers again and again, and verify does not or no
+    /// longer does.
+    fn note_cors(&mut self, out: &mut Vec<Effect>) {
+        let silences = self.paths.silences(Probe::Verify);
+        let is_other_origin = self.options.origin_relation == OriginRelation::CrossOrigin;
+        if is_other_origin && silences >= SILENCES && self.paths.fails_alone(Probe::Verify) {
+            let (count, probe) = (silences, Some(Probe::Verify));
             self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::BlockedByCors) });
         }
+    }
+
+    /// The verify path is not there. Where it was never right, the usual ones are asked once
+    /// each, so that the error names the right one; nothing is switched.
+    fn ask_candidates(&mut self, out: &mut Vec<Effect>) {
+        if self.was_accepted() {
+            // It was right once: a deploy, or a proxy that lost its way.
+            return self.log(out, Event::WrongPath { status: 404, candidate: None });
+        }
+        if !core::mem::replace(&mut self.verify_path.candidates_asked, true) {
+            let generation = self.generation();
+            self.send(Probe::Candidate(0), generation, out);
+        }
+    }
+
+    pub(super) fn handle_candidate(&mut self, index: u8, outcome: &Outcome, out: &mut Vec<Effect>) {
+        let is_there = match outcome {
+            Outcome::Response(Response { status: 200, body: Body::Object, .. }) => true,
+            Outcome::Response(Response { status: 401, body, .. }) => *body != Body::Html,
+            Outcome::Response(_) | Outcome::NoAnswer => false,
+        };
+        let next = index + 1;
+        if !is_there && usize::from(next) < CANDIDATES.len() && self.active().is_some() {
+            let generation = self.generation();
+            return self.send(Probe::Candidate(next), generation, out);
+        }
+        let candidate = is_there.then_some(index);
+        self.log(out, Event::WrongPath { status: 404, candidate });
+        self.diagnose_path(Probe::Verify, 404, candidate, out);
+    }
+
+    pub(super) fn diagnose_path(
+        &mut self,
+        probe: Probe,
+        status: u16,
+        candidate: Option<u8>,
+        out: &mut Vec<Effect>,
+    ) {
+        let probe = Some(probe);
+        let found = Diagnosis { status, probe, candidate, ..Diagnosis::of(Cause::WrongPath) };
+        self.diagnose(out, found);
     }
 
     /// A backend that names no instances is asked some times more while the token is known to be
@@ -340,27 +406,77 @@ impl Keeper {
         Some(self.now().plus(self.rng.spread(Duration::from_secs(after))))
     }
 
-    /// An answer that neither proves nor refuses anything: the session is kept as it is.
-    pub(super) fn inconclusive(&mut self, why: Reason, status: Option<u16>, out: &mut Vec<Effect>) {
-        self.next_periodic();
-        self.log(out, Event::Kept { why, status });
-        resolve_verify_waiters(out);
+    /// An answer that neither proves nor rejects anything: the session is kept as it is.
+    pub(super) fn inconclusive(
+        &mut self,
+        request: &Request,
+        why: Reason,
+        status: Option<u16>,
+        next: Next,
+        out: &mut Vec<Effect>,
+    ) {
+        self.schedule_next(next);
+        if !matches!(self.session, Session::Restoring) {
+            self.log(out, Event::Kept { why, status });
+        }
+        self.resolve_waiters(request, out);
+    }
+
+    pub(super) fn schedule_next(&mut self, next: Next) {
+        let soon = match next {
+            Next::Soon => true,
+            Next::Usual => !self.verify_schedule.accepted_here,
+            Next::Periodic => false,
+        };
+        let (now, options) = (self.now(), &self.options.verify);
+        if soon {
+            self.verify_schedule.next_soon(now, options, &mut self.rng);
+        } else {
+            self.verify_schedule.next_periodic(now, options, &mut self.rng);
+        }
     }
 
     fn next_periodic(&mut self) {
-        let pause = self.rng.spread(self.options.verify.every);
-        self.verify_schedule.due = Some(self.now().plus(pause));
-        self.verify_schedule.kind = Kind::Periodic;
-        self.verify_schedule.attempt = 0;
+        let now = self.now();
+        self.verify_schedule.next_periodic(now, &self.options.verify, &mut self.rng);
     }
 
     /// `Retry-After` is a floor for whatever comes next.
     fn apply_retry_after(&mut self, wait: Duration) {
         let floor = self.now().plus(wait);
-        self.verify_schedule.not_before = self.verify_schedule.not_before.max(floor);
+        let not_before = self.verify_schedule.not_before.max(floor);
+        self.verify_schedule.not_before = not_before;
         if let Some(confirmation) = self.confirmation() {
             confirmation.wait_until(floor);
         }
+    }
+
+    /// Whoever waits for a verification has the answer that there is, unless it was asked for
+    /// after this request was sent: then the question is asked anew.
+    pub(super) fn resolve_waiters(&mut self, request: &Request, out: &mut Vec<Effect>) {
+        if self.verify_schedule.requested.is_some_and(|requested| request.sent < requested) {
+            return self.verify_schedule.now(self.now());
+        }
+        self.verify_schedule.requested = None;
+        resolve_verify_waiters(out);
+    }
+}
+
+/// What is known of the verify path since the page was loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct VerifyPath {
+    /// When it last accepted a session: it is the right one.
+    pub(super) accepted_at: Option<Instant>,
+    /// It is not there, and the usual ones were asked.
+    candidates_asked: bool,
+    /// It never answers as an API, and the developer was told.
+    reported: bool,
+}
+
+const fn status(outcome: &Outcome) -> Option<u16> {
+    match outcome {
+        Outcome::Response(response) => Some(response.status),
+        Outcome::NoAnswer => None,
     }
 }
 

@@ -65,6 +65,7 @@ fn a_401_is_settled_by_a_verification_within_its_round_trip() {
     let mut world = World::calm(Options::default());
     let since = world.now();
     world.app_meets(world.request(1), Unauthorized);
+    world.pass(1);
     assert_eq!(world.sent_since(since, Probe::Verify).len(), 1);
     assert_eq!(world.said_of(1), []);
     world.pass(TRIP + 1);

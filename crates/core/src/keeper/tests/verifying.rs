@@ -69,7 +69,7 @@ fn when_the_repeats_are_used_up_the_first_sign_of_life_starts_a_verification_at_
     let start = world.now();
     world.server_says(&answers(well("a", "1")));
     world.until(60_000, |world| !world.sent_since(start, Probe::Health).is_empty());
-    world.pass(TRIP + 1);
+    world.pass(TRIP + 2);
     let back = world.now();
     assert!(!world.sent_since(back - 10, Probe::Verify).is_empty(), "not at once");
 }
@@ -179,6 +179,7 @@ fn retry_after_holds_the_next_verification_back_for_everybody_but_the_app() {
     assert!(world.sent_since(start, Probe::Verify).is_empty());
     let asked = world.now();
     let _ = world.input(Input::Verify);
+    world.pass(2);
     assert_eq!(world.sent_since(asked, Probe::Verify).len(), 1);
 }
 

@@ -41,6 +41,7 @@ pub(super) struct World {
     pub(super) health: Reply,
     pub(super) verify: Reply,
     pub(super) sign_out: Reply,
+    pub(super) candidates: [Reply; crate::CANDIDATES.len()],
     /// Answers of verify that come before the usual one.
     pub(super) script: VecDeque<Reply>,
     pub(super) record: Record,
@@ -68,6 +69,7 @@ impl World {
             health: Reply::Answer(well("a", "1")),
             verify: Reply::Answer(well("a", "1")),
             sign_out: Reply::Answer(status(204)),
+            candidates: core::array::from_fn(|_| Reply::Answer(status(404))),
             script: VecDeque::new(),
             record: Record::Absent,
             backend: None,
@@ -294,6 +296,7 @@ impl World {
             Probe::Health => &self.health,
             Probe::Verify => &self.verify,
             Probe::SignOut => &self.sign_out,
+            Probe::Candidate(index) => &self.candidates[usize::from(index)],
         };
         let scripted = if probe == Probe::Verify { self.script.pop_front() } else { None };
         let (trip, outcome) = match scripted.unwrap_or_else(|| usual.clone()) {
