@@ -64,7 +64,7 @@ impl Keeper {
         // wall in front of everything.
         let is_ours = self.verify_path.accepted_at.is_some_and(|at| at >= since);
         self.ping.wants_credential = matches!(response.status, 401 | 403) && is_ours;
-        if reading.misplaced && is_awake {
+        if reading.misplaced && is_awake && !self.ping.proper {
             // The API itself says that there is no such path, or that it wants a credential.
             return self.diagnose_path(Probe::Health, response.status, None, out);
         }

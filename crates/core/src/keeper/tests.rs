@@ -9,6 +9,7 @@ mod app_requests;
 mod diagnosing;
 mod knowing;
 mod matrix;
+mod ordinary;
 mod pace;
 mod page;
 mod pinging;

@@ -185,3 +185,19 @@ fn a_million_browsers_that_wake_at_nine_do_not_ask_in_the_same_second() {
         assert!(longest <= most);
     }
 }
+
+#[test]
+fn a_keeper_that_was_stopped_while_the_page_went_away_goes_on_when_it_is_back() {
+    let mut world = World::signed_in(Options::default());
+    let _ = world.input(Input::Stop);
+    world.page(PageEvent::Suspended);
+    world.pass(60_000);
+    let start = world.now();
+    // What the shell says of the page at each start.
+    world.page(PageEvent::Resumed);
+    world.page(PageEvent::Online);
+    let _ = world.input(Input::Start);
+    world.pass(1_000);
+    assert!(!world.sent_since(start, Probe::Health).is_empty());
+    assert!(!world.sent_since(start, Probe::Verify).is_empty());
+}

@@ -2,7 +2,8 @@
 
 use super::world::*;
 use crate::{
-    Effect, Input, Options, Outcome, Probe, Record, SessionState, SignOutReason, StoredSession,
+    Effect, Input, Options, Outcome, PageEvent, Probe, Record, SessionState, SignOutReason,
+    StoredSession,
 };
 
 fn telling() -> Options {
@@ -104,4 +105,63 @@ fn with_a_cookie_a_sign_in_takes_back_a_sign_out_that_would_end_the_new_session(
     world.pass(3_600_000);
     assert_eq!(world.sent_since(0, Probe::SignOut).len(), 1);
     assert_eq!(world.session(), SessionState::SignedIn);
+}
+
+#[test]
+fn a_refused_sign_out_stays_undelivered_is_tried_within_bounds_and_said_once() {
+    let html = html(200);
+    for response in [status(400), status(403), status(404), status(405), html] {
+        let mut world = World::signed_in(Options { tell_sign_out: true, ..cookie() });
+        world.sign_out = answers(response);
+        let _ = world.input(Input::SignOut);
+        world.pass(3_600_000);
+        let tried = world.sent_since(0, Probe::SignOut).len();
+        assert!((2..=8).contains(&tried), "{response:?}: {tried}");
+        assert!(matches!(world.record, Record::Tombstone { undelivered: true, .. }));
+        let said = world.events().filter(|event| event.code() == "sign-out-refused").count();
+        assert_eq!(said, 1, "{response:?}");
+
+        // The page is loaded again: nobody is verified back in, and the server is told again.
+        let mut reloaded = World::new(Options { tell_sign_out: true, ..cookie() });
+        reloaded.record = world.record.clone();
+        reloaded.sign_out = answers(status(204));
+        let _ = reloaded.input(Input::Start);
+        reloaded.pass(1_000);
+        assert_eq!(reloaded.session(), SessionState::SignedOut, "{response:?}");
+        assert!(reloaded.has_logged("sign-out-told"));
+        assert!(matches!(reloaded.record, Record::Tombstone { undelivered: false, .. }));
+    }
+}
+
+#[test]
+fn a_sign_out_goes_on_while_its_page_navigates_away() {
+    let mut world = World::signed_in(telling());
+    world.sign_out = Reply::Silence;
+    let _ = world.input(Input::SignOut);
+    world.page(PageEvent::Suspended);
+    assert!(world.open_request(Probe::SignOut).is_some(), "it was aborted");
+    let _ = world.input(Input::Stop);
+    assert!(world.open_request(Probe::SignOut).is_some(), "it was aborted");
+}
+
+#[test]
+fn two_sign_outs_without_a_network_are_both_made_good() {
+    let mut world = World::signed_in(telling());
+    world.server_says(&Reply::Fails);
+    world.sign_out = Reply::Fails;
+    let _ = world.input(Input::SignOut);
+    world.pass(1_000);
+    let _ = world.input(sign_in());
+    let second = world.keeper.generation();
+    world.pass(1_000);
+    let _ = world.input(Input::SignOut);
+    world.pass(30_000);
+    world.server_says(&answers(well("a", "1")));
+    world.sign_out = answers(status(204));
+    world.pass(60_000);
+    let told = world.events().filter(|event| event.code() == "sign-out-told").count();
+    assert_eq!(told, 2);
+    for generation in [Some(generation(1)), second].into_iter().flatten() {
+        assert!(world.orders.iter().any(|(_, it)| *it == Effect::Forget { generation }));
+    }
 }
