@@ -29,15 +29,14 @@ use crate::instances::{Instances, OwnNames, Seen};
 use crate::label::Label;
 use crate::options::Options;
 use crate::page::{Page, Presence};
-use crate::paths::Paths;
+use crate::prober::Prober;
 use crate::reads::Reads;
 use crate::requests::Requests;
 use crate::revocation::Revocation;
 use crate::rng::Rng;
-use crate::server::{Server, ServerState};
+use crate::server::ServerState;
 use crate::session::{SessionState, SignOut, Snapshot, TokenFacts};
 use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
-use answering::Ping;
 use judging::PendingRejection;
 use records::LateRecord;
 use schedule::VerifySchedule;
@@ -56,8 +55,7 @@ pub struct Keeper {
     rng: Rng,
     life: Life,
     page: Page,
-    server: Server,
-    ping: Ping,
+    prober: Prober,
     /// When any request was last answered: its connection may be open since then.
     answered: Instant,
     instances: Instances,
@@ -68,8 +66,6 @@ pub struct Keeper {
     session: Session,
     verify_schedule: VerifySchedule,
     verify_path: VerifyPath,
-    paths: Paths,
-    health_freshness: Freshness,
     verify_freshness: Freshness,
     names: OwnNames,
     pending_rejections: Vec<PendingRejection>,
@@ -153,8 +149,7 @@ impl Keeper {
             rng: Rng::new(seed),
             life: Life::Idle,
             page: Page::new(Instant::default()),
-            server: Server::new(),
-            ping: Ping::default(),
+            prober: Prober::new(),
             answered: Instant::default(),
             instances: Instances::default(),
             backend: Backend::default(),
@@ -164,8 +159,6 @@ impl Keeper {
             session: Session::Restoring,
             verify_schedule: VerifySchedule::default(),
             verify_path: VerifyPath::default(),
-            paths: Paths::default(),
-            health_freshness: Freshness::default(),
             verify_freshness: Freshness::default(),
             names: OwnNames::default(),
             pending_rejections: Vec::new(),
@@ -184,7 +177,7 @@ impl Keeper {
     pub fn handle_input(&mut self, now: Now, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();
         let before = self.snapshot();
-        let server_before = self.server.state();
+        let server_before = self.prober.server.state();
         let due = self.next_timeout();
         let slept = self.clock.advance(now).or_else(|| {
             let late = self.now().since(due?.0);
@@ -244,10 +237,10 @@ impl Keeper {
                     Verification::Suspect(_) => SessionState::Suspect,
                 },
             },
-            server: self.server.state(),
+            server: self.prober.server.state(),
             expires_at: active.and_then(|active| active.facts.expires_at),
             last_verified_at: active.and_then(|active| active.verified_at),
-            last_awake_at: self.server.last_awake(),
+            last_awake_at: self.prober.server.last_awake(),
             signed_out_at: self.sign_out.as_ref().map(|end| end.at),
         }
     }
@@ -350,7 +343,7 @@ impl Keeper {
     }
 
     fn notify_server_state(&mut self, before: ServerState, out: &mut Vec<Effect>) {
-        let state = self.server.state();
+        let state = self.prober.server.state();
         if state != before {
             self.log(out, Event::Server { state, before });
             out.push(Effect::Notify(Notice::Server { state, since: self.clock.wall() }));

@@ -45,6 +45,7 @@ mod message;
 mod options;
 mod page;
 mod paths;
+mod prober;
 mod reads;
 mod requests;
 mod revocation;

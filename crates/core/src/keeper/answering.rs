@@ -14,36 +14,18 @@ use crate::generation::Generation;
 use crate::history::{Event, Origin};
 use crate::instances::Boot;
 use crate::options::HealthOptions;
-use crate::paths::Failure;
+use crate::prober::{Change, ProbeContext, Sign};
 use crate::requests::{Limits, Overdue, Request, RequestId, Requests};
-use crate::server::{Recovery, ResponseSource};
+use crate::server::Recovery;
 use crate::time::{Duration, Instant, UnixMillis};
 
 /// `Retry-After` is a floor; a server with a wrong clock must not silence us for hours.
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
-/// Requests of the app that fail start at most one check in this time (G2).
-pub(super) const HINT_EVERY: Duration = Duration::from_secs(10);
 
 /// A request this young was not sent to a server that was away.
 const JUST_SENT: Duration = Duration::from_secs(1);
 /// Answers of one burst come together; a hanging one must not hold the others up.
 const REST_OF_A_BURST: Duration = Duration::from_secs(2);
-
-/// When the health path is asked next.
-#[derive(Debug, Default)]
-pub(super) struct Ping {
-    pub(super) due: Option<Instant>,
-    /// What `Retry-After` forbids, whatever else hurries the ping.
-    not_before: Instant,
-    hinted: Option<Instant>,
-    pub(super) answered: Option<Instant>,
-    /// It has answered as a health path does, in this page.
-    pub(super) proper: bool,
-    /// Since when it answers as one that is not there, or that wants a credential.
-    pub(super) misplaced: Option<Instant>,
-    /// It wants a credential, so that it proves nothing behind a wall.
-    pub(super) wants_credential: bool,
-}
 
 impl Keeper {
     /// When the next ping goes out; `None` while one is under way or nobody looks.
@@ -53,7 +35,7 @@ impl Keeper {
         if self.life != Life::Running || self.requests.any(Probe::Health) {
             return None;
         }
-        let due = self.ping.due?.max(self.ping.not_before);
+        let due = self.prober.next_timeout()?;
         // A refusal that waits for a corroboration is worth a ping that nobody sees.
         if self.waits_for_health() {
             // One corroboration for the whole burst, unless the rest of it is slow.
@@ -61,7 +43,7 @@ impl Keeper {
             let due = if rest { due.plus(REST_OF_A_BURST) } else { due };
             return Some(due.max(self.requests.available_at(Requests::MAX, self.window())));
         }
-        let due = if self.server.is_bad() {
+        let due = if self.prober.server.is_bad() {
             // One is left for the verification that follows a good answer.
             due.max(self.requests.available_at(Requests::MAX - 1, self.window()))
         } else if self.is_confirming() {
@@ -131,7 +113,7 @@ impl Keeper {
     fn handle_probe(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
         let probe = request.probe;
         if probe == Probe::Health {
-            self.ping.answered = Some(self.now());
+            self.prober.health_answered(self.now());
         }
         let freshness = self.observe_source(request, outcome);
         let mut reading = answer::read(probe, outcome, self.accepted());
@@ -152,12 +134,8 @@ impl Keeper {
             self.log(out, Event::Held { probe, request: request.id });
             self.held(request, out);
         }
-        let failure = match outcome {
-            Outcome::Response(_) => Failure::Answer,
-            Outcome::NoAnswer => Failure::NetworkError,
-        };
-        let recovery =
-            self.apply_availability(request, reading.availability, outcome, failure, out);
+        let sign = Sign::of(probe, reading.availability, outcome, retry_after(outcome));
+        let recovery = self.handle_sign(probe, &sign, out);
         let recovered = recovery.is_some();
         let mut slow = None;
         if let Outcome::Response(response) = outcome {
@@ -208,7 +186,7 @@ impl Keeper {
         let took = self.now().since(request.sent).as_millis();
         let wall = UnixMillis(self.clock.wall().0.saturating_sub(took));
         let freshness = match request.probe {
-            Probe::Health => &mut self.health_freshness,
+            Probe::Health => &mut self.prober.freshness,
             Probe::Verify | Probe::SignOut | Probe::Candidate(_) => &mut self.verify_freshness,
         };
         let source = freshness.observe(response, request.sent, wall);
@@ -222,8 +200,8 @@ impl Keeper {
         let is_verified = self
             .active()
             .is_some_and(|active| matches!(active.verification, Verification::Verified));
-        let is_fine = is_verified && !self.paths.is_failing(Probe::Verify);
-        if is_fine && !self.ping.proper { Accepted::Yes } else { Accepted::No }
+        let is_fine = is_verified && !self.prober.paths.is_failing(Probe::Verify);
+        if is_fine && !self.prober.is_proper() { Accepted::Yes } else { Accepted::No }
     }
 
     /// What the server says of itself, in an answer that proves it awake.
@@ -246,7 +224,7 @@ impl Keeper {
         let (id, uptime) = (server.boot, server.uptime);
         self.backend.see(boot, id, uptime, self.clock.wall());
         // Workers that each make an id of their own take turns, and nothing fails between them.
-        let is_restart = self.server.is_bad() || self.instances.is_restart();
+        let is_restart = self.prober.server.is_bad() || self.instances.is_restart();
         if boot == Boot::Changed
             && is_restart
             && let Some(found) = self.diagnosis_tracker.restarted(now)
@@ -256,9 +234,9 @@ impl Keeper {
         // A page that is loaded while the server starts meets a store that is not ready yet.
         match (boot, server.uptime) {
             (Boot::First | Boot::Changed, Some(uptime)) if uptime < WARM_UP => {
-                self.server.started(now.minus(uptime));
+                self.prober.server.started(now.minus(uptime));
             }
-            (Boot::Changed, None) => self.server.started(now),
+            (Boot::Changed, None) => self.prober.server.started(now),
             (Boot::First | Boot::Changed | Boot::Known, _) => {}
         }
         if boot == Boot::Changed {
@@ -273,93 +251,37 @@ impl Keeper {
     }
 
     /// Moves the server's axis and sets the next ping. Returns the bad spell that ended with it.
-    fn apply_availability(
+    fn handle_sign(
         &mut self,
-        request: &Request,
-        availability: Availability,
-        outcome: &Outcome,
-        failure: Failure,
+        probe: Probe,
+        sign: &Sign,
         out: &mut Vec<Effect>,
     ) -> Option<Recovery> {
-        let (now, probe) = (self.now(), request.probe);
-        let by_health = probe == Probe::Health;
-        let retry_after = retry_after(outcome);
-        if by_health {
-            self.ping.not_before = now.plus(retry_after);
+        let confirming = self.is_confirming();
+        let context = ProbeContext::new(&self.options, &self.clock, &self.page, confirming);
+        let change = self.prober.handle_sign(probe, sign, &context, &mut self.rng);
+        if sign.availability == Availability::Awake {
+            self.admission.server_proven();
         }
-        match availability {
-            Availability::Nothing => {
-                if matches!(outcome, Outcome::Response(_)) {
-                    self.paths.answered(probe, now);
-                }
-                if by_health {
-                    self.schedule_ping(retry_after);
-                }
+        match change {
+            Change::Moved => None,
+            Change::Alone => {
+                self.note_blocked(probe, out);
                 None
             }
-            Availability::Awake => self.proven_awake(probe, retry_after),
-            Availability::Waking | Availability::Unreachable | Availability::Silent => {
-                self.paths.failed(probe, failure, now);
-                if self.paths.fails_alone(probe) {
-                    self.fails_alone(probe, retry_after, out);
-                    return None;
+            Change::Recovered(recovery) => {
+                let now = self.now();
+                if let Some(confirmation) = self.confirmation() {
+                    confirmation.answered_again(now);
                 }
-                let source = match failure {
-                    Failure::Held => ResponseSource::Platform,
-                    Failure::NetworkError | Failure::Answer => source(probe, outcome),
-                };
-                self.server.failed(now, source, availability, self.page.network);
-                let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
-                let at = now.plus(delay.max(retry_after));
-                let due = self.ping.due.filter(|due| !by_health && *due < at);
-                self.ping.due = Some(due.unwrap_or(at));
-                None
+                Some(recovery)
             }
         }
-    }
-
-    fn proven_awake(&mut self, probe: Probe, retry_after: Duration) -> Option<Recovery> {
-        let now = self.now();
-        self.paths.proven(probe, now);
-        self.admission.server_proven();
-        let recovery = self.server.proven(now, probe, self.clock.wall());
-        let recovered = recovery.is_some();
-        if let Some(confirmation) = self.confirmation().filter(|_| recovered) {
-            confirmation.answered_again(now);
-        }
-        // The bursts of a confirmation keep the server awake as well as a ping does.
-        if probe == Probe::Health || recovered || self.is_confirming() {
-            self.schedule_ping(retry_after);
-        }
-        recovery
-    }
-
-    /// A path that fails alone moves nothing: the other one speaks for the server, and is asked
-    /// soon in case that the server has gone meanwhile.
-    fn fails_alone(&mut self, probe: Probe, retry_after: Duration, out: &mut Vec<Effect>) {
-        if probe == Probe::Health {
-            self.schedule_ping(retry_after);
-        } else if self.options.health.is_some() {
-            self.hint_ping();
-        }
-        self.note_blocked(probe, out);
-    }
-
-    /// The next ping of a server that is well. A path that is wrong or blocked is asked as
-    /// seldom as verification: it keeps nothing awake, and may be mended.
-    fn schedule_ping(&mut self, floor: Duration) {
-        let Some(health) = &self.options.health else { return };
-        let is_useless = self.ping.misplaced.is_some() || !self.health_is_usable();
-        let every = if is_useless { self.options.verify.every } else { health.every };
-        let pause = self.rng.spread(every).max(floor);
-        self.ping.due = Some(self.now().plus(pause));
     }
 
     /// Whether the health path can prove that the server itself is awake.
     pub(super) fn health_is_usable(&self) -> bool {
-        self.options.health.is_some()
-            && !self.ping.wants_credential
-            && self.paths.is_blocked(Probe::Health, self.now()).is_none()
+        self.prober.health_is_usable(&self.options, self.now())
     }
 
     fn handle_health(&mut self, request: &Request, corroborates: bool, out: &mut Vec<Effect>) {
@@ -376,7 +298,7 @@ impl Keeper {
         }
         if confirmation.needs_health() {
             // This ping was asked before the rejection that waits for it.
-            self.ping.due = Some(self.now());
+            self.prober.ping_at(self.now());
         }
         self.evaluate(out);
     }
@@ -404,9 +326,7 @@ impl Keeper {
     fn held(&mut self, request: &Request, out: &mut Vec<Effect>) {
         match request.probe {
             Probe::Health | Probe::Verify => {
-                let silence = Outcome::NoAnswer;
-                let waking = Availability::Waking;
-                self.apply_availability(request, waking, &silence, Failure::Held, out);
+                self.handle_sign(request.probe, &Sign::HELD, out);
             }
             // Their paths may be wrong or blocked by themselves.
             Probe::SignOut | Probe::Candidate(_) => {}
@@ -429,21 +349,10 @@ impl Keeper {
 
     /// A request of the app got no answer: ask the server soon, not at each of them.
     pub(super) fn handle_unanswered(&mut self) {
-        if !self.server.is_bad() {
-            self.hint_ping();
-        }
-    }
-
-    /// A ping soon, but at most one in 10 s by such hints.
-    fn hint_ping(&mut self) {
         let now = self.now();
-        if self.ping.hinted.is_none_or(|at| now.since(at) >= HINT_EVERY) {
-            self.ping.hinted = Some(now);
-            if self.options.health.is_none() {
-                // Verification is the only probe there is, and `Retry-After` holds for it as well.
-                return self.verify_schedule.at(now);
-            }
-            self.ping.due = Some(now);
+        if !self.prober.server.is_bad() && self.prober.hint(now) && self.options.health.is_none() {
+            // Verification is the only probe there is, and `Retry-After` holds for it as well.
+            self.verify_schedule.at(now);
         }
     }
 
@@ -452,10 +361,10 @@ impl Keeper {
         if self.life != Life::Running {
             return;
         }
-        self.paths.proven_by_app(self.now());
         self.admission.server_proven();
-        if self.server.proven(self.now(), Probe::Verify, self.clock.wall()).is_some() {
-            self.schedule_ping(Duration::ZERO);
+        let confirming = self.is_confirming();
+        let context = ProbeContext::new(&self.options, &self.clock, &self.page, confirming);
+        if self.prober.handle_app_proof(&context, &mut self.rng).is_some() {
             self.on_server_back(false, out);
             self.revocation.expedite(self.now());
         }
@@ -466,11 +375,11 @@ impl Keeper {
         if self.page.paused_until > self.now() {
             self.postpone();
         }
-        if !self.server.is_bad() {
+        if !self.prober.server.is_bad() {
             return;
         }
         let at = self.now().plus(self.page.spread_delay(&mut self.rng));
-        self.ping.due = self.ping.due.map(|due| due.min(at));
+        self.prober.ping_no_later_than(at);
         if self.options.health.is_none() {
             self.verify_schedule.no_later_than(at);
         }
@@ -484,25 +393,6 @@ impl Keeper {
         if !is_asked && !matches!(self.session, Session::SignedOut) {
             self.verify_when_back(out);
         }
-    }
-}
-
-/// What platforms answer for a server that wakes; a path may be wrong or odd by itself.
-fn source(probe: Probe, outcome: &Outcome) -> ResponseSource {
-    match outcome {
-        Outcome::Response(response)
-            if probe == Probe::Health && matches!(response.status, 404 | 405) =>
-        {
-            ResponseSource::MissingPath
-        }
-        Outcome::Response(response) if probe == Probe::Health => {
-            if response.status < 300 {
-                ResponseSource::Page
-            } else {
-                ResponseSource::Platform
-            }
-        }
-        Outcome::Response(_) | Outcome::NoAnswer => ResponseSource::Unknown,
     }
 }
 

@@ -66,7 +66,7 @@ impl Keeper {
             Session::Restoring | Session::SignedOut => true,
         };
         let is_under_way = self.requests.any(Probe::Verify);
-        if is_decided_elsewhere || is_under_way || self.server.is_bad() {
+        if is_decided_elsewhere || is_under_way || self.prober.server.is_bad() {
             return;
         }
         let now = self.now();
@@ -110,7 +110,7 @@ impl Keeper {
             now: self.now(),
             is_running: self.life == Life::Running,
             session,
-            server: match self.server.state() {
+            server: match self.prober.server.state() {
                 ServerState::Unknown => Reachability::Unknown,
                 ServerState::Awake => Reachability::Awake,
                 ServerState::Waking | ServerState::Unreachable | ServerState::Offline => {

@@ -89,7 +89,7 @@ impl Keeper {
         if confirmation.needs_health() && !is_usable {
             confirmation.proven(now, Corroboration::Missing);
         } else if confirmation.needs_health() {
-            self.ping.due = Some(now);
+            self.prober.ping_at(now);
         }
         if is_first {
             self.log_suspect(status, out);
@@ -116,7 +116,7 @@ impl Keeper {
         ConfirmContext {
             now: self.now(),
             instances: &self.instances,
-            woken: self.server.woken(),
+            woken: self.prober.server.woken(),
             backend: &self.backend,
             token: self.token(),
             confirm: self.options.confirm,
@@ -183,7 +183,7 @@ impl Keeper {
         accepting: Origin,
         out: &mut Vec<Effect>,
     ) -> bool {
-        let (now, wall, woken) = (self.now(), self.clock.wall(), self.server.woken());
+        let (now, wall, woken) = (self.now(), self.clock.wall(), self.prober.server.woken());
         let Some(confirmation) = self.confirmation() else {
             if self.backend.accepted(now, wall) {
                 out.push(Effect::StoreBackend(self.backend.record()));
@@ -231,7 +231,7 @@ impl Keeper {
             return None;
         }
         let closed = self.answered.plus(CONNECTION_IDLE);
-        let due = confirmation.next_burst(self.server.woken(), self.server_health(), closed);
+        let due = confirmation.next_burst(self.prober.server.woken(), self.server_health(), closed);
         Some(due.max(self.requests.available_at(Requests::MAX, MIN_BURST_GAP)))
     }
 
@@ -250,7 +250,8 @@ impl Keeper {
     /// would otherwise have to wait until the ping's connection is closed.
     pub(super) fn asks_who_rejects(&self) -> Option<Instant> {
         let Verification::Suspect(confirmation) = &self.active()?.verification else { return None };
-        let is_known = self.ping.answered.is_some_and(|at| !confirmation.began_after(at));
+        let is_known =
+            self.prober.last_answer_of_health().is_some_and(|at| !confirmation.began_after(at));
         if is_known || confirmation.is_named() {
             return None;
         }
@@ -269,7 +270,7 @@ impl Keeper {
 
     fn server_health(&self) -> ServerHealth {
         // Without a health path a weak refusal is all that a server that is well may say.
-        let is_bad = self.server.is_bad() && self.options.health.is_some();
+        let is_bad = self.prober.server.is_bad() && self.options.health.is_some();
         if is_bad { ServerHealth::Bad } else { ServerHealth::Well }
     }
 }

@@ -20,7 +20,7 @@ impl Keeper {
             let every = health.every;
             self.log(out, Event::KeepAlive { every });
         }
-        self.ping.due = Some(self.now());
+        self.prober.ping_at(self.now());
         self.verify_schedule.now(self.now());
         out.push(Effect::ReadBackend);
         self.read_record(out);
@@ -51,7 +51,7 @@ impl Keeper {
             }
             PageEvent::Online => self.postpone(),
             // Ask once, so that the network error which makes it "offline" comes soon.
-            PageEvent::Offline => self.ping.due = Some(now),
+            PageEvent::Offline => self.prober.ping_at(now),
             PageEvent::Visible => self.on_visible(),
             PageEvent::Hidden => {}
         }
@@ -61,7 +61,7 @@ impl Keeper {
     /// The page could not run for a while: what is under way is about another time.
     pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
         self.abort_all(out);
-        self.paths.reset();
+        self.prober.paths.reset();
         self.postpone();
     }
 
@@ -79,7 +79,7 @@ impl Keeper {
     pub(super) fn postpone(&mut self) {
         let at = self.now().plus(self.page.spread_delay(&mut self.rng));
         self.page.paused_until = at;
-        self.ping.due = Some(at);
+        self.prober.ping_at(at);
         self.verify_schedule.at(at);
         self.revocation.postpone(at);
         if let Some(confirmation) = self.confirmation() {

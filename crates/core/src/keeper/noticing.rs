@@ -57,14 +57,9 @@ impl Keeper {
         }
         let is_awake = reading.availability == Availability::Awake;
         let verified = matches!(self.active(), Some(active) if active.verified_at.is_some());
-        self.ping.proper |= reading.corroborates && response.status < 300;
-        let since = self.ping.misplaced.unwrap_or(self.now());
-        self.ping.misplaced = reading.misplaced.then_some(since).filter(|_| !self.ping.proper);
-        // A verification that was accepted meanwhile tells a path that wants a credential from a
-        // wall in front of everything.
-        let is_ours = self.verify_path.accepted_at.is_some_and(|at| at >= since);
-        self.ping.wants_credential = matches!(response.status, 401 | 403) && is_ours;
-        if reading.misplaced && is_awake && !self.ping.proper {
+        let accepted = self.verify_path.accepted_at;
+        self.prober.note_health(response, reading, self.now(), accepted);
+        if reading.misplaced && is_awake && !self.prober.is_proper() {
             // The API itself says that there is no such path, or that it wants a credential.
             return self.diagnose_path(Probe::Health, response.status, None, out);
         }
@@ -78,9 +73,9 @@ impl Keeper {
 
     /// A path that fails alone is named after a while.
     pub(super) fn note_blocked(&mut self, probe: Probe, out: &mut Vec<Effect>) {
-        let blocked = self.paths.is_blocked(probe, self.now());
+        let blocked = self.prober.paths.is_blocked(probe, self.now());
         if let (Probe::Health, Some(count)) = (probe, blocked)
-            && self.ping.misplaced.is_none()
+            && !self.prober.is_misplaced()
         {
             let probe = Some(probe);
             self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::HealthBlocked) });

@@ -2,9 +2,9 @@
 //!
 //! Rule: nothing here sends or ends anything. What the answers mean is `verifying.rs`'s.
 
-use super::answering::HINT_EVERY;
 use crate::answer::Verdict;
 use crate::options::VerifyOptions;
+use crate::prober::HINT_EVERY;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::answering::{HINT_EVERY, origin, retry_after};
+use super::answering::{origin, retry_after};
 use super::schedule::Kind;
 use super::{Acceptance, Keeper, Life, Session, Verification};
 use crate::answer::{Body, CANDIDATES, Grade, Outcome, Probe, Response, Verdict};
@@ -12,6 +12,7 @@ use crate::freshness::Source;
 use crate::history::{Event, Reason};
 use crate::message::Message;
 use crate::options::OriginRelation;
+use crate::prober::HINT_EVERY;
 use crate::requests::{Request, Requests};
 use crate::server::ServerState;
 use crate::session::TokenFacts;
@@ -60,7 +61,7 @@ impl Keeper {
         }
         let schedule = &self.verify_schedule;
         let due = schedule.due?.max(schedule.not_before);
-        let due = if self.server.is_bad() || schedule.kind == Kind::Retry {
+        let due = if self.prober.server.is_bad() || schedule.kind == Kind::Retry {
             due.max(self.requests.available_at(Requests::MAX, self.window()))
         } else {
             due
@@ -176,7 +177,7 @@ impl Keeper {
         match verdict {
             Verdict::Valid | Verdict::Rejected(Grade::Strong) => true,
             Verdict::Rejected(Grade::Weak | Grade::Password) => {
-                self.server.state() == ServerState::Awake || self.options.health.is_none()
+                self.prober.server.state() == ServerState::Awake || self.options.health.is_none()
             }
             Verdict::Void
             | Verdict::Forbidden
@@ -200,7 +201,8 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         let status = status(outcome).unwrap_or(0);
-        let is_awake = self.server.state() == ServerState::Awake || self.options.health.is_none();
+        let is_awake =
+            self.prober.server.state() == ServerState::Awake || self.options.health.is_none();
         let shows_no_user = match verdict {
             Verdict::Forbidden | Verdict::NotFound | Verdict::ErrorShape => true,
             Verdict::Redirected => is_awake,
@@ -294,11 +296,11 @@ impl Keeper {
         let is_redirect = verdict == Verdict::Redirected;
         let why = if is_redirect { Reason::Redirected } else { Reason::Network };
         // Health says when the server is back; a path that fails alone is asked in time.
-        let next = if self.server.is_bad() { Next::Periodic } else { Next::Soon };
+        let next = if self.prober.server.is_bad() { Next::Periodic } else { Next::Soon };
         self.inconclusive(request, why, status, next, out);
-        if self.server.is_bad() && !self.health_is_usable() {
+        if self.prober.server.is_bad() && !self.health_is_usable() {
             // Verification is the only probe: it asks at the pace of a wake-up.
-            let delay = self.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
+            let delay = self.prober.server.next_delay(now, self.page.is_hidden(), &mut self.rng);
             self.verify_schedule.at(now.plus(delay));
         }
     }
@@ -312,7 +314,7 @@ impl Keeper {
     /// A page or a redirect, again and again, while the server is fine.
     fn note_unproven(&mut self, verdict: Verdict, status: u16, out: &mut Vec<Effect>) {
         let is_fine = self.options.health.is_some()
-            && (!self.server.is_bad() || self.paths.fails_alone(Probe::Verify));
+            && (!self.prober.server.is_bad() || self.prober.paths.fails_alone(Probe::Verify));
         if !is_fine || self.verify_schedule.in_a_row.unproven < MISCONFIGURED {
             return;
         }
@@ -346,9 +348,9 @@ impl Keeper {
     /// Health, which needs no permission, answers again and again, and verify does not or no
     /// longer does.
     fn note_cors(&mut self, out: &mut Vec<Effect>) {
-        let silences = self.paths.silences(Probe::Verify);
+        let silences = self.prober.paths.silences(Probe::Verify);
         let is_other_origin = self.options.origin_relation == OriginRelation::CrossOrigin;
-        if is_other_origin && silences >= SILENCES && self.paths.fails_alone(Probe::Verify) {
+        if is_other_origin && silences >= SILENCES && self.prober.paths.fails_alone(Probe::Verify) {
             let (count, probe) = (silences, Some(Probe::Verify));
             self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::BlockedByCors) });
         }
