@@ -82,10 +82,10 @@ export function prepare(
   const method = request?.method ?? (init.method ?? "GET").toUpperCase();
   const isSafe = SAFE.includes(method);
   const url = request?.url ?? (target as string);
-  const headers = request?.headers ?? (init.headers ? new Headers(init.headers) : undefined);
+  const headers = request?.headers ?? snapshot(init.headers);
   const redirect = request?.redirect ?? init.redirect ?? "follow";
   const source: Source = { request, url, init, headers, isStream };
-  const hasOwnCredential = !!headers?.has("Authorization");
+  const hasOwnCredential = has(headers, "authorization");
   return {
     url,
     method,
@@ -116,17 +116,17 @@ interface Source {
   readonly request: Request | undefined;
   readonly url: string;
   readonly init: RequestInit;
-  readonly headers: Headers | undefined;
+  readonly headers: Fields;
   readonly isStream: boolean;
 }
 
 type Extra = Record<string, string> | undefined;
+type Fields = Headers | Record<string, string> | undefined;
 
 function open(source: Source, extra: Extra, authorize: Options["authorize"]): Sent | Promise<Sent> {
   const { request, url, init, headers, isStream } = source;
   if (!request) {
-    const all = headers && extra ? new Headers(headers) : (extra ?? headers);
-    if (headers && extra) for (const name in extra) (all as Headers).set(name, extra[name]!);
+    const all = merge(headers, extra);
     return (over) => fetch(url, { ...init, ...(all && { headers: all }), ...over });
   }
   // A stream is read once, whoever reads it.
@@ -134,6 +134,31 @@ function open(source: Source, extra: Extra, authorize: Options["authorize"]): Se
   for (const name in extra) copy.headers.set(name, extra[name]!);
   if (!authorize) return (over) => fetch(copy, over);
   return Promise.resolve(authorize(copy)).then((sent) => (over) => fetch(sent, over));
+}
+
+/** As they are at the call. An object is cheaper than `Headers` by several calls of the browser. */
+const snapshot = (headers: HeadersInit | undefined): Fields =>
+  headers && (isPlain(headers) ? { ...headers } : new Headers(headers));
+
+const isPlain = (headers: HeadersInit): headers is Record<string, string> =>
+  Object.getPrototypeOf(headers) === Object.prototype;
+
+const has = (headers: Fields, name: string): boolean =>
+  !!headers &&
+  (isPlain(headers)
+    ? Object.keys(headers).some((key) => key.toLowerCase() === name)
+    : headers.has(name));
+
+function merge(headers: Fields, extra: Extra): Fields {
+  if (!headers || !extra) return headers ?? extra;
+  const names = Object.keys(extra);
+  // The same name in another spelling would be sent twice.
+  if (isPlain(headers) && !names.some((name) => has(headers, name.toLowerCase()))) {
+    return { ...headers, ...extra };
+  }
+  const all = new Headers(headers);
+  for (const name of names) all.set(name, extra[name]!);
+  return all;
 }
 
 /** Sends a request whose redirects must not carry the credential to another origin. */

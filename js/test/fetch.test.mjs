@@ -317,3 +317,34 @@ test("a redirect to another origin is followed where the app allows it", async (
   await keeper.fetch("/download", { crossOriginRedirects: "reject" });
   assert.equal(sent[1].request.redirect, "manual");
 });
+
+test("headers of every kind are sent, and again as they were at the call", async (t) => {
+  const csrf = { cookie: "csrf", header: "X-CSRF" };
+  for (const [auth, name, value] of [
+    ["bearer", "authorization", "Bearer t"],
+    ["cookie", "x-csrf", "x=y"],
+  ]) {
+    const keeper = await signedIn(t, { auth, csrf, name: auth });
+    await keeper.signIn(auth === "cookie" ? { user: {} } : "t");
+    const kinds = [
+      { "X-App": "1", "x-csrf": "of the app" },
+      new Headers({ "X-App": "1" }),
+      [["X-App", "1"]],
+    ];
+    for (const headers of kinds) {
+      const sent = answerWith(t, 401, 200);
+      const answer = keeper.fetch("/nodes", { method: "POST", headers });
+      if (headers instanceof Headers) headers.set("X-App", "2");
+      else if (Array.isArray(headers)) headers[0][1] = "2";
+      else headers["X-App"] = "2";
+      await turn();
+      decide(SEND);
+      await answer;
+      assert.equal(sent.length, 2);
+      for (const { request } of sent) {
+        assert.equal(request.headers.get("x-app"), "1");
+        assert.equal(request.headers.get(name), value);
+      }
+    }
+  }
+});
