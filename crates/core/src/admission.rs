@@ -37,6 +37,8 @@ pub(crate) struct Context {
     /// None while there is no session, or none is known of.
     pub(crate) session: Option<SessionView>,
     pub(crate) server: Reachability,
+    /// The record that may hold the token is being read.
+    pub(crate) awaits_record: bool,
     /// When the next request goes out that can prove the server awake; now while one is under way.
     pub(crate) next_probe: Option<Instant>,
     pub(crate) refresh: Refresh,
@@ -116,7 +118,7 @@ struct Entry {
 enum Stage {
     /// It is with the shell.
     Sent,
-    /// It is not sent yet: its token has run out and a newer one is expected.
+    /// It is not sent yet: its token is being read, or has run out and a newer one is expected.
     AwaitsToken,
     /// It waits for a proof that the server is awake. Proofs are counted, because two of them may
     /// have the same moment.
@@ -236,7 +238,7 @@ impl Admission {
     #[cfg_attr(not(test), expect(dead_code, reason = "the refresher asks it"))]
     pub(crate) fn wants_refresh(&self, context: &Context) -> bool {
         self.entries.iter().any(|entry| match entry.stage {
-            Stage::AwaitsToken => true,
+            Stage::AwaitsToken => !context.awaits_record,
             Stage::AwaitsVerdict { .. } => self.hopes_for_refresh(entry, context),
             Stage::Sent | Stage::AwaitsServer { .. } => false,
         })
@@ -254,8 +256,9 @@ impl Admission {
             Stage::Sent => return None,
             Stage::AwaitsToken => {
                 let has_run_out = context.session.is_some_and(|session| session.has_run_out);
-                let waits = has_run_out && context.refresh == Refresh::Expected && !is_over;
-                (!waits).then_some(AppAction::Send)
+                let is_old = has_run_out && context.refresh == Refresh::Expected;
+                let waits = is_old || context.awaits_record;
+                (is_over || !waits).then_some(AppAction::Send)
             }
             Stage::AwaitsServer { .. } | Stage::AwaitsVerdict { .. } if is_over => {
                 Some(AppAction::Deliver)

@@ -22,6 +22,7 @@ impl Desk {
             is_running: true,
             session: Some(session),
             server: Reachability::Awake,
+            awaits_record: false,
             next_probe: Some(at(1_000_000)),
             refresh: Refresh::Unavailable,
         };
@@ -321,6 +322,16 @@ fn a_token_that_has_run_out_is_not_sent_while_a_newer_one_is_expected() {
     *desk.session() = SessionView { generation: 2, is_suspect: false, has_run_out: false };
     assert_eq!(desk.run(), [Send]);
     assert_eq!(desk.report(STREAM, Closed), None);
+}
+
+#[test]
+fn a_request_is_not_sent_before_the_record_is_read() {
+    let mut desk = Desk::new();
+    desk.context.awaits_record = true;
+    assert_eq!(desk.report(POST, Ready), None);
+    assert!(!desk.admission.wants_refresh(&desk.context));
+    desk.context.awaits_record = false;
+    assert_eq!(desk.run(), [Send]);
 }
 
 #[test]

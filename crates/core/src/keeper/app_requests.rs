@@ -17,7 +17,8 @@ impl Keeper {
     /// [`AppEvent::Ready`], and an [`Effect::AppRequest`] says when.
     #[must_use]
     pub fn may_send(&self) -> bool {
-        !(self.refresh() == Refresh::Expected && self.has_run_out())
+        let is_old = self.refresh() == Refresh::Expected && self.has_run_out();
+        !is_old && !self.awaits_record()
     }
 
     pub(super) fn handle_app_request(
@@ -118,8 +119,14 @@ impl Keeper {
                 }
             },
             next_probe: if self.requests.any(probe) { Some(self.now()) } else { next },
+            awaits_record: self.awaits_record(),
             refresh: self.refresh(),
         }
+    }
+
+    /// Whether the record is being read that may hold the token.
+    fn awaits_record(&self) -> bool {
+        matches!(self.session, Session::Restoring) && self.reads.is_open()
     }
 
     /// Whether a newer token may be expected for the present session.

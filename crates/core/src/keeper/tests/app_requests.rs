@@ -210,6 +210,22 @@ fn a_request_that_met_an_outage_is_sent_again_when_the_server_is_back() {
 }
 
 #[test]
+fn a_request_before_the_record_is_read_is_sent_with_its_token_or_after_two_seconds() {
+    for (answers, waits) in [(true, 1), (false, 2_000)] {
+        let mut world = World::new(Options::default());
+        world.record = active(1);
+        world.store_answers = answers;
+        let _ = world.input(Input::Start);
+        assert!(!world.keeper.may_send());
+        world.app_meets(world.request(1), AppEvent::Ready);
+        let waited = world.until(10_000, |it| !it.said_of(1).is_empty()).expect("it is bounded");
+        assert_eq!(world.said_of(1), [Send]);
+        assert!(waited >= waits && waited <= waits + 10, "{waited} ms");
+        assert_eq!(world.keeper.generation().is_some(), answers);
+    }
+}
+
+#[test]
 fn a_page_that_was_frozen_gives_back_what_waited_too_long() {
     let mut world = World::calm(Options::default());
     world.server_says(&Reply::Fails);
