@@ -10,14 +10,14 @@ use std::rc::{Rc, Weak};
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    AppEvent, AppRequest, Effect, Generation, Input, Notice, PageEvent, Probe, ReadId, Record,
-    RequestId, TokenHandle, UnixMillis,
+    Effect, Generation, Input, Notice, PageEvent, Probe, ReadId, Record, RequestId, TokenHandle,
+    UnixMillis,
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
-use crate::app_requests::{AppRequests, OnAction};
+use crate::app_requests::AppRequests;
 use crate::options::{Auth, Options};
 use crate::page::{self, Event, Listener};
 use crate::storage::{Answer, Failed, Storage};
@@ -30,11 +30,11 @@ const MAX_TIMEOUT: u64 = i32::MAX as u64;
 /// One keeper's shell. Everything that it starts knows it weakly, so that a stopped one goes with
 /// its last handle.
 pub(crate) struct Driver {
-    options: Rc<Options>,
+    pub(crate) options: Rc<Options>,
     core: RefCell<core::Keeper>,
     storage: Rc<Storage>,
     state: RefCell<State>,
-    app_requests: AppRequests,
+    pub(crate) app_requests: AppRequests,
     is_dispatching: Cell<bool>,
     notify: Box<dyn Fn(&Notice)>,
 }
@@ -137,23 +137,6 @@ impl Driver {
 
     pub(crate) fn dispatch(self: &Rc<Self>, input: Input) {
         self.take(Command::Input(input));
-    }
-
-    /// Reports what happened to a request of the app; `on_action` is told what to do with it.
-    pub(crate) fn report(
-        self: &Rc<Self>,
-        request: AppRequest,
-        event: AppEvent,
-        on_action: OnAction,
-    ) {
-        self.app_requests.wait(request.id, on_action);
-        self.dispatch(Input::AppRequest { request, event });
-    }
-
-    /// The request is over: nobody waits for a decision any more.
-    pub(crate) fn close_app_request(self: &Rc<Self>, request: AppRequest) {
-        self.app_requests.take(request.id);
-        self.dispatch(Input::AppRequest { request, event: AppEvent::Closed });
     }
 
     pub(crate) fn with_core<T>(&self, look: impl FnOnce(&core::Keeper) -> T) -> T {

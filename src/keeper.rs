@@ -7,6 +7,7 @@ use session_keeper_core::{Entry, Input, Notice, SignOut, Snapshot, UnixMillis};
 use wasm_bindgen::JsValue;
 
 use crate::driver::Driver;
+use crate::fetch::{self, FetchError, FetchOptions};
 use crate::json;
 use crate::options::Options;
 
@@ -110,6 +111,28 @@ impl Keeper {
     /// A request of the app got no answer.
     pub fn unanswered(&self) {
         self.0.dispatch(Input::Unanswered);
+    }
+
+    /// Sends a request with the credential, where it goes to an origin that may know it.
+    ///
+    /// A request that may be sent again (GET, HEAD, OPTIONS, or as `allowed` says) waits out an
+    /// outage of the API and is sent up to three more times. A 401 for the current token is held
+    /// until a verification has decided: where the token is accepted, such a request is sent once
+    /// more, and any other gets its 401; where the session is over, the 401 is handed out after
+    /// [`Notice::SignedOut`]. All of it is bounded by `app_requests` of the options, 90 s by
+    /// default, and ends at once with the abort signal of the request.
+    ///
+    /// Takes a [`web_sys::Request`], or one of gloo-net.
+    ///
+    /// # Errors
+    /// [`FetchError::Rejected`] where the browser got no response, [`FetchError::Redirected`] and
+    /// [`FetchError::TooManyWaiting`].
+    pub async fn fetch(
+        &self,
+        request: impl Into<web_sys::Request>,
+        allowed: FetchOptions,
+    ) -> Result<web_sys::Response, FetchError> {
+        fetch::send(&self.0, request.into(), allowed).await
     }
 
     /// What is known now.

@@ -26,6 +26,7 @@ mod driver;
 mod entropy;
 #[cfg(feature = "npm")]
 mod export;
+mod fetch;
 mod json;
 mod keeper;
 #[cfg(feature = "npm")]
@@ -40,12 +41,14 @@ mod transport;
 #[cfg(feature = "npm")]
 mod view;
 
+pub use fetch::{CrossOriginRedirects, FetchError, FetchOptions, Retry};
 pub use keeper::{Keeper, Token};
 pub use options::{HealthCredentials, Options, OptionsError, Persist};
 pub use session_keeper_core::{
-    Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event, FieldVisitor,
-    HealthOptions, Instant, Label, Level, Notice, RejectedAnswer, Rule, ServerState, SessionState,
-    SignOut, SignOutReason, Snapshot, UnixMillis, VerifyOptions, WhenHidden,
+    AppRequestOptions, Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event,
+    FieldVisitor, HealthOptions, Instant, Label, Level, Notice, OnUnauthorized, RejectedAnswer,
+    Rule, ServerState, SessionState, SignOut, SignOutReason, Snapshot, UnixMillis, VerifyOptions,
+    WhenHidden,
 };
 
 /// A maintained allocator made for wasm: `docs/adr/0003-panics-and-memory.md` has the figures.

@@ -203,6 +203,12 @@ impl Options {
         if is_url(path) { path.to_owned() } else { [&*self.base, path].concat() }
     }
 
+    /// Whether a URL is at an origin that may know the credential.
+    pub(crate) fn may_know_credential(&self, url: &str) -> bool {
+        let verify = self.url(&self.verify_path);
+        self.is_at(url, &self.origin) || origin_of(&verify).is_some_and(|it| self.is_at(url, &it))
+    }
+
     /// Whether a path of the API, or a whole URL, is at this origin.
     pub(crate) fn is_at(&self, path: &str, origin: &str) -> bool {
         if is_url(path) {

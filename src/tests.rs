@@ -1,5 +1,6 @@
 //! The shell's files in a real browser, one by one. Run by `cargo xtask test --only shell`.
 
+mod fetch;
 mod keeper;
 mod page;
 mod record;

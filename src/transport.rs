@@ -106,7 +106,7 @@ fn start(request: &Outgoing) -> Result<Started, JsValue> {
 
 /// A response, also of another realm such as a frame's. gloo-net and web-sys take for granted
 /// what is checked here.
-fn genuine(value: JsValue) -> Result<web_sys::Response, JsValue> {
+pub(crate) fn genuine(value: JsValue) -> Result<web_sys::Response, JsValue> {
     value.dyn_into::<web_sys::Response>().or_else(|value| match tag(&value)?.as_str() {
         "[object Response]" => Ok(value.unchecked_into()),
         _ => Err(value),
@@ -182,7 +182,7 @@ fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
 }
 
 /// Page and API may be two origins of one site, so it is not asked where the API is.
-fn csrf(options: &Options, headers: &Headers) {
+pub(crate) fn csrf(options: &Options, headers: &Headers) {
     if let Some(csrf) = &options.csrf
         && let Ok(value) = csrf.read.call0(&JsValue::UNDEFINED)
         && let Some(value) = value.as_string().filter(|value| !value.is_empty())
