@@ -264,7 +264,7 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
     await visitor.assertNeverSignedOut();
   });
 
-  it("follow a redirect to a store where the app allows it, and leave the token behind", async (t) => {
+  it("follow a redirect to a store where the app allows it, without the token", async (t) => {
     const visitor = await arrive(t, { prepare });
     const { platform } = visitor;
     await visitor.signIn(SELDOM);

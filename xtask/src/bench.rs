@@ -1,5 +1,6 @@
-//! `cargo xtask bench-verdict`, `bench-fetch` and `bench-backend`: the figures of the verdict, on the
-//! core and on real servers, of a request of the app, and of the reference backend beside another.
+//! `cargo xtask bench-verdict`, `bench-fetch` and `bench-backend`: the figures of the verdict, on
+//! the core and on real servers, of a request of the app, and of the reference backend beside
+//! another.
 //!
 //! Rule: prints what was counted and judges nothing; a number that is too high fails no build,
 //! because these machines are noisy and the numbers are there to be read.
