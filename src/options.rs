@@ -11,7 +11,8 @@ use wasm_bindgen::JsValue;
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
-    /// What decides. Its `credential`, `tell_sign_out` and `origin_relation` follow from what is below.
+    /// What decides. Its `credential`, `tell_sign_out` and `origin_relation` follow from what is
+    /// below.
     pub core: session_keeper_core::Options,
     /// The API's address without a slash at its end.
     pub(crate) base: String,
@@ -93,13 +94,13 @@ impl Options {
     /// # Errors
     /// When the address is no absolute `http` or `https` URL.
     pub fn new(base_url: &str) -> Result<Self, OptionsError> {
-        let origin = origin_of(base_url).ok_or(OptionsError)?;
-        let base = base_url.trim_end_matches('/');
+        let (origin, path) = split_address(base_url).ok_or(OptionsError)?;
+        let base = [&*origin, path.trim_end_matches('/')].concat();
         Ok(Self {
             core: session_keeper_core::Options::default(),
-            base: base.to_owned(),
+            base: base.clone(),
             // Two APIs of one gateway are two sessions.
-            name: ["session-keeper:", base].concat(),
+            name: ["session-keeper:", &base].concat(),
             origin,
             health_path: "/api/health".to_owned(),
             health_credentials: None,
@@ -211,11 +212,9 @@ impl Options {
 
     /// Whether a path of the API, or a whole URL, is at this origin.
     pub(crate) fn is_at(&self, path: &str, origin: &str) -> bool {
-        if is_url(path) {
-            origin_of(path).is_some_and(|target| target == origin)
-        } else {
-            self.origin == origin
-        }
+        let url = if is_url(path) { path } else { &self.base };
+        let rest = url.strip_prefix(origin);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     }
 }
 
@@ -223,17 +222,19 @@ fn is_url(path: &str) -> bool {
     path.starts_with("http://") || path.starts_with("https://")
 }
 
-/// Scheme, host and port as browsers write them; nothing where it is no address for an API.
-fn origin_of(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once(':')?;
-    let authority = rest.strip_prefix("//")?.split(['/', '?', '#']).next().unwrap_or_default();
-    if !matches!(scheme, "http" | "https") || authority.is_empty() || authority.contains('@') {
+/// The origin as browsers write it, so that origins can be compared, and the path; nothing where
+/// it is no address for an API.
+fn split_address(url: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_scheme = matches!(scheme, "http" | "https");
+    if !is_scheme || authority.is_empty() || url.contains(['@', '?', '#']) {
         return None;
     }
     let host = authority.to_ascii_lowercase();
     let default_port = if scheme == "https" { ":443" } else { ":80" };
     let host = host.strip_suffix(default_port).unwrap_or(&host);
-    Some([scheme, "://", host].concat())
+    Some(([scheme, "://", host].concat(), path))
 }
 
 #[cfg(test)]
@@ -242,16 +243,19 @@ mod tests {
 
     #[test]
     fn an_address_is_split_as_browsers_do() {
-        for (url, origin) in [
-            ("https://API.example.com/v1", Some("https://api.example.com")),
-            ("https://api.example.com:443", Some("https://api.example.com")),
-            ("http://localhost:8080?x", Some("http://localhost:8080")),
+        for (url, parts) in [
+            ("https://API.example.com/v1/", Some(("https://api.example.com", "/v1/"))),
+            ("https://api.example.com:443", Some(("https://api.example.com", ""))),
+            ("http://localhost:8080/", Some(("http://localhost:8080", "/"))),
+            ("http://localhost:8080?x", None),
             ("https://user@api.example.com", None),
             ("ftp://api.example.com", None),
             ("api.example.com", None),
             ("https://", None),
         ] {
-            assert_eq!(origin_of(url).as_deref(), origin, "{url}");
+            let split = split_address(url);
+            let split = split.as_ref().map(|(origin, path)| (origin.as_str(), *path));
+            assert_eq!(split, parts, "{url}");
         }
     }
 
@@ -270,5 +274,9 @@ mod tests {
         assert!(options.is_at("/auth/me", "https://api.example.com"));
         assert!(options.is_at("https://auth.example.com/me", "https://auth.example.com"));
         assert!(!options.is_at("https://auth.example.com/me", "https://api.example.com"));
+        assert!(!options.is_at("https://api.example.com.evil.net/me", "https://api.example.com"));
+        let host = Options::new("https://API.example.com:443/v1/").expect("it is an address");
+        assert!(host.is_at("/auth/me", "https://api.example.com"));
+        assert_eq!(host.url("/auth/me"), "https://api.example.com/v1/auth/me");
     }
 }

@@ -10,6 +10,7 @@ use gloo_net::http;
 use js_sys::{Function, Promise};
 use session_keeper_core::{
     Body, CANDIDATES, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts,
+    UnixMillis,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -196,6 +197,7 @@ fn read(request: &Outgoing, response: web_sys::Response, content: &str) -> Recei
     let headers = http::Headers::from_raw(response.headers());
     let header = |name: &str| headers.get(name);
     let (kind, body) = recognize(&header("content-type").unwrap_or_default(), content);
+    let date = header("date").as_deref().and_then(clock::parse_date);
     let classified = match (&request.options.classify, request.probe) {
         (Some(classify), Probe::Verify) => self::classify(classify, &response, &body),
         (Some(_) | None, _) => None,
@@ -209,22 +211,28 @@ fn read(request: &Outgoing, response: web_sys::Response, content: &str) -> Recei
         redirected: is_opaque || response.redirected(),
         body: kind,
         challenge: challenge.map_or(Challenge::Unreadable, |value| Challenge::read(&value)),
-        retry_after: header("retry-after")
-            .and_then(|value| retry_after(&value, header("date").as_deref())),
-        server: ServerFacts {
-            instance: record::label(&body, "instance"),
-            boot: record::label(&body, "boot"),
-            // `Date` has whole seconds, which is enough to tell a clock that is off.
-            now: json::moment(&body, "now").or_else(|| clock::parse_date(&header("date")?)),
-            uptime: get(&body, "uptime")
-                .as_f64()
-                .map(|secs| Duration::from_millis((secs * 1_000.0) as u64)),
-        },
+        retry_after: header("retry-after").and_then(|value| retry_after(&value, date)),
+        age: header("age").as_deref().and_then(seconds),
+        date,
+        server: server_facts(kind, &body, date),
         classified,
-        age: None,
-        date: None,
     };
     Received { outcome: Outcome::Response(facts), body }
+}
+
+/// What a body tells of the server that sent it; a problem's members mean something else.
+fn server_facts(kind: Body, body: &JsValue, date: Option<UnixMillis>) -> ServerFacts {
+    if kind == Body::Problem {
+        return ServerFacts { now: date, ..ServerFacts::default() };
+    }
+    let uptime = get(body, "uptime").as_f64();
+    ServerFacts {
+        instance: record::label(body, "instance"),
+        boot: record::label(body, "boot"),
+        // `Date` has whole seconds, which is enough to tell a clock that is off.
+        now: json::moment(body, "now").or(date),
+        uptime: uptime.map(|secs| Duration::from_millis((secs * 1_000.0) as u64)),
+    }
 }
 
 fn classify(
@@ -253,20 +261,36 @@ fn recognize(content_type: &str, content: &str) -> (Body, JsValue) {
         return (Body::Html, JsValue::UNDEFINED);
     }
     match json::parse(content) {
+        Some(value) if start == '{' && is_of("problem") => (Body::Problem, value),
+        Some(value) if start == '{' && is_error(&value) => (Body::ErrorObject, value),
         Some(value) if start == '{' => (Body::Object, value),
         Some(value) if is_of("json") => (Body::Json, value),
         Some(_) | None => (Body::Other, JsValue::UNDEFINED),
     }
 }
 
+/// The ways in which backends say with a 200 that something went wrong.
+fn is_error(body: &JsValue) -> bool {
+    let is_denied = |key| get(body, key) == JsValue::FALSE;
+    let is_status = |key| json::number(body, key).is_some_and(|code| (400..600).contains(&code));
+    get(body, "error").is_truthy()
+        || is_denied("success")
+        || is_denied("authenticated")
+        || is_status("code")
+}
+
 /// RFC 9110 section 10.2.3: seconds, or a date, which is read against the date of the same
 /// response: the local clock may be hours off.
-fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+fn retry_after(value: &str, date: Option<UnixMillis>) -> Option<Duration> {
+    seconds(value).or_else(|| {
+        let until = clock::parse_date(value)?;
+        Some(Duration::from_millis(until.0.saturating_sub(date.unwrap_or_else(clock::wall).0)))
+    })
+}
+
+/// RFC 9110 section 10.2.3: digits alone. More than a header can mean counts as much.
+fn seconds(value: &str) -> Option<Duration> {
     let value = value.trim_ascii();
-    if value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(value.parse::<u32>().ok()?.into()));
-    }
-    let until = clock::parse_date(value)?;
-    let from = date.and_then(clock::parse_date).unwrap_or_else(clock::wall);
-    Some(Duration::from_millis(until.0.saturating_sub(from.0)))
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(value.parse().unwrap_or(u32::MAX).into()))
 }

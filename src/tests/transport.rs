@@ -1,7 +1,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use session_keeper_core::{Body, Challenge, Classified, Duration, Outcome, Probe, Response};
+use session_keeper_core::{
+    Body, Challenge, Classified, Duration, Outcome, Probe, Response, ServerFacts, UnixMillis,
+};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::AbortController;
@@ -179,12 +181,43 @@ async fn bodies_are_told_apart() {
         ("'{\"a\":1}'", "text/plain", Body::Object),
         ("'[1]'", "application/json", Body::Json),
         ("'null'", "application/problem+json", Body::Json),
+        ("'{\"status\":401}'", "application/problem+json; charset=utf-8", Body::Problem),
+        ("'{\"code\":401,\"msg\":\"token expired\"}'", "application/json", Body::ErrorObject),
+        ("'{\"code\":\"invalid\"}'", "application/json", Body::Object),
+        ("'{\"code\":5123,\"name\":\"a customer\"}'", "application/json", Body::Object),
+        ("'{\"error\":{}}'", "application/json", Body::ErrorObject),
+        ("'{\"error\":null}'", "application/json", Body::Object),
+        ("'{\"success\":false}'", "application/json", Body::ErrorObject),
+        ("'{\"authenticated\":false}'", "application/json", Body::ErrorObject),
+        ("'{\"authenticated\":true}'", "application/json", Body::Object),
         ("'401'", "text/plain", Body::Other),
         ("'{\"a\":'", "application/json", Body::Other),
     ] {
         let answer = format!("new Response({body}, {{ headers: {{ 'content-type': '{kind}' }} }})");
         assert_eq!(answered(Probe::Verify, &answer).await.body, expected, "{answer}");
     }
+}
+
+#[wasm_bindgen_test]
+async fn a_problem_names_no_instance_and_tells_no_time() {
+    let problem = r#"new Response(
+        '{"type":"about:blank","instance":"/auth/me","boot":"b1","now":5,"uptime":1}',
+        { status: 401, headers: { "content-type": "application/problem+json" } })"#;
+    let response = answered(Probe::Verify, problem).await;
+    assert_eq!((response.status, response.body), (401, Body::Problem));
+    assert_eq!(response.server, ServerFacts::default());
+}
+
+#[wasm_bindgen_test]
+async fn the_age_and_the_date_of_an_answer_are_told() {
+    let answer = "new Response('{}', { headers: { age: '90',
+        date: 'Sun, 06 Nov 1994 08:49:37 GMT' } })";
+    let response = answered(Probe::Verify, answer).await;
+    assert_eq!(response.age, Some(Duration::from_secs(90)));
+    assert_eq!(response.date, Some(UnixMillis(784_111_777_000)));
+    let odd = "new Response('{}', { headers: { age: 'old', date: 'today' } })";
+    let response = answered(Probe::Verify, odd).await;
+    assert_eq!((response.age, response.date), (None, None));
 }
 
 #[wasm_bindgen_test]
