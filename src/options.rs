@@ -207,19 +207,26 @@ impl Options {
     /// Whether a URL is at an origin that may know the credential.
     pub(crate) fn may_know_credential(&self, url: &str) -> bool {
         let verify = self.url(&self.verify_path);
-        self.is_at(url, &self.origin) || origin_of(&verify).is_some_and(|it| self.is_at(url, &it))
+        self.is_at(url, &self.origin) || self.is_at(url, origin_of(&verify))
     }
 
     /// Whether a path of the API, or a whole URL, is at this origin.
     pub(crate) fn is_at(&self, path: &str, origin: &str) -> bool {
         let url = if is_url(path) { path } else { &self.base };
         let rest = url.strip_prefix(origin);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
     }
 }
 
 fn is_url(path: &str) -> bool {
     path.starts_with("http://") || path.starts_with("https://")
+}
+
+/// What comes before the path of a whole URL.
+fn origin_of(url: &str) -> &str {
+    let start = url.find("//").map_or(0, |at| at + 2);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    &url[..end]
 }
 
 /// The origin as browsers write it, so that origins can be compared, and the path; nothing where
@@ -275,6 +282,11 @@ mod tests {
         assert!(options.is_at("https://auth.example.com/me", "https://auth.example.com"));
         assert!(!options.is_at("https://auth.example.com/me", "https://api.example.com"));
         assert!(!options.is_at("https://api.example.com.evil.net/me", "https://api.example.com"));
+        assert!(!options.may_know_credential("https://auth.example.com/me"));
+        let options = options.verify_path("https://auth.example.com/me?full");
+        assert!(options.may_know_credential("https://auth.example.com/other"));
+        assert!(options.may_know_credential("https://api.example.com/v1/items"));
+        assert!(!options.may_know_credential("https://auth.example.com@evil.net/me"));
         let host = Options::new("https://API.example.com:443/v1/").expect("it is an address");
         assert!(host.is_at("/auth/me", "https://api.example.com"));
         assert_eq!(host.url("/auth/me"), "https://api.example.com/v1/auth/me");
