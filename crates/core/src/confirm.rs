@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::answer::Grade;
 use crate::backend::{Backend, HistoryUse, MIN_BURST_GAP, Rejected};
 use crate::chance::Chance;
+use crate::confirm_context::{ConfirmContext, ServerHealth, Token};
 use crate::history::{Origin, Reason};
 use crate::instances::Instances;
 use crate::options::Confirm;
@@ -33,86 +34,11 @@ const SLOW_INTERVAL: Duration = Duration::from_secs(30);
 /// How many refusals are kept as evidence; the first ones and the last one tell the story.
 const KEPT: usize = 16;
 
-/// What decides besides the refusals themselves.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ConfirmContext<'a> {
-    pub(crate) now: Instant,
-    pub(crate) instances: &'a Instances,
-    pub(crate) woken: Option<Instant>,
-    pub(crate) backend: &'a Backend,
-    pub(crate) token: Token,
-    pub(crate) confirm: Confirm,
-}
-
 /// Why the refusals are to be believed, and how likely that is wrong where it was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Conclusion {
     pub(crate) rule: Rule,
     pub(crate) chance: Option<Chance>,
-}
-
-/// How long a confirmation takes at most, and why so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outlook {
-    pub(crate) limit: Duration,
-    pub(crate) basis: Basis,
-}
-
-/// What decides how long a confirmation takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basis {
-    /// The app wants the first 401 to be believed.
-    Immediate,
-    /// The token is known to have run out.
-    Expired,
-    /// The backend names its instances, and they are known.
-    Instances,
-    /// The backend has been consistent so far.
-    Consistent,
-    /// The backend has just started or woken up.
-    JustStarted,
-    /// Nothing is known of the backend yet.
-    Unknown,
-    /// There is no health path that could prove the server awake.
-    NoHealth,
-    /// The backend was caught rejecting a token that is good.
-    Inconsistent,
-}
-
-impl Basis {
-    /// Every one, in order.
-    pub const ALL: [Self; 8] = [
-        Self::Immediate,
-        Self::Expired,
-        Self::Instances,
-        Self::Consistent,
-        Self::JustStarted,
-        Self::Unknown,
-        Self::NoHealth,
-        Self::Inconsistent,
-    ];
-
-    /// The word on the public face.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Immediate => "immediate",
-            Self::Expired => "expired",
-            Self::Instances => "instances",
-            Self::Consistent => "consistent",
-            Self::JustStarted => "just-started",
-            Self::Unknown => "unknown",
-            Self::NoHealth => "no-health",
-            Self::Inconsistent => "inconsistent",
-        }
-    }
-}
-
-/// Whether there is a health path that can prove the server awake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HealthPath {
-    Usable,
-    Missing,
 }
 
 /// A refusal with the moments that matter: when the question was asked, and when its answer came.
@@ -121,25 +47,6 @@ pub(crate) struct Rejection {
     pub(crate) sent_at: Instant,
     pub(crate) received_at: Instant,
     pub(crate) rejection: RejectedAnswer,
-}
-
-/// What is known of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
-    /// It was accepted before, or may have been.
-    Current,
-    /// It was handed over in this page and never accepted: what others say of the backend is no
-    /// reason to doubt a token that it has just issued.
-    New,
-    /// It has run out, by the server's clock.
-    RunOut,
-}
-
-/// Whether the server answers as it should while it is asked again and again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ServerHealth {
-    Well,
-    Bad,
 }
 
 #[derive(Debug)]
@@ -344,39 +251,6 @@ impl Confirmation {
         over.then_some(Conclusion { rule: Rule::Limit, chance })
     }
 
-    /// How long this takes at most, and why.
-    pub(crate) fn outlook(&self, context: &ConfirmContext<'_>, health: HealthPath) -> Outlook {
-        let outlook = |secs, basis| Outlook { limit: Duration::from_secs(secs), basis };
-        let is_weak = self.refusal_grade() == Some(Grade::Weak) || !self.waiting.is_empty();
-        if context.confirm == Confirm::Immediate {
-            return outlook(0, Basis::Immediate);
-        }
-        if is_weak && health == HealthPath::Missing {
-            return outlook(120, Basis::NoHealth);
-        }
-        if context.token == Token::RunOut {
-            return outlook(8, Basis::Expired);
-        }
-        if context.backend.contradicts_itself() {
-            return outlook(120, Basis::Inconsistent);
-        }
-        let is_named = self.is_named() && context.instances.are_known();
-        let is_known = is_named || !is_weak && context.backend.samples_left() == 0;
-        if !is_known || context.token == Token::New {
-            return outlook(60, Basis::Unknown);
-        }
-        let is_warm = context.woken.is_none_or(|woken| self.since >= woken.plus(WARM_UP));
-        match (is_warm, is_named) {
-            (false, _) => outlook(20, Basis::JustStarted),
-            (true, true) => outlook(8, Basis::Instances),
-            (true, false) => outlook(8, Basis::Consistent),
-        }
-    }
-
-    fn refusal_grade(&self) -> Option<Grade> {
-        self.rejections.first().map(|rejection| rejection.grade)
-    }
-
     /// How likely a good token would have been refused so often.
     fn chance(&self, context: ConfirmContext<'_>, span: Span) -> Chance {
         let known = self.corroboration == Corroboration::Direct && context.token != Token::New;
@@ -466,6 +340,12 @@ impl Confirmation {
     /// Whether refusals name the instance that they are of.
     pub(crate) fn is_named(&self) -> bool {
         self.rejections.iter().any(|rejection| rejection.instance.is_some())
+    }
+
+    /// Whether it rests on rejections that prove nothing by themselves.
+    pub(crate) fn is_weak(&self) -> bool {
+        let first = self.rejections.first();
+        !self.waiting.is_empty() || first.is_some_and(|first| first.grade == Grade::Weak)
     }
 
     pub(crate) fn began_after(&self, at: Instant) -> bool {

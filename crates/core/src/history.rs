@@ -6,10 +6,10 @@
 use alloc::vec::Vec;
 
 use crate::answer::{CANDIDATES, Grade, Probe};
-use crate::confirm::Basis;
 use crate::diagnosis::Diagnosis;
 use crate::input::PageEvent;
 use crate::label::Label;
+use crate::outlook::Basis;
 use crate::requests::RequestId;
 use crate::server::ServerState;
 use crate::session::{Rule, SignOutReason};

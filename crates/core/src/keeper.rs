@@ -6,13 +6,16 @@
 
 mod answering;
 mod app_requests;
+mod hints;
 mod judging;
+mod learning;
 mod lifecycle;
 mod noticing;
 mod records;
 mod schedule;
 mod sessions;
 mod verifying;
+mod visitor;
 
 use alloc::vec::Vec;
 
@@ -37,11 +40,11 @@ use crate::rng::Rng;
 use crate::server::ServerState;
 use crate::session::{SessionState, SignOut, Snapshot, TokenFacts};
 use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
+use hints::VerifyPath;
 use judging::PendingRejection;
 use records::LateRecord;
 use schedule::VerifySchedule;
 use sessions::PendingCommand;
-use verifying::VerifyPath;
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
 /// run once a minute at the least.

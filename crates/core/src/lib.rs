@@ -32,6 +32,7 @@ mod backend;
 mod challenge;
 mod chance;
 mod confirm;
+mod confirm_context;
 mod diagnosis;
 mod effect;
 mod freshness;
@@ -43,6 +44,7 @@ mod keeper;
 mod label;
 mod message;
 mod options;
+mod outlook;
 mod page;
 mod paths;
 mod prober;
@@ -63,7 +65,6 @@ pub use app_request::{
 pub use backend::BackendRecord;
 pub use challenge::Challenge;
 pub use chance::Chance;
-pub use confirm::Basis;
 pub use diagnosis::{Cause, Diagnosis};
 pub use effect::{Effect, Notice};
 pub use generation::{Generation, TokenId};
@@ -75,6 +76,7 @@ pub use message::{Message, PROTOCOL};
 pub use options::{
     Confirm, Credential, HealthOptions, Options, OriginRelation, VerifyOptions, WhenHidden,
 };
+pub use outlook::Basis;
 pub use requests::{ReadId, RequestId, TokenHandle};
 pub use server::ServerState;
 pub use session::{

@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 
 use super::noticing::was_up;
-use super::{Keeper, Life, Session, Verification};
-use crate::answer::{self, Accepted, Availability, Body, Outcome, Probe, Response, Verdict};
+use super::{Keeper, Life, Session};
+use crate::answer::{self, Availability, Body, Outcome, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
-use crate::confirm::{Corroboration, WARM_UP};
-use crate::diagnosis::DiagnosisTracker;
+use crate::confirm::Corroboration;
 use crate::effect::Effect;
 use crate::freshness::Source;
 use crate::generation::Generation;
@@ -17,7 +16,7 @@ use crate::options::HealthOptions;
 use crate::prober::{Change, ProbeContext, Sign};
 use crate::requests::{Limits, Overdue, Request, RequestId, Requests};
 use crate::server::Recovery;
-use crate::time::{Duration, Instant, UnixMillis};
+use crate::time::{Duration, Instant};
 
 /// `Retry-After` is a floor; a server with a wrong clock must not silence us for hours.
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
@@ -177,77 +176,6 @@ impl Keeper {
             }
         };
         self.log(out, event);
-    }
-
-    /// Whether a success comes from the server. A 401 that a store answers with is told by its
-    /// age alone: its date may be the first that is seen.
-    fn observe_source(&mut self, request: &Request, outcome: &Outcome) -> Source {
-        let Outcome::Response(response) = outcome else { return Source::Server };
-        let took = self.now().since(request.sent).as_millis();
-        let wall = UnixMillis(self.clock.wall().0.saturating_sub(took));
-        let freshness = match request.probe {
-            Probe::Health => &mut self.prober.freshness,
-            Probe::Verify | Probe::SignOut | Probe::Candidate(_) => &mut self.verify_freshness,
-        };
-        let source = freshness.observe(response, request.sent, wall);
-        let is_success = (200..300).contains(&response.status);
-        let by_date = response.age.is_none_or(|age| age == Duration::ZERO);
-        if by_date && !is_success { Source::Server } else { source }
-    }
-
-    /// Whether the verify path speaks for a server whose health path never did.
-    fn accepted(&self) -> Accepted {
-        let is_verified = self
-            .active()
-            .is_some_and(|active| matches!(active.verification, Verification::Verified));
-        let is_fine = is_verified && !self.prober.paths.is_failing(Probe::Verify);
-        if is_fine && !self.prober.is_proper() { Accepted::Yes } else { Accepted::No }
-    }
-
-    /// What the server says of itself, in an answer that proves it awake.
-    fn learn(
-        &mut self,
-        request: &Request,
-        response: &Response,
-        verdict: Verdict,
-        out: &mut Vec<Effect>,
-    ) -> Boot {
-        let (now, probe) = (self.now(), request.probe);
-        let server = self.names.own(probe, verdict, response);
-        if let Some(server_now) = server.now.or(response.date) {
-            self.clock.learn(server_now);
-            if let Some(found) = self.clock.skew().and_then(DiagnosisTracker::skewed) {
-                self.diagnose(out, found);
-            }
-        }
-        let boot = self.instances.see(request.sent, now, probe, &server);
-        let (id, uptime) = (server.boot, server.uptime);
-        self.backend.see(boot, id, uptime, self.clock.wall());
-        // Workers that each make an id of their own take turns, and nothing fails between them.
-        let is_restart = self.prober.server.is_bad() || self.instances.is_restart();
-        if boot == Boot::Changed
-            && is_restart
-            && let Some(found) = self.diagnosis_tracker.restarted(now)
-        {
-            self.diagnose(out, found);
-        }
-        // A page that is loaded while the server starts meets a store that is not ready yet.
-        match (boot, server.uptime) {
-            (Boot::First | Boot::Changed, Some(uptime)) if uptime < WARM_UP => {
-                self.prober.server.started(now.minus(uptime));
-            }
-            (Boot::Changed, None) => self.prober.server.started(now),
-            (Boot::First | Boot::Changed | Boot::Known, _) => {}
-        }
-        if boot == Boot::Changed {
-            if let Some(confirmation) = self.confirmation() {
-                confirmation.start_over(now);
-            }
-            if let Some(boot) = server.boot {
-                self.log(out, Event::Rebooted { boot });
-            }
-        }
-        boot
     }
 
     /// Moves the server's axis and sets the next ping. Returns the bad spell that ended with it.

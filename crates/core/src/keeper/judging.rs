@@ -6,14 +6,13 @@ use super::verifying::{Next, resolve_verify_waiters};
 use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
 use crate::answer::{Grade, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
-use crate::confirm::{
-    ConfirmContext, Confirmation, Corroboration, HealthPath, Outlook, Rejection, ServerHealth,
-    Token,
-};
+use crate::confirm::{Confirmation, Corroboration, Rejection};
+use crate::confirm_context::{ConfirmContext, ServerHealth, Token};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
 use crate::generation::Generation;
 use crate::history::{Event, Origin, Reason};
+use crate::outlook::{HealthPath, Outlook};
 use crate::requests::{Request, Requests};
 use crate::session::{RejectedAnswer, SignOutReason, TokenKind};
 use crate::time::{Duration, Instant};
