@@ -7,11 +7,10 @@
 use alloc::vec::Vec;
 
 use crate::answer::Grade;
-use crate::backend::{Backend, HistoryUse, MIN_BURST_GAP, Rejected};
+use crate::backend::{HistoryUse, MIN_BURST_GAP, Rejected};
 use crate::chance::Chance;
 use crate::confirm_context::{ConfirmContext, ServerHealth, Token};
 use crate::history::{Origin, Reason};
-use crate::instances::Instances;
 use crate::options::Confirm;
 use crate::session::{RejectedAnswer, Rule};
 use crate::time::{Duration, Instant};
