@@ -353,7 +353,8 @@ export interface ServerEvent extends Event {
 /** What is wrong on the server, or between. */
 export type Cause =
   | ("workers-disagree" | "server-sleeps" | "tokens-lost" | "signing-key-changed")
-  | ("restart-loop" | "clock-skew" | "wrong-path" | "blocked-by-cors" | "slow-health");
+  | ("restart-loop" | "clock-skew" | "wrong-path" | "blocked-by-cors" | "slow-health")
+  | ("health-blocked" | "login-redirect" | "unclear-rejection" | "gateway" | "stale-answers");
 
 /** The evidence for a cause; what does not apply is left out. */
 export interface DiagnosisEvidence {
@@ -363,6 +364,8 @@ export interface DiagnosisEvidence {
   readonly ms?: number;
   readonly status?: number;
   readonly probe?: "health" | "verify";
+  /** A usual path that answers as the verify path should. */
+  readonly candidate?: string;
 }
 
 /** A cause was found: told once for a page, or each time right before a sign-out it explains. */

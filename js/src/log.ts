@@ -22,11 +22,14 @@ export interface RawEntry {
 const DIAGNOSIS = "diagnosis";
 
 /**
- * By code, or by code and why. `{name}` is a detail, `{health}` is the health path, `{url}` the
- * verify URL, `{s}` are seconds. Where there is no sentence the code and its details say it.
+ * By code, or by code and why. `{name}` is a detail, `{health}` and `{verify}` are the paths,
+ * `{url}` is the verify URL, `{s}` are seconds. Where there is no sentence the code and its details
+ * say it. All of them stay in the default entry: a module of their own for the levels that are off
+ * by default would save 0.2 KB gzip, and make `log: "info"` say less than people search for.
  */
 const SENTENCES: Readonly<Record<string, string>> = {
   "keep-alive": "Keep-alive ping active: {health} every {s} s",
+  "no-user": "Nobody is signed in: {url} answers {status}",
   "record-corrupt": "Stored session unreadable: erased",
   "record-foreign": "Stored session of another origin or version: left alone",
   "store-failed": "Storage blocked or full: the session lives as long as this page",
@@ -37,27 +40,62 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "kept no-answer": "Network error: still signed in",
   "kept no-verdict": "{url} answers {status}: still signed in",
   "kept hint": "{status} of a request: verifying the token",
+  "kept stale": "{url} answers from a cache: still signed in",
+  "kept error-shape": "{url} answers {status} with an error in it: still signed in",
+  "kept redirected": "{url} answers with a redirect: still signed in",
   verified: "Token verified",
-  suspect: "{status}: to be confirmed before signing out",
-  refuted: "Refused {refusals} times, then accepted: still signed in",
+  suspect: "{status} from {verify}: confirming before signing out (up to {s} s: {because})",
+  "suspect immediate": "{status} from {verify}: signing out at once, as `confirm` asks",
+  refuted: "Rejected {refusals} times, then accepted: still signed in",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
   "sign-out-refused":
     "The sign-out was answered {status}: the server may keep the session. " +
     "Set signOut.path, and csrf in cookie mode",
   server: "Server {state}, was {before}",
-  "wrong-path": "{url} answers 404: set verify.path, perhaps to /api/auth/me",
+  "wrong-path": "{url} answers {status}: set verify.path, perhaps to {candidate}",
   misconfigured: "{url} never answers as an API ({status}): set verify.path",
-  "diagnosis workers-disagree": "A good token was refused: do all workers share their tokens?",
+  "diagnosis workers-disagree": "A good token was rejected: do all workers share their tokens?",
   "diagnosis server-sleeps": "The server was asleep and took {s} s to wake up",
   "diagnosis tokens-lost": "The server lost its tokens in a restart",
   "diagnosis signing-key-changed": "The server signs with another key since it started",
   "diagnosis restart-loop": "The server started {count} times in {s} s",
   "diagnosis clock-skew": "The clock of this device is {s} s off",
-  "diagnosis wrong-path": "The {probe} path answers {status}: is it the right one?",
+  "diagnosis wrong-path": "{address} answers {status}: set {probe}.path",
+  "diagnosis wrong-path health": "{address} answers {status}: set health.path or health: false",
   "diagnosis slow-health": "The health path took {s} s: it must wait for nothing",
   "diagnosis blocked-by-cors": "{url} never answers: does it allow this origin (CORS)?",
+  "diagnosis health-blocked":
+    "{address} never answers while the API does: does something block it? Set health.path",
+  "diagnosis login-redirect":
+    "{url} leads elsewhere: is the session over? Answer 401 to API requests, or use verify.classify",
+  "diagnosis unclear-rejection":
+    "{url} answers {status} and shows no user: is the session over? " +
+    "Answer 401, or use verify.classify",
+  "diagnosis gateway": "A page answers 401 in place of the API for {s} s: a proxy or a firewall?",
+  "diagnosis stale-answers":
+    "{address} was answered by a cache or a service worker: exclude it there",
 };
+
+/** Why a confirmation takes as long as it may, by its basis. */
+const BECAUSE: Readonly<Record<string, string>> = {
+  expired: "the token has run out",
+  instances: "all known instances are asked",
+  consistent: "this backend has been consistent so far",
+  "just-started": "the server has just started or woken up",
+  unknown: "nothing is known about this backend yet",
+  "no-health": "there is no health path that could tell a proxy's 401 from the API's",
+  inconsistent: "this backend has rejected good tokens before",
+};
+
+/** What would make it quicker, for those that take a minute or two. */
+const QUICKER: Readonly<Record<string, string>> = {
+  unknown: "Send `instance` and `boot` to make it 8 s",
+  inconsistent: "Let all workers share their tokens, or send `instance` and `boot`",
+  "no-health": "Set health.path",
+};
+
+const CONFIRMATION = "session-keeper/docs/confirmation.md";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -82,16 +120,28 @@ export function describe(
   details: Details & { at: number },
   options: Options,
 ): HistoryEntry {
-  const { why, reason, cause } = details;
-  const sentence = SENTENCES[`${code} ${why ?? reason ?? cause}`] ?? SENTENCES[code];
-  const health = plain(options.healthPath);
-  const url = plain(join(options.base, options.verifyPath));
-  const status = details.status || "a redirect";
-  const gaps: Details = { ...details, status, health, url, s: Number(details.ms) / 1000 };
+  const { why, reason, cause, basis, probe } = details;
+  const key = `${code} ${why ?? reason ?? cause ?? basis}`;
+  const sentence = SENTENCES[`${key} ${probe}`] ?? SENTENCES[key] ?? SENTENCES[code];
+  const urlOf = (path?: string) => plain(join(options.base, path ?? ""));
+  const url = urlOf(options.verifyPath);
+  const gaps: Details = {
+    ...details,
+    status: details.status || "a redirect",
+    health: plain(options.healthPath),
+    verify: plain(options.verifyPath),
+    url,
+    address: probe === "health" ? urlOf(options.healthPath) : url,
+    candidate: details.candidate ?? "/api/auth/me",
+    s: Number(details.ms) / 1000,
+    because: BECAUSE[String(basis)],
+  };
   let text = sentence
     ? sentence.replace(/{(\w+)}/g, (_, name: string) => String(gaps[name]))
     : spell(code, details);
   if (cause) text += ` (${docsOf(cause)})`;
+  const quicker = QUICKER[String(basis)];
+  if (quicker) text += `. ${quicker}: ${CONFIRMATION}`;
   const loudness = details.rule ? "warn" : why === "no-verdict" ? "error" : level;
   return { code, level: loudness, text, ...details };
 }
