@@ -250,7 +250,7 @@ export class Fallback {
     if (!this.refusals.length) {
       this.firstRefusalAt = elapsed();
       this.session = "suspect";
-      this.news.log("suspect", "info", { status });
+      this.news.log("suspect", "warn", { status, ms: 7_000, basis: "fallback" });
     }
     this.refusals = [...this.refusals, { at: now(), status, grade }].slice(-EVIDENCE_MAX);
     const isStable = this.refusals.length > 1 && elapsed() - this.firstRefusalAt >= APART_MS;

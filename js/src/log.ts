@@ -86,6 +86,7 @@ const BECAUSE: Readonly<Record<string, string>> = {
   unknown: "nothing is known about this backend yet",
   "no-health": "there is no health path that could tell a proxy's 401 from the API's",
   inconsistent: "this backend has rejected good tokens before",
+  fallback: "without WebAssembly two rejections 6 s apart decide",
 };
 
 /** What would make it quicker, for those that take a minute or two. */

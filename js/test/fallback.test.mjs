@@ -397,5 +397,6 @@ test("history and debug tell what happened without the token", async (t) => {
   assert.doesNotMatch(told, /secret/);
   const codes = keeper.history().map(({ code }) => code);
   assert.deepEqual(codes, ["suspect", "signed-out"]);
+  assert.match(keeper.history()[0].text, /^401 from \/auth\/me: confirming .*up to 7 s: without/);
   assert.equal(keeper.history().at(-1).text, "Signed out: 401 confirmed");
 });

@@ -107,6 +107,50 @@ test("status 0 is called what it is, a redirect", () => {
   assert.match(text, /auth\/me answers a redirect: still signed in/);
 });
 
+for (const [basis, ms, sentence] of [
+  [
+    "unknown",
+    60_000,
+    "401 from /auth/me: confirming before signing out (up to 60 s: nothing is known about this " +
+      "backend yet). Send `instance` and `boot` to make it 8 s: session-keeper/docs/confirmation.md",
+  ],
+  [
+    "inconsistent",
+    120_000,
+    "401 from /auth/me: confirming before signing out (up to 120 s: this backend has rejected " +
+      "good tokens before). Let all workers share their tokens, or send `instance` and `boot`: " +
+      "session-keeper/docs/confirmation.md",
+  ],
+  [
+    "consistent",
+    8_000,
+    "401 from /auth/me: confirming before signing out " +
+      "(up to 8 s: this backend has been consistent so far)",
+  ],
+  ["immediate", 0, "401 from /auth/me: signing out at once, as `confirm` asks"],
+]) {
+  test(`a suspicion on the basis ${basis} is one warning that says how long and why`, () => {
+    const entry = readEntry(told("suspect", { status: 401, ms, basis }), options());
+    assert.deepEqual([entry.level, entry.text], ["warn", sentence]);
+  });
+}
+
+test("every basis says why, within the package's own page where more helps", () => {
+  for (const basis of table.words.basis.split(" ")) {
+    const text = say("suspect", { status: 401, ms: 8_000, basis });
+    assert.doesNotMatch(text, /undefined|[{}]/, basis);
+  }
+  assert.ok(existsSync(new URL("../../docs/confirmation.md", import.meta.url)));
+});
+
+test("a wrong path says which of the two and what to set", () => {
+  const details = { cause: "wrong-path", count: 3, ms: 0, status: 404 };
+  const health = say("diagnosis", { ...details, probe: "health" });
+  assert.match(health, /\/api\/health answers 404: set health\.path or health: false/);
+  const verify = say("wrong-path", { status: 404, candidate: "/users/me" });
+  assert.match(verify, /\/auth\/me answers 404: set verify\.path, perhaps to \/users\/me$/);
+});
+
 test("a path is told without its query, which may hold a key", () => {
   const given = { health: { path: "/ping?key=secret" }, verify: { path: "/me?key=secret" } };
   const text = say("keep-alive", { ms: 250 }, given);
