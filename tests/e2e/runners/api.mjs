@@ -2,18 +2,19 @@
 
 import { createServer } from "node:http";
 
-/** Starts it on a free port; `seen` are the credentials that came, by path. */
+/** Starts it on a free port; `seen` are the credentials that came; `revoke()` forgets the token. */
 export async function startApi() {
   const seen = [];
+  let good = "Bearer good";
   const server = createServer((request, response) => {
-    const { origin = "*", authorization } = request.headers;
+    const { origin = "*", authorization, cookie } = request.headers;
     response.setHeader("Access-Control-Allow-Origin", origin);
     response.setHeader("Access-Control-Allow-Credentials", "true");
     response.setHeader("Access-Control-Allow-Headers", "authorization, x-background");
     response.setHeader("Content-Type", "application/json");
     if (request.method === "OPTIONS") return response.end();
-    seen.push({ path: request.url, authorization });
-    const isRefused = request.url === "/auth/me" && authorization !== "Bearer good";
+    seen.push({ path: request.url, authorization, cookie });
+    const isRefused = request.url === "/auth/me" && authorization !== good;
     response.statusCode = isRefused ? 401 : 200;
     response.end(JSON.stringify({ name: "ada" }));
   });
@@ -22,7 +23,8 @@ export async function startApi() {
     server.closeAllConnections();
     server.close();
   };
-  return { origin: `http://127.0.0.1:${server.address().port}`, seen, end };
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  return { origin, seen, end, revoke: () => (good = undefined) };
 }
 
 /** What an app does in its tests. Runs in the environment, from its text. */
