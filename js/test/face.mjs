@@ -1,6 +1,5 @@
-// The face with a core of our own making: no wasm, no browser, no network.
-//
-// Knows what the face asks of the page and nothing of how it works inside.
+// The face in Node, as if that were a page: on the real core, or on one that the test plays, where
+// a test needs what the real one never does. No browser and no network.
 
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,12 +12,16 @@ export const API = "https://api.example.com";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "session-keeper-face-"));
+const LISTENS = { addEventListener: () => {}, removeEventListener: () => {} };
 let bundles = 0;
 /** Tests whose clock stands still. */
 const clocks = new WeakSet();
 
+/** A fresh copy of the face on the real core, as `cargo xtask build` made it. */
+export const loadReal = () => load("index.ts", "real");
+
 /** A fresh copy of `js/src/FILE`, whose generated imports are the stand-ins beside this file. */
-export async function load(file = "index.ts") {
+export async function load(file = "index.ts", core = "stand-in") {
   const outfile = join(folder, `${bundles++}.mjs`);
   const plugin = {
     name: "stand-ins",
@@ -33,7 +36,7 @@ export async function load(file = "index.ts") {
     bundle: true,
     format: "esm",
     logLevel: "error",
-    plugins: [plugin],
+    plugins: core === "real" ? [] : [plugin],
   });
   return import(pathToFileURL(outfile));
 }
@@ -47,12 +50,11 @@ export function openPage(t, { origin = "https://app.example.com", stored = {}, c
     removeItem: (key) => store.delete(key),
   };
   const page = {
-    document: { baseURI: `${origin}/`, cookie },
+    document: { baseURI: `${origin}/`, cookie, hidden: false, ...LISTENS },
     origin,
     localStorage,
     sessionStorage: localStorage,
-    addEventListener: () => {},
-    removeEventListener: () => {},
+    ...LISTENS,
     fakeCores: [],
     refuseWasm: undefined,
     [Symbol.for("session-keeper")]: undefined,
@@ -73,6 +75,49 @@ export function answerWith(t, ...answers) {
   };
   replace(t, "fetch", fetch);
   return sent;
+}
+
+/**
+ * An API that answers by path, and says so to `sent`. What is not there is 404; `/auth/me` knows
+ * the token `good`, and `/api/health` is well.
+ */
+export function serve(t, answers = {}) {
+  const api = {
+    sent: [],
+    good: "good",
+    answers: {
+      "/api/health": () => json(200, { status: "ok" }),
+      "/auth/me": ({ token }) =>
+        token === `Bearer ${api.good}` ? json(200, { name: "ada" }) : json(401, { detail: "no" }),
+      ...answers,
+    },
+    at: (path) => api.sent.filter((it) => it.path === path),
+  };
+  replace(t, "fetch", async (input, init) => {
+    const request = new Request(input, init);
+    const { pathname: path } = new URL(request.url);
+    const asked = { path, token: request.headers.get("authorization"), request };
+    api.sent.push(asked);
+    const answer = await (api.answers[path]?.(asked) ?? json(404, {}));
+    // What a page may read of its address.
+    return Object.defineProperty(answer, "url", { value: request.url });
+  });
+  return api;
+}
+
+export const json = (status, body, headers) =>
+  new Response(JSON.stringify(body), {
+    status,
+    headers: { "Content-Type": "application/json", ...headers },
+  });
+
+/** Waits for a fact, for as long as nothing but turns is needed for it. */
+export async function until(fact) {
+  for (let i = 0; i < 1_000; i++) {
+    if (fact()) return;
+    await turn();
+  }
+  throw new Error(`never: ${fact}`);
 }
 
 /**
