@@ -27,8 +27,11 @@ export interface Refusal {
   readonly at: number;
   /** The answer's HTTP status. */
   readonly status: number;
-  /** `strong`: JSON or `error="invalid_token"`; `weak`: empty, text, HTML, a bare challenge. */
-  readonly grade: "strong" | "weak";
+  /**
+   * `strong`: JSON or `error="invalid_token"`; `weak`: empty, text, HTML, a bare challenge;
+   * `password`: a challenge that asks a person for a password.
+   */
+  readonly grade: "strong" | "weak" | "password";
   /** The instance that refused, where the backend names itself. */
   readonly instance?: string;
   /** The boot id under which it refused, where the backend names it. */

@@ -180,7 +180,12 @@ const wordsOf = (name: string): string | undefined =>
 export function logger({ log }: Options): (event: LogEvent) => void {
   if (typeof log === "function") return ({ entry }) => log(entry);
   const quietest = log === "silent" ? LEVELS.length : LEVELS.indexOf(log);
+  let isStoreReported = false;
   return ({ entry }) => {
-    if (LEVELS.indexOf(entry.level) >= quietest) console[entry.level](PREFIX + entry.text);
+    // A store that fails is tried again at each write, which is no news.
+    const isOld = entry.code === "store-failed" && isStoreReported;
+    isStoreReported ||= entry.code === "store-failed";
+    if (isOld || LEVELS.indexOf(entry.level) < quietest) return;
+    console[entry.level](PREFIX + entry.text);
   };
 }

@@ -158,6 +158,13 @@ test("a path is told without its query, which may hold a key", () => {
   assert.match(say("misconfigured", { probe: "verify", status: 200 }, given), /\/me never/);
 });
 
+test("a store that fails again and again is said once", (t) => {
+  const lines = hush(t);
+  const log = logger(options());
+  for (let i = 0; i < 3; i++) log({ entry: readEntry(told("store-failed"), options()) });
+  assert.equal(lines.length, 1);
+});
+
 test("the console hears what is loud enough", (t) => {
   const lines = hush(t);
   const entries = ["debug", "info", "warn", "error"].map((level) => ({ level, text: level }));
