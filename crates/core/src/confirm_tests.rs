@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::answer::{Probe, ServerFacts};
+use crate::backend::Backend;
+use crate::instances::Instances;
 use crate::label::Label;
 use crate::time::UnixMillis;
 
