@@ -75,13 +75,13 @@ pub(crate) fn history(driver: &Driver) -> Array {
     list
 }
 
-/// `{ at, n: [place, …], instance, boot }`: `n` holds the event's place and its details as
+/// `{ at, n: [index, …], instance, boot }`: `n` holds the event's index and its details as
 /// numbers, which `js/src/events.json` names.
 fn entry(entry: &Entry) -> JsValue {
     let object = json::object();
     set_moment(&object, "at", Some(entry.at));
     let numbers = Array::new();
-    numbers.push(&entry.event.place().into());
+    numbers.push(&entry.event.index().into());
     let mut details = Details { object, numbers };
     entry.event.visit_fields(&mut details);
     set(&details.object, "n", details.numbers);
@@ -98,8 +98,8 @@ impl FieldVisitor for Details {
         self.numbers.push(&JsValue::from_f64(number as f64));
     }
 
-    fn word(&mut self, name: &'static str, place: u8, _: &'static str) {
-        self.number(name, place.into());
+    fn word(&mut self, name: &'static str, index: u8, _: &'static str) {
+        self.number(name, index.into());
     }
 
     fn label(&mut self, name: &'static str, label: &Label) {

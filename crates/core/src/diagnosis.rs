@@ -4,6 +4,7 @@
 //! sign-out, and names only what cannot be anything else that is seen more often.
 
 use crate::answer::Probe;
+use crate::event::Candidate;
 use crate::time::{Duration, Instant};
 
 /// What is wrong, on the server or between.
@@ -100,7 +101,7 @@ pub struct Diagnosis {
     /// By which path, for a path.
     pub probe: Option<Probe>,
     /// One of [`CANDIDATES`](crate::CANDIDATES) that answers where the path does not, by index.
-    pub candidate: Option<u8>,
+    pub candidate: Option<Candidate>,
 }
 
 impl Diagnosis {

@@ -7,8 +7,8 @@
 use alloc::vec::Vec;
 
 use crate::answer::{Body, Probe, Response, ServerFacts, Verdict};
-use crate::history::Origin;
 use crate::label::Label;
+use crate::label::Origin;
 use crate::time::{Duration, Instant, UnixMillis};
 
 /// An instance that has not answered for this long is no longer waited for.

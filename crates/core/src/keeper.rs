@@ -24,9 +24,10 @@ use crate::backend::Backend;
 use crate::confirm::Confirmation;
 use crate::diagnosis::{Diagnosis, DiagnosisTracker};
 use crate::effect::{Effect, Notice};
+use crate::event::Event;
 use crate::freshness::Freshness;
 use crate::generation::Generation;
-use crate::history::{Entry, Event, History};
+use crate::history::{Entry, History};
 use crate::input::Input;
 use crate::instances::{Instances, OwnNames, Seen};
 use crate::label::Label;
@@ -189,7 +190,7 @@ impl Keeper {
         if let Some(slept) = slept
             && self.life == Life::Running
         {
-            self.log(&mut out, Event::Slept { for_: slept });
+            self.log(&mut out, Event::Slept { length: slept });
             self.resume(&mut out);
         }
         self.apply(input, &mut out);
@@ -312,7 +313,7 @@ impl Keeper {
             Input::Answer { request, outcome } => self.handle_answer(request, &outcome, out),
             Input::Record { read, record } => self.handle_record(read, record, out),
             Input::Backend(record) => self.backend.restore(record, self.clock.wall()),
-            Input::StoreFailed => self.log(out, Event::StoreFailed),
+            Input::StoreFailed => self.log(out, Event::StoreFailed {}),
             Input::TabMessage(_) | Input::RecordChanged => self.read_record(out),
         }
     }
@@ -361,7 +362,7 @@ impl Keeper {
 
     fn diagnose(&mut self, out: &mut Vec<Effect>, found: Diagnosis) {
         if self.diagnosis_tracker.should_report(found.cause) {
-            self.log(out, Event::Diagnosed(found));
+            self.log(out, Event::Diagnosed { found });
         }
     }
 

@@ -45,6 +45,15 @@ impl fmt::Debug for Label {
     }
 }
 
+/// Who answered, where the backend names itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Which instance.
+    pub instance: Option<Label>,
+    /// Under which boot id.
+    pub boot: Option<Label>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

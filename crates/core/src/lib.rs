@@ -35,6 +35,7 @@ mod confirm;
 mod confirm_context;
 mod diagnosis;
 mod effect;
+mod event;
 mod freshness;
 mod generation;
 mod history;
@@ -67,11 +68,12 @@ pub use challenge::Challenge;
 pub use chance::Chance;
 pub use diagnosis::{Cause, Diagnosis};
 pub use effect::{Effect, Notice};
+pub use event::{Candidate, Event, FieldVisitor, Level, Reason};
 pub use generation::{Generation, TokenId};
-pub use history::{Entry, Event, FieldVisitor, Level, Origin, Reason};
+pub use history::Entry;
 pub use input::{Input, PageEvent, Record, StoredSession};
 pub use keeper::{Keeper, Timer};
-pub use label::Label;
+pub use label::{Label, Origin};
 pub use message::{Message, PROTOCOL};
 pub use options::{
     Confirm, Credential, HealthOptions, Options, OriginRelation, VerifyOptions, WhenHidden,

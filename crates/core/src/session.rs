@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use crate::answer::Grade;
 use crate::chance::Chance;
-use crate::history::Origin;
 use crate::label::Label;
+use crate::label::Origin;
 use crate::server::ServerState;
 use crate::time::{Duration, UnixMillis};
 

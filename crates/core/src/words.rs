@@ -1,7 +1,7 @@
 //! The words of the public face for what is told in entries.
 
 use crate::answer::{Grade, Probe};
-use crate::history::Reason;
+use crate::event::Reason;
 use crate::input::PageEvent;
 
 impl Reason {

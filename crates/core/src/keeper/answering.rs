@@ -8,10 +8,11 @@ use crate::answer::{self, Availability, Body, Outcome, Probe, Response, Verdict}
 use crate::backend::MIN_BURST_GAP;
 use crate::confirm::Corroboration;
 use crate::effect::Effect;
+use crate::event::Event;
 use crate::freshness::Source;
 use crate::generation::Generation;
-use crate::history::{Event, Origin};
 use crate::instances::Boot;
+use crate::label::Origin;
 use crate::options::HealthOptions;
 use crate::prober::{Change, ProbeContext, Sign};
 use crate::requests::{Limits, Overdue, Request, RequestId, Requests};

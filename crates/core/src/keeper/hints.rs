@@ -8,7 +8,7 @@ use super::Keeper;
 use crate::answer::{Body, CANDIDATES, Outcome, Probe, Response, Verdict};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
-use crate::history::Event;
+use crate::event::{Candidate, Event};
 use crate::options::OriginRelation;
 use crate::time::Instant;
 
@@ -111,7 +111,7 @@ impl Keeper {
             let generation = self.generation();
             return self.send(Probe::Candidate(next), generation, out);
         }
-        let candidate = is_there.then_some(index);
+        let candidate = is_there.then_some(Candidate(index));
         self.log(out, Event::WrongPath { status: 404, candidate });
         self.diagnose_path(Probe::Verify, 404, candidate, out);
     }
@@ -120,7 +120,7 @@ impl Keeper {
         &mut self,
         probe: Probe,
         status: u16,
-        candidate: Option<u8>,
+        candidate: Option<Candidate>,
         out: &mut Vec<Effect>,
     ) {
         let probe = Some(probe);

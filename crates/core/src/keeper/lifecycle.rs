@@ -6,7 +6,7 @@ use super::verifying::resolve_verify_waiters;
 use super::{Keeper, Life, Session};
 use crate::answer::Probe;
 use crate::effect::Effect;
-use crate::history::Event;
+use crate::event::Event;
 use crate::input::PageEvent;
 
 impl Keeper {
@@ -15,7 +15,7 @@ impl Keeper {
             return;
         }
         self.life = Life::Running;
-        self.log(out, Event::Started);
+        self.log(out, Event::Started {});
         if let Some(health) = &self.options.health {
             let every = health.every;
             self.log(out, Event::KeepAlive { every });
@@ -30,7 +30,7 @@ impl Keeper {
         if self.life == Life::Idle {
             return;
         }
-        self.log(out, Event::Stopped);
+        self.log(out, Event::Stopped {});
         self.life = Life::Idle;
         self.abort_all(out);
         resolve_verify_waiters(out);
@@ -55,7 +55,7 @@ impl Keeper {
             PageEvent::Visible => self.on_visible(),
             PageEvent::Hidden => {}
         }
-        self.log(out, Event::Page(event));
+        self.log(out, Event::Page { event });
     }
 
     /// The page could not run for a while: what is under way is about another time.

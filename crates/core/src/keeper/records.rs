@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Keeper, Life, Session};
 use crate::answer::Probe;
 use crate::effect::{Effect, Notice};
-use crate::history::Event;
+use crate::event::Event;
 use crate::input::{Record, StoredSession};
 use crate::options::Credential;
 use crate::reads::Answered;
@@ -86,7 +86,7 @@ impl Keeper {
     fn restore(&mut self, read: ReadId, record: &Record, out: &mut Vec<Effect>) {
         match record {
             Record::Session(stored) => {
-                self.log(out, Event::Restored);
+                self.log(out, Event::Restored {});
                 self.use_stored(read, stored, out);
                 return;
             }
@@ -99,13 +99,13 @@ impl Keeper {
                     return;
                 }
             }
-            Record::Absent => self.log(out, Event::NoRecord),
+            Record::Absent => self.log(out, Event::NoRecord {}),
             Record::Corrupt => {
-                self.log(out, Event::RecordCorrupt);
+                self.log(out, Event::RecordCorrupt {});
                 out.push(Effect::EraseRecord);
             }
-            Record::Foreign => self.log(out, Event::RecordForeign),
-            Record::Unreadable => self.log(out, Event::StoreFailed),
+            Record::Foreign => self.log(out, Event::RecordForeign {}),
+            Record::Unreadable => self.log(out, Event::StoreFailed {}),
         }
         if !self.asks_the_server() {
             self.enter_signed_out(out);
@@ -118,7 +118,7 @@ impl Keeper {
         if let Record::Session(stored) = record
             && self.is_news(stored)
         {
-            self.log(out, Event::SignedIn);
+            self.log(out, Event::SignedIn {});
             self.follow(read, stored, out);
         }
     }

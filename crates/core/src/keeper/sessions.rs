@@ -8,8 +8,8 @@ use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
 use crate::answer::{CANDIDATES, Outcome, Probe, Response};
 use crate::confirm::Conclusion;
 use crate::effect::{Effect, Notice};
+use crate::event::Event;
 use crate::generation::{Generation, TokenId};
-use crate::history::Event;
 use crate::input::StoredSession;
 use crate::message::Message;
 use crate::options::Credential;
@@ -95,7 +95,7 @@ impl Keeper {
         if let Some(active) = self.active_mut() {
             active.acceptance = Acceptance::Never;
         }
-        self.log(out, Event::SignedIn);
+        self.log(out, Event::SignedIn {});
         if let Some(token) = token {
             out.push(Effect::UseToken { token, generation });
         }
@@ -234,7 +234,7 @@ impl Keeper {
 
     /// The server knows of the sign-out.
     fn revoked(&mut self, generation: Generation, out: &mut Vec<Effect>) {
-        self.log(out, Event::SignOutTold);
+        self.log(out, Event::SignOutTold {});
         out.push(Effect::Forget { generation });
         // Only a cookie's tombstone holds back what comes after it.
         if let Some(sign_out) = self.sign_out.clone().filter(|_| self.asks_the_server()) {

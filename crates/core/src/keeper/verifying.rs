@@ -7,8 +7,8 @@ use super::schedule::Kind;
 use super::{Acceptance, Keeper, Life, Session, Verification};
 use crate::answer::{Outcome, Probe, Verdict};
 use crate::effect::{Effect, Notice};
+use crate::event::{Event, Reason};
 use crate::freshness::Source;
-use crate::history::{Event, Reason};
 use crate::message::Message;
 use crate::prober::HINT_EVERY;
 use crate::requests::{Request, Requests};
@@ -68,7 +68,7 @@ impl Keeper {
 
     pub(super) fn send_verification(&mut self, out: &mut Vec<Effect>) {
         if self.verify_schedule.kind == Kind::Periodic {
-            self.log(out, Event::Periodic);
+            self.log(out, Event::Periodic {});
         }
         if self.admission.awaits_verdict_since().is_some() {
             self.verify_schedule.hinted = Some(self.now());

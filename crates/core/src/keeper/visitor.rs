@@ -9,8 +9,8 @@ use super::Keeper;
 use super::verifying::{Next, status};
 use crate::answer::{Grade, Outcome, Probe, Verdict};
 use crate::effect::Effect;
+use crate::event::Event;
 use crate::freshness::Source;
-use crate::history::Event;
 use crate::requests::Request;
 use crate::server::ServerState;
 

@@ -9,7 +9,7 @@ use crate::{
 
 fn found(world: &World) -> std::vec::Vec<Cause> {
     let causes = world.events().filter_map(|event| match event {
-        Event::Diagnosed(Diagnosis { cause, .. }) => Some(*cause),
+        Event::Diagnosed { found: Diagnosis { cause, .. } } => Some(*cause),
         _ => None,
     });
     causes.collect()
@@ -17,7 +17,7 @@ fn found(world: &World) -> std::vec::Vec<Cause> {
 
 fn evidence(world: &World, wanted: Cause) -> Diagnosis {
     let mut found = world.events().filter_map(|event| match event {
-        Event::Diagnosed(found) if found.cause == wanted => Some(*found),
+        Event::Diagnosed { found } if found.cause == wanted => Some(*found),
         _ => None,
     });
     found.next().unwrap_or_else(|| panic!("{wanted:?} was not found"))

@@ -11,7 +11,7 @@ use crate::{
 
 fn found(world: &World) -> Vec<Cause> {
     let causes = world.events().filter_map(|event| match event {
-        Event::Diagnosed(found) => Some(found.cause),
+        Event::Diagnosed { found } => Some(found.cause),
         _ => None,
     });
     causes.collect()
@@ -369,14 +369,14 @@ fn a_verify_path_that_is_not_there_is_answered_with_the_name_of_the_right_one() 
     let right = CANDIDATES.iter().position(|path| *path == "/users/me").expect("it is usual");
     world.candidates[right] = answers(status(401));
     world.pass(60_000);
-    let named: Vec<Option<u8>> = world
+    let named: Vec<Option<crate::Candidate>> = world
         .events()
         .filter_map(|event| match event {
             Event::WrongPath { candidate, .. } => Some(*candidate),
             _ => None,
         })
         .collect();
-    assert_eq!(named, [Some(right as u8)]);
+    assert_eq!(named, [Some(crate::Candidate(right as u8))]);
     let asked = world.sent.iter().filter(|(_, probe, _)| matches!(probe, Probe::Candidate(_)));
     assert_eq!(asked.count(), right + 1, "each is asked once");
     assert_eq!(world.session(), SessionState::Unverified, "nothing is switched silently");
