@@ -178,3 +178,24 @@ impl Keeper {
         &self.0
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use session_keeper_core::SessionState;
+
+    use super::*;
+
+    #[test]
+    fn on_a_server_every_method_is_harmless() {
+        let options = Options::new("https://api.example.com").expect("it is an address");
+        let keeper = Keeper::new(options, |_| panic!("there are no news"));
+        keeper.start();
+        keeper.sign_in(Token::new("token").with_refresh("refresh"));
+        keeper.verify();
+        keeper.report(401);
+        keeper.sign_out();
+        keeper.stop();
+        assert_eq!(keeper.snapshot().session, SessionState::Restoring);
+        assert_eq!((keeper.credential(), keeper.storage()), (None, "memory"));
+    }
+}

@@ -73,6 +73,10 @@ pub(crate) fn send(request: Outgoing, on_headers: impl FnOnce()) -> impl Future<
                 Started::Fetching(response) => settle(&response).await?,
                 Started::Authorizing(request) => {
                     let request = settle(&request).await?;
+                    // `fetch(undefined)` would ask for `/undefined`.
+                    if !request.is_object() {
+                        return Err(request);
+                    }
                     settle(&fetch_request(&request)?).await?
                 }
             };

@@ -166,6 +166,56 @@ async fn a_keeper_that_was_stopped_while_the_page_was_away_goes_on_when_it_is_ba
 }
 
 #[wasm_bindgen_test]
+async fn an_adapter_that_answers_late_still_brings_its_session_back() {
+    script(
+        "window.held = null;
+         window.late = { get: () => new Promise((done) => { window.answer = () => done(window.held) }),
+           set(key, record) { window.held = record }, remove() { window.held = null } }",
+    );
+    let chosen = || options("late").persist(Persist::Adapter(script("window.late")));
+    let first = quiet(chosen());
+    first.start();
+    script("window.answer()");
+    pause().await;
+    first.sign_in(Token::new("kept"));
+    pause().await;
+    first.stop();
+    let settled: Rc<RefCell<Option<()>>> = Rc::default();
+    let teller = Rc::clone(&settled);
+    let second = Keeper::new(chosen(), move |notice| {
+        if matches!(notice, Notice::Logged(entry) if entry.event.code() == "store-failed") {
+            *teller.borrow_mut() = Some(());
+        }
+    });
+    second.start();
+    // The core waits for 2 s.
+    filled(&settled).await;
+    assert_eq!(second.snapshot().signed_in(), Some(false));
+    script("window.answer()");
+    while second.snapshot().signed_in() != Some(true) {
+        pause().await;
+    }
+    assert_eq!(second.credential().as_deref(), Some("Bearer kept"));
+    second.stop();
+}
+
+#[wasm_bindgen_test]
+fn the_largest_generation_is_followed_by_one_that_can_be_read() {
+    script("localStorage.clear()");
+    let last = r#"{"v":1,"origin":"http://127.0.0.1:9","generation":2147483648,
+        "token_id":"0000000000000001","token":"old"}"#;
+    script(&format!("localStorage.setItem('largest', JSON.stringify({last}))"));
+    let first = quiet(options("largest"));
+    first.start();
+    first.sign_in(Token::new("new"));
+    first.stop();
+    let second = quiet(options("largest"));
+    second.start();
+    assert_eq!(second.credential().as_deref(), Some("Bearer new"));
+    second.stop();
+}
+
+#[wasm_bindgen_test]
 fn a_change_by_another_tab_is_met_at_once() {
     script("localStorage.clear()");
     let keeper = quiet(options("two-tabs"));

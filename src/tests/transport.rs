@@ -285,7 +285,12 @@ async fn the_app_may_authorize_each_request_itself() {
     assert_eq!(json::text(&asked("headers"), "x-signed").as_deref(), Some("yes"));
     exchange(custom(), Probe::Health, "new Response('{}')").await;
     assert!(json::get(&asked("headers"), "x-signed").is_undefined());
-    for broken in ["(() => { throw new Error('key') })", "(async () => { throw 1 })"] {
+    for broken in [
+        "(() => { throw new Error('key') })",
+        "(async () => { throw 1 })",
+        "(() => {})",
+        "(async () => null)",
+    ] {
         let options = options().authorize(function(broken));
         let ended = exchange(options, Probe::Verify, "new Response('{}')").await;
         assert_eq!(ended, (Outcome::NoAnswer, false), "{broken}");
