@@ -307,7 +307,7 @@ impl Admission {
         is_hopeless.then_some(AppAction::Deliver)
     }
 
-    /// A 401 reaches the app only where the session is over or this resource alone refuses.
+    /// A 401 reaches the app only where the session is over or this resource alone rejects.
     fn decide_unauthorized(
         &mut self,
         entry: &mut Entry,
@@ -360,7 +360,7 @@ impl Admission {
     }
 
     /// A 401 for the current token is answered by a refresh first (gate 3), unless the request
-    /// was refused with a refreshed one already, or its resource refuses every token.
+    /// was rejected with a refreshed one already, or its resource rejects every token.
     fn hopes_for_refresh(&self, entry: &Entry, context: &Context) -> bool {
         let AppRequest { resource, sent_with, .. } = entry.request;
         let has_run_out = context.session.is_some_and(|session| session.has_run_out);

@@ -173,7 +173,7 @@ fn a_verification_that_was_sent_before_the_401_came_refutes_nothing() {
 }
 
 #[test]
-fn a_path_that_refuses_alone_gets_its_401_through() {
+fn a_path_that_rejects_alone_gets_its_401_through() {
     let mut desk = Desk::new();
     assert_eq!(desk.report(GET, Unauthorized), None);
     assert_eq!(desk.check(CheckResult::Accepted), [Send]);
@@ -210,7 +210,7 @@ fn a_token_that_was_accepted_a_moment_ago_is_tried_once_more_at_once() {
 }
 
 #[test]
-fn an_acceptance_before_the_suspicion_speaks_for_nothing() {
+fn an_acceptance_before_the_confirmation_speaks_for_nothing() {
     let mut desk = Desk::new();
     desk.check(CheckResult::Accepted);
     desk.session().is_suspect = true;
@@ -241,7 +241,7 @@ fn a_401_for_an_older_token_is_sent_once_more_at_once_whatever_its_method() {
 }
 
 #[test]
-fn a_server_that_refuses_each_newer_token_ends_the_resending() {
+fn a_server_that_rejects_each_newer_token_ends_the_resending() {
     let mut desk = Desk::new();
     for generation in 1..=NEWER_TOKEN_RESENDS.into() {
         desk.session().generation = generation + 1;
@@ -285,7 +285,7 @@ fn a_401_waits_for_the_refresh_and_is_sent_with_its_token_whatever_its_method() 
 }
 
 #[test]
-fn a_refreshed_token_that_is_refused_too_is_settled_and_not_refreshed_again() {
+fn a_refreshed_token_that_is_rejected_too_is_settled_and_not_refreshed_again() {
     let mut desk = Desk::new();
     desk.context.refresh = Refresh::Expected;
     assert_eq!(desk.report(GET, Unauthorized), None);
@@ -296,7 +296,7 @@ fn a_refreshed_token_that_is_refused_too_is_settled_and_not_refreshed_again() {
     assert!(!desk.admission.wants_refresh(&desk.context));
     assert_eq!(desk.check(CheckResult::Accepted), [Send]);
     assert_eq!(desk.report(again, Unauthorized), Some(Deliver));
-    // A path that refuses alone is no reason for one refresh after the other.
+    // A path that rejects alone is no reason for one refresh after the other.
     assert_eq!(desk.report(AppRequest { id: AppRequestId(2), ..again }, Unauthorized), Some(Send));
     assert!(!desk.admission.wants_refresh(&desk.context));
 }
@@ -369,7 +369,7 @@ fn the_wait_is_bounded_over_all_attempts() {
 }
 
 #[test]
-fn more_than_the_bound_are_refused_and_those_that_wait_stay() {
+fn more_than_the_bound_are_rejected_and_those_that_wait_stay() {
     let mut desk = Desk::new();
     desk.context.server = Reachability::Away;
     desk.context.options.max_waiting = 2;

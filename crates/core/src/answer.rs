@@ -1,7 +1,7 @@
 //! The table of answers: what one answer says about the server and about the session.
 //!
 //! Rule: this file reads, it never acts, and it does not know what came before. Only
-//! [`Verdict::Refused`] can ever become a sign-out, and only after four gates.
+//! [`Verdict::Rejected`] can ever become a sign-out, and only after four gates.
 
 use crate::challenge::Challenge;
 use crate::label::Label;
@@ -100,7 +100,7 @@ pub enum Body {
 pub struct ServerFacts {
     /// One worker or machine.
     pub instance: Option<Label>,
-    /// Made anew at each start.
+    /// Made again at each start.
     pub boot: Option<Label>,
     /// The server's clock.
     pub now: Option<UnixMillis>,
@@ -113,11 +113,11 @@ pub struct ServerFacts {
 pub enum Classified {
     /// The session is good.
     Valid,
-    /// The session was refused; goes through the gates like a 401.
+    /// The session was rejected; goes through the gates like a 401.
     Rejected,
 }
 
-/// How much a refusal proves about who sent it.
+/// How much a rejection proves about who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grade {
     /// JSON, or a readable `error="invalid_token"`.

@@ -46,7 +46,7 @@ fn a_2xx_without_proof_and_a_redirect_are_a_server_that_wakes() {
 }
 
 #[test]
-fn a_401_on_verify_is_a_refusal_to_be_confirmed_and_proves_the_server_when_it_proves_itself() {
+fn a_401_on_verify_is_a_rejection_to_be_confirmed_and_proves_the_server_when_it_proves_itself() {
     let strong = (Availability::Awake, Verdict::Rejected(Grade::Strong));
     for body in [Empty, Object, Json, Html, Other] {
         assert_eq!(challenged(body, Challenge::InvalidToken), strong);

@@ -1,15 +1,15 @@
-//! What is known of the backend's mind: how often it refused a token that was good, and how
+//! How consistent the backend is: how often it rejected a token that was good, and how
 //! likely it would be to refuse one again and again.
 //!
 //! Where a backend names its instances they can be counted. Where it does not, one of these is
 //! true of it, and its answers tell which (Bayes):
 //!
-//! - It is of one mind: a good token is never refused. Nine backends in ten.
-//! - Its refusals pass: a store or a key that is not ready refuses everybody for some seconds.
+//! - It is consistent: a good token is never rejected. Nine backends in ten.
+//! - Its rejections pass: a store or a key that is not ready rejects everybody for some seconds.
 //! - It has workers that each know their own tokens: of W workers W-1 refuse a good one.
 //!
 //! Requests that share a connection meet one worker, and a page cannot see connections. So only
-//! answers that are far apart count as draws of their own, and a burst counts as one.
+//! answers that are far apart count as independent samples, and a burst counts as one.
 
 use crate::chance::Chance;
 use crate::instances::Boot;
@@ -19,11 +19,11 @@ use crate::time::{Duration, Instant, UnixMillis};
 /// Answers this far apart count each: longer than the usual keep-alive (gunicorn keeps a
 /// connection for 2 s, uvicorn and Node for 5 s).
 pub(crate) const MIN_BURST_GAP: Duration = Duration::from_secs(6);
-/// Accepted answers after which two refused bursts are enough with the usual bound.
+/// Accepted answers after which two rejected bursts are enough with the usual bound.
 const LEARNING_SAMPLES: u32 = 7;
-/// Counts are in thousandths of a draw, so that they can fade.
+/// Counts are in thousandths of a sample, so that they can fade.
 const SAMPLE: u32 = 1_000;
-/// Each new draw takes this part of the older ones: what a backend did 256 draws ago, nearly a
+/// Each new sample takes this part of the older ones: what a backend did 256 samples ago, nearly a
 /// day of regular verifications, says little of what it is after a deploy that nobody announced.
 const DECAY: u32 = 256;
 /// Regular verifications in a day of eight hours.
@@ -37,7 +37,7 @@ const CONSISTENT: f64 = 0.9;
 /// One in so many is not.
 const INCONSISTENT_ONE_IN: u64 = 10;
 const PASSING: f64 = 0.005;
-/// How often a backend of passing refusals refuses, and what is left of a refusal after a second:
+/// How often a backend of passing rejections rejects, and what is left of one after a second:
 /// half after two, an eighth after six.
 const PASSING_RATE: f64 = 1.0 / 16.0;
 const PASSING_LEFT: f64 = 0.707;
@@ -50,7 +50,7 @@ pub struct BackendRecord {
     pub boot: Option<Label>,
     /// Verifications accepted, far apart, in thousandths: older ones count for less.
     pub accepted: u32,
-    /// Refusals of a token that was accepted afterwards, in thousandths.
+    /// Rejections of a token that was accepted afterwards, in thousandths.
     pub rejected: u32,
     /// When it was last added to.
     pub at: UnixMillis,
@@ -72,7 +72,7 @@ enum ProcessContinuity {
     Restarted,
 }
 
-/// What a suspicion has met: refused bursts, and the time from the first to the last.
+/// What a confirmation has gathered: rejected bursts, and the time from the first to the last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rejected {
     pub(crate) bursts: u32,
@@ -134,7 +134,7 @@ impl Backend {
         apart || anew
     }
 
-    /// A token was accepted that had been refused in so many bursts.
+    /// A token was accepted that had been rejected in so many bursts.
     pub(crate) fn refuted(&mut self, now: Instant, wall: UnixMillis, bursts: u32) {
         self.continuity = ProcessContinuity::Same;
         self.draw(now, wall, SAMPLE, bursts.saturating_mul(SAMPLE));
@@ -154,20 +154,20 @@ impl Backend {
         self.record.rejected >= SAMPLE / 2
     }
 
-    /// Below which chance a refusal is believed, where the app wants one of `most` at the most.
-    /// That must hold for the one backend in ten that is not of one mind, and not only for all of
+    /// Below which chance a rejection is believed, where the app wants one of `most` at the most.
+    /// That must hold for the one backend in ten that is not consistent, and not only for all of
     /// them on average. One that is known to refuse good tokens does so at each verification, so
     /// there the bound is one for a whole day.
     pub(crate) const fn bound(&self, most: Chance) -> Chance {
         most.divided(if self.contradicts_itself() { A_DAY } else { INCONSISTENT_ONE_IN })
     }
 
-    /// How many lessons it still needs before a refusal can be believed soon.
+    /// How many learning samples it still needs before a rejection can be believed soon.
     pub(crate) const fn samples_left(&self) -> u32 {
         LEARNING_SAMPLES.saturating_sub(samples(self.record.accepted))
     }
 
-    /// How likely a good token would have been refused so often.
+    /// How likely a good token would have been rejected so often.
     pub(crate) fn chance(&self, mind: HistoryUse, rejected: Rejected) -> Chance {
         let BackendRecord { accepted, rejected: contradictions, .. } = self.record;
         let known =
@@ -192,12 +192,12 @@ impl Backend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HistoryUse {
     Known,
-    /// Weak refusals are judged as if nothing were known of the backend.
+    /// Weak rejections are judged as if nothing were known of the backend.
     Unknown,
 }
 
-/// How likely it is that a good token is refused so often by a backend that accepted such ones in
-/// so many draws and refused them in so many others.
+/// How likely it is that a good token is rejected so often by a backend that accepted such ones in
+/// so many samples and rejected them in so many others.
 fn false_rejection_probability(accepted: u32, contradictions: u32, rejected: Rejected) -> Chance {
     let left = power(PASSING_LEFT, (rejected.span.as_millis() / 1_000) as u32);
     let passing =
@@ -215,7 +215,7 @@ fn false_rejection_probability(accepted: u32, contradictions: u32, rejected: Rej
     Chance::of(if all > 0.0 { false_rejection_probability / all } else { 1.0 })
 }
 
-/// The nearest whole number of draws.
+/// The nearest whole number of samples.
 const fn samples(count: u32) -> u32 {
     count.saturating_add(SAMPLE / 2) / SAMPLE
 }

@@ -1,4 +1,4 @@
-//! What a backend's history says of it, and how likely it makes a good token's refusal.
+//! What a backend's history says of it, and how likely it makes a good token's rejection.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn wall(days: u64) -> UnixMillis {
     UnixMillis(1_760_000_000_000 + days * 86_400_000)
 }
 
-/// A backend that accepted so often, and refused in so many bursts in between.
+/// A backend that accepted so often, and rejected in so many bursts in between.
 fn backend(accepted: u64, rejected: u32) -> Backend {
     let mut backend = Backend::default();
     for n in 0..accepted {
@@ -47,7 +47,7 @@ fn seven_lessons_make_two_bursts_enough_and_six_do_not() {
 }
 
 #[test]
-fn what_is_known_does_not_help_weak_refusals_and_what_speaks_against_it_does_not_go_away() {
+fn what_is_known_does_not_help_weak_rejections_and_what_speaks_against_it_does_not_go_away() {
     assert!(bursts_needed(&backend(100, 0), HistoryUse::Unknown) > 10);
     let caught = backend(4, 28);
     assert_eq!(
@@ -75,7 +75,7 @@ fn eight_workers_are_told_from_two_and_need_what_two_minutes_do_not_have() {
 }
 
 #[test]
-fn a_backend_that_refused_once_in_a_day_has_refusals_that_pass_in_seconds() {
+fn a_backend_that_rejected_once_in_a_day_has_rejections_that_pass_in_seconds() {
     let passing = backend(100, 1);
     assert!(passing.contradicts_itself());
     assert!((3..=6).contains(&bursts_needed(&passing, HistoryUse::Known)));
@@ -153,7 +153,7 @@ fn what_was_kept_is_taken_unless_more_or_another_start_is_known() {
 }
 
 #[test]
-fn any_history_gives_a_chance_between_nought_and_one_that_falls_with_each_burst() {
+fn any_history_gives_a_chance_between_zero_and_one_that_falls_with_each_burst() {
     for (accepted, refused_before) in [(0, 0), (1, 1), (1_000, 0), (0, 1_000), (300, 300)] {
         let backend = Backend {
             record: BackendRecord {

@@ -1,4 +1,4 @@
-//! What a `WWW-Authenticate` header says, as far as it bears on a session.
+//! What a `WWW-Authenticate` header says, as far as it matters for a session.
 //!
 //! The header lists challenges of several schemes (RFC 9110 section 11.6.1). Only its meaning
 //! for a token session is kept; realms and parameters are not.

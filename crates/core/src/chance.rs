@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chance_is_a_number_from_nought_to_one() {
+    fn a_chance_is_a_number_from_zero_to_one() {
         for (given, reported) in
             [(0.25, 0.25), (-1.0, 0.0), (7.0, 1.0), (f64::NAN, 0.0), (1e-13, 0.0)]
         {

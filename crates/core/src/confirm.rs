@@ -1,7 +1,7 @@
-//! Gate 4: is the refusal stable? What one confirmation has gathered, and when it is enough.
+//! Gate 4: is the rejection stable? What one confirmation has gathered, and when it is enough.
 //!
-//! Refusals come in bursts. Requests of one burst may share a connection and so a worker, which
-//! is why a burst counts once however many refusals it holds. Where the backend names its
+//! Rejections come in bursts. Requests of one burst may share a connection and so a worker, which
+//! is why a burst counts once however many rejections it holds. Where the backend names its
 //! instances, all of them must refuse; where it does not, statistics decide (`backend.rs`).
 
 use alloc::vec::Vec;
@@ -16,13 +16,13 @@ use crate::options::Confirm;
 use crate::session::{RejectedAnswer, Rule};
 use crate::time::{Duration, Instant};
 
-/// After a wake-up or a restart a store or a key may not be ready: the last refusal must come at
+/// After a wake-up or a restart a store or a key may not be ready: the last rejection must come at
 /// least this long after the server was proven awake.
 pub(crate) const WARM_UP: Duration = Duration::from_secs(10);
 /// When the next burst would come later than this a confirmation ends the session, whatever is still
 /// open: G2 promises 60 s, and its answer and a health probe take their time.
 const LIMIT: Duration = Duration::from_secs(58);
-/// The same for a backend that was caught contradicting itself, 120 s, and for weak refusals that
+/// The same for a backend that was caught contradicting itself, 120 s, and for weak ones that
 /// no health path can back: a platform that answers 401 while it wakes does so for 90 s at most.
 const LONG_LIMIT: Duration = Duration::from_secs(118);
 /// Bursts further apart have lost some between them, which says nothing of the next.
@@ -31,17 +31,17 @@ const SLOWEST: Duration = Duration::from_secs(9);
 const FAST_RETRY_PERIOD: Duration = Duration::from_secs(120);
 /// The pace after that.
 const SLOW_INTERVAL: Duration = Duration::from_secs(30);
-/// How many refusals are kept as evidence; the first ones and the last one tell the story.
+/// How many rejections are kept as evidence; the first ones and the last one tell the story.
 const KEPT: usize = 16;
 
-/// Why the refusals are to be believed, and how likely that is wrong where it was computed.
+/// Why the rejections are to be believed, and how likely that is wrong where it was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Conclusion {
     pub(crate) rule: Rule,
     pub(crate) chance: Option<Chance>,
 }
 
-/// A refusal with the moments that matter: when the question was asked, and when its answer came.
+/// A rejection with the moments that matter: when the question was asked, and when its answer came.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rejection {
     pub(crate) sent_at: Instant,
@@ -51,10 +51,10 @@ pub(crate) struct Rejection {
 
 #[derive(Debug)]
 pub(crate) struct Confirmation {
-    /// The first refusal: what was asked later can refute it.
+    /// The first rejection: what was asked later can refute it.
     since: Instant,
     /// The time limit counts from here: a night asleep or a dead server is no time in which the
-    /// token was refused.
+    /// token was rejected.
     answering_since: Instant,
     last_burst: Instant,
     /// A floor that the server asked for.
@@ -63,14 +63,14 @@ pub(crate) struct Confirmation {
     paused_until: Instant,
     rejections: Vec<RejectedAnswer>,
     counted: u32,
-    /// Refused bursts, and when the last of them was asked.
+    /// Rejected bursts, and when the last of them was asked.
     bursts: u32,
     burst_asked: Instant,
     /// How far apart the last two were.
     cycle: Duration,
     span: Option<Span>,
     by_instance: Vec<(Origin, Span)>,
-    /// Weak refusals that wait for the health path's corroboration.
+    /// Weak rejections that wait for the health path's corroboration.
     waiting: Vec<Rejection>,
     /// How much those that count prove: only the strongest do.
     corroboration: Corroboration,
@@ -78,7 +78,7 @@ pub(crate) struct Confirmation {
     void: Reason,
 }
 
-/// Who stands behind the refusals that count.
+/// Who stands behind the rejections that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Corroboration {
     /// They are the server's own.
@@ -89,7 +89,7 @@ pub(crate) enum Corroboration {
     Missing,
 }
 
-/// From the first counted refusal to the last.
+/// From the first counted rejection to the last.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     first: Instant,
@@ -127,7 +127,7 @@ impl Confirmation {
         }
     }
 
-    /// Takes a refusal that passed gates 1 and 2.
+    /// Takes a rejection that passed gates 1 and 2.
     pub(crate) fn rejected(&mut self, rejection: Rejection) {
         match rejection.rejection.grade {
             Grade::Strong => self.count(rejection, Corroboration::Direct),
@@ -135,7 +135,7 @@ impl Confirmation {
         }
     }
 
-    /// Whether weak refusals wait for the health path.
+    /// Whether weak rejections wait for the health path.
     pub(crate) fn needs_health(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -213,17 +213,17 @@ impl Confirmation {
         self.by_instance.clear();
     }
 
-    /// Why the refusals are to be believed now, if they are.
+    /// Why the rejections are to be believed now, if they are.
     pub(crate) fn verdict(&self, context: ConfirmContext<'_>) -> Option<Conclusion> {
         let span = self.span?;
         let by = |rule| Some(Conclusion { rule, chance: None });
         if context.confirm == Confirm::Immediate {
             return by(Rule::Immediate);
         }
-        // One refusal without a name among others must not stand in for an instance that was
+        // One rejection without a name among others must not stand in for an instance that was
         // never asked.
         let named = !self.by_instance.is_empty() && self.corroboration == Corroboration::Direct;
-        // Workers that were heard may all refuse a token that only another one knows: until it was
+        // Workers that answered may all reject a token that only another one knows: until it was
         // accepted once, that it is unknown to those proves nothing.
         let named = named && context.token != Token::New;
         let chance = (!named).then(|| self.chance(context, span));
@@ -251,7 +251,7 @@ impl Confirmation {
         over.then_some(Conclusion { rule: Rule::Limit, chance })
     }
 
-    /// How likely a good token would have been refused so often.
+    /// How likely a good token would have been rejected so often.
     fn chance(&self, context: ConfirmContext<'_>, span: Span) -> Chance {
         let known = self.corroboration == Corroboration::Direct && context.token != Token::New;
         let mind = if known { HistoryUse::Known } else { HistoryUse::Unknown };
@@ -282,8 +282,8 @@ impl Confirmation {
         next.max(warm).max(self.not_before).max(self.paused_until)
     }
 
-    /// How many requests a burst may hold, of `spare` ones that the server can bear: a weak
-    /// refusal asks for a health probe too, and where nothing comes of it one is enough.
+    /// How many requests a burst may hold, of `spare` ones that the server can take: a weak
+    /// rejection asks for a health probe too, and where nothing comes of it one is enough.
     pub(crate) fn burst_size(&self, available: usize, server: ServerHealth) -> usize {
         let asks_health = self.needs_health() || self.corroboration == Corroboration::Health;
         let most = if self.is_fast(server) { available } else { 1 };
@@ -305,7 +305,7 @@ impl Confirmation {
         self.not_before = self.not_before.max(at);
     }
 
-    /// The page could not run: what was refused before is about another time (gate 1), nothing is
+    /// The page could not run: what was rejected before is about another time (gate 1), nothing is
     /// asked before `at`, and the limit counts from there.
     pub(crate) fn interrupted(&mut self, at: Instant) {
         self.paused_until = at;
@@ -314,17 +314,17 @@ impl Confirmation {
         self.count_anew();
     }
 
-    /// The server is back after a bad spell: the bursts before it are long past.
+    /// The server is back after an outage: the bursts before it are long past.
     pub(crate) fn hurry(&mut self) {
         self.last_burst = Instant::default();
     }
 
-    /// The first good answer after a bad spell: the limit counts from there.
+    /// The first good answer after an outage: the limit counts from there.
     pub(crate) fn answered_again(&mut self, now: Instant) {
         self.answering_since = now;
     }
 
-    /// The server started anew: what its predecessor said is about another process.
+    /// The server started again: what its predecessor said is about another process.
     pub(crate) fn start_over(&mut self, now: Instant) {
         let since = self.since;
         let last_burst = Instant::default();
@@ -332,12 +332,12 @@ impl Confirmation {
     }
 
     /// Whether an answer to a question asked at `sent_at` can refute: one that was asked before the
-    /// first refusal may have been answered before the session ended.
+    /// first rejection may have been answered before the session ended.
     pub(crate) fn is_refuted_by(&self, sent_at: Instant) -> bool {
         sent_at >= self.since
     }
 
-    /// Whether refusals name the instance that they are of.
+    /// Whether rejections name the instance that they are of.
     pub(crate) fn is_named(&self) -> bool {
         self.rejections.iter().any(|rejection| rejection.instance.is_some())
     }
@@ -356,7 +356,7 @@ impl Confirmation {
         self.counted
     }
 
-    /// Refused bursts that were the server's own, as far as anybody can tell.
+    /// Rejected bursts that were the server's own, as far as anybody can tell.
     pub(crate) fn bursts_of_the_server(&self) -> u32 {
         if self.corroboration == Corroboration::Missing { 0 } else { self.bursts }
     }
@@ -367,7 +367,7 @@ impl Confirmation {
         span.last < woken.plus(WARM_UP)
     }
 
-    /// Whether that instance alone refused.
+    /// Whether that instance alone rejected.
     pub(crate) fn is_of_one_instance(&self, accepting: Origin) -> bool {
         matches!(self.by_instance.as_slice(), [(origin, _)] if *origin == accepting)
     }

@@ -5,7 +5,7 @@ use crate::instances::Instances;
 use crate::options::Confirm;
 use crate::time::Instant;
 
-/// What decides besides the refusals themselves.
+/// What decides besides the rejections themselves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConfirmContext<'a> {
     pub(crate) now: Instant,

@@ -1,4 +1,4 @@
-//! Gate 4 by itself: which refusals are enough, and when the next ones are asked for.
+//! Gate 4 by itself: which rejections are enough, and when the next ones are asked for.
 
 use super::*;
 use crate::answer::{Probe, ServerFacts};
@@ -32,7 +32,7 @@ fn confirmation(rejections: &[(u64, Option<&str>)]) -> Confirmation {
     confirmation
 }
 
-/// A backend that was of one mind seven times, or also refused so often.
+/// A backend that was consistent seven times, or also rejected so often.
 fn backend(contradictions: u32) -> Backend {
     let mut backend = Backend::default();
     for n in 0..7 {
@@ -140,7 +140,7 @@ fn two_replicas_of_one_name_are_two_instances() {
 }
 
 #[test]
-fn instances_that_were_heard_do_not_speak_for_the_one_that_issued_a_new_token() {
+fn instances_that_were_seen_do_not_speak_for_the_one_that_issued_a_new_token() {
     let (both, known) = (seen(&["a", "b"]), backend(0));
     let all =
         confirmation(&[(100, Some("a")), (100, Some("b")), (106, Some("a")), (106, Some("b"))]);
@@ -184,7 +184,7 @@ fn the_limit_is_a_minute_and_two_for_a_backend_that_was_caught() {
     assert_eq!(rule(&longer, context(&two, &caught)), Some(Rule::Limit));
 }
 
-/// Weak refusals at these seconds, each with this corroboration.
+/// Weak rejections at these seconds, each with this corroboration.
 fn weak(secs: &[u64], corroboration: Corroboration) -> Confirmation {
     let mut weak = Confirmation::new(at(100));
     for secs in secs {
@@ -195,7 +195,7 @@ fn weak(secs: &[u64], corroboration: Corroboration) -> Confirmation {
 }
 
 #[test]
-fn weak_refusals_wait_for_a_proof_and_are_dropped_where_it_fails() {
+fn weak_rejections_wait_for_a_proof_and_are_dropped_where_it_fails() {
     let mut weak = Confirmation::new(at(100));
     weak.rejected(rejection(100, Grade::Weak, None));
     weak.proven(at(99), Corroboration::Health);
@@ -211,7 +211,7 @@ fn weak_refusals_wait_for_a_proof_and_are_dropped_where_it_fails() {
 }
 
 #[test]
-fn weak_refusals_are_judged_as_if_nothing_were_known_of_the_backend() {
+fn weak_rejections_are_judged_as_if_nothing_were_known_of_the_backend() {
     let (one, known) = (seen(&["a"]), backend(0));
     let context = context(&one, &known);
     assert_eq!(rule(&weak(&[100, 106, 148], Corroboration::Health), context), None);
@@ -220,7 +220,7 @@ fn weak_refusals_are_judged_as_if_nothing_were_known_of_the_backend() {
 }
 
 #[test]
-fn weak_refusals_that_nothing_can_prove_take_longer_than_any_wake_up() {
+fn weak_rejections_that_nothing_can_prove_take_longer_than_any_wake_up() {
     let (one, known) = (seen(&["a"]), backend(0));
     let context = context(&one, &known);
     assert_eq!(rule(&weak(&[100, 154, 206], Corroboration::Missing), context), None);
@@ -267,7 +267,7 @@ fn a_burst_leaves_one_request_for_the_health_probe_of_a_weak_refusal() {
 }
 
 #[test]
-fn only_what_was_asked_after_the_first_refusal_can_refute_also_after_a_restart() {
+fn only_what_was_asked_after_the_first_rejection_can_refute_also_after_a_restart() {
     let mut confirmation = confirmation(&[(100, None)]);
     assert!(!confirmation.is_refuted_by(at(99)));
     assert!(confirmation.is_refuted_by(at(100)));
@@ -293,7 +293,7 @@ fn bursts_come_every_six_seconds_for_two_minutes_and_then_every_thirty() {
 }
 
 #[test]
-fn evidence_keeps_the_first_refusals_and_the_last() {
+fn evidence_keeps_the_first_rejections_and_the_last() {
     let mut many = Confirmation::new(at(0));
     for secs in 0..100 {
         let mut rejection = rejected_answer(Grade::Strong, None);

@@ -10,7 +10,7 @@ use crate::time::{Duration, Instant};
 /// What is wrong, on the server or between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A token was refused and then accepted: workers that do not share their tokens.
+    /// A token was rejected and then accepted: workers that do not share their tokens.
     WorkersDisagree,
     /// The platform puts the server to sleep.
     ServerSleeps,
@@ -92,7 +92,7 @@ impl Cause {
 pub struct Diagnosis {
     /// What is wrong.
     pub cause: Cause,
-    /// How often it was seen: refusals, wake-ups, restarts, answers.
+    /// How often it was seen: rejections, wake-ups, restarts, answers.
     pub count: u32,
     /// How long: a wake-up, the time in which the restarts were, how far the clock is off.
     pub length: Duration,

@@ -59,7 +59,9 @@ pub trait FieldVisitor {
 /// `Variant { field as "name": Type, … } = "code", Level;` An optional field that may be missing
 /// stands last, because the face tells fields by their position.
 macro_rules! events {
-    ($($variant:ident { $($field:ident as $name:literal: $type:ty),* } = $code:literal, $level:ident;)*) => {
+    ($(
+        $variant:ident { $($field:ident as $name:literal: $type:ty),* } = $code:literal, $level:ident;
+    )*) => {
         /// What happened.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each is its code, and its fields have names")]

@@ -10,7 +10,7 @@ use crate::time::{Duration, Instant, UnixMillis};
 
 /// A date may be this much behind what the answers before it lead to expect.
 const TOLERANCE: i64 = 60_000;
-/// Dates have whole seconds: two answers within less may bear the same one.
+/// Dates have whole seconds: two answers within less may have the same one.
 const RESOLUTION: Duration = Duration::from_secs(2);
 
 /// What the dates of one path have shown.

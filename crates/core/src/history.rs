@@ -46,7 +46,7 @@ impl FieldVisitor for Line<'_, '_> {
     }
 }
 
-/// The last entries. Enough for a night of pings in a bad spell to still show its beginning would
+/// The last entries. Enough for a night of pings in an outage to still show its beginning would
 /// be megabytes; 200 show the last hour of a quiet day and the whole of a sign-out.
 #[derive(Debug, Default)]
 pub(crate) struct History {

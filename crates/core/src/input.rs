@@ -1,4 +1,4 @@
-//! What the core is told: facts and the app's wishes, never advice.
+//! What the core is told: facts and the app's commands, never advice.
 
 use crate::answer::Outcome;
 use crate::app_request::{AppEvent, AppRequest};

@@ -1,4 +1,4 @@
-//! The instances of the backend that answered lately, where it names them.
+//! The instances of the backend that answered recently, where it names them.
 //!
 //! `instance` names a worker under a boot id, and one start of the server makes one boot id for
 //! all of them. So a boot id that was never seen means that the instances of others are gone;
@@ -36,7 +36,7 @@ impl Seen {
 /// Which of the names in a body are the server's own.
 ///
 /// A profile may have a `now` and a tenant may be called `instance`. Such members count where the
-/// health path bears them, or an accepted answer together with `boot`; then a rejection's count
+/// health path has them, or an accepted answer together with `boot`; then a rejection's count
 /// too.
 #[derive(Debug, Default)]
 pub(crate) struct OwnNames {
@@ -114,7 +114,7 @@ pub(crate) struct Instances {
 
 /// With fewer answers an instance that has not been met yet is too likely: of two workers that
 /// take turns by chance, three answers miss one in a quarter of cases, four in an eighth, and a
-/// refusal is asked again at least twice.
+/// rejection is asked again at least twice.
 const TELLING: u8 = 4;
 
 impl Instances {

@@ -5,7 +5,7 @@ use core::fmt;
 /// A name of 1 to 64 printable ASCII characters. Anything else that a body may hold there is
 /// not kept: it would travel into the history and the console.
 ///
-/// Kept in place rather than on the heap: it stands in entries, refusals and answers, and the
+/// Kept in place rather than on the heap: it stands in entries, rejections and answers, and the
 /// code that frees it in each of them would be kilobytes of the package.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Label {

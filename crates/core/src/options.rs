@@ -11,7 +11,7 @@ pub struct Options {
     pub health: Option<HealthOptions>,
     /// Verification of the token.
     pub verify: VerifyOptions,
-    /// How a refusal is confirmed.
+    /// How a rejection is confirmed.
     pub confirm: Confirm,
     /// What proves the user to the server.
     pub credential: Credential,
@@ -57,10 +57,10 @@ pub enum OriginRelation {
     CrossOrigin,
 }
 
-/// How a refusal is confirmed before it ends the session.
+/// How a rejection is confirmed before it ends the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirm {
-    /// Until the chance that a good token would have been refused so often is below this one. In
+    /// Until the chance that a good token would have been rejected so often is below this one. In
     /// force where the backend names no instances: where it does, all of them must refuse.
     Below(Chance),
     /// The first one that passes gates 1 to 3 is believed.

@@ -50,7 +50,7 @@ pub(crate) struct Sign {
 pub(crate) enum Change {
     /// Nothing, or another state of the server.
     Moved,
-    /// A bad spell ended.
+    /// An outage ended.
     Recovered(Recovery),
     /// The path fails although the server has proven itself otherwise: it moves nothing.
     Alone,

@@ -114,7 +114,7 @@ impl Requests {
         id
     }
 
-    /// In any 6 s of a confirmation or of a bad spell, so that a million users can bear with a
+    /// In any 6 s of a confirmation or of an outage, so that a million users can cope with a
     /// server that lost all their tokens, and it with them.
     pub(crate) const MAX: usize = 3;
 

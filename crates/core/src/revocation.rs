@@ -12,7 +12,7 @@ use crate::options::VerifyOptions;
 use crate::rng::Rng;
 use crate::time::Instant;
 
-/// A server that refuses a sign-out will hardly take it later: this often in one page.
+/// A server that rejects a sign-out will hardly take it later: this often in one page.
 const MAX_REFUSALS: u8 = 6;
 /// Sign-outs that wait in one page; an older one is given up for a newer one.
 const MAX_PENDING: usize = 8;
@@ -31,7 +31,7 @@ struct Pending {
     due: Instant,
     /// How often it got no answer.
     unanswered: u8,
-    /// How often it was refused.
+    /// How often it was rejected.
     refused: u8,
 }
 
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_sign_out_is_tried_again_within_bounds_and_reported_once() {
+    fn a_rejected_sign_out_is_tried_again_within_bounds_and_reported_once() {
         let mut revocation = Revocation::default();
         revocation.add(generation(1), at(0));
         assert_eq!(take(&mut revocation, 1, Delivery::Refused), Some(Step::Again { report: true }));

@@ -1,4 +1,4 @@
-//! The server's axis: its state, its bad spells, and when to ask it again.
+//! The server's axis: its state, its outages, and when to ask it again.
 //!
 //! Rule: nothing here knows that there is a session.
 
@@ -10,7 +10,7 @@ use crate::time::{Duration, Instant, UnixMillis};
 /// What is known of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerState {
-    /// Nothing has been heard yet.
+    /// Nothing is known yet.
     Unknown,
     /// It proved itself.
     Awake,
@@ -96,7 +96,7 @@ pub(crate) enum ResponseSource {
     Unknown,
 }
 
-/// A bad spell that is over.
+/// An outage that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Recovery {
     pub(crate) since: Instant,
@@ -130,7 +130,7 @@ impl Server {
         self.outage.is_some()
     }
 
-    /// When it was proven awake after a bad spell or a restart, if it ever had one.
+    /// When it was proven awake after an outage or a restart, if it ever had one.
     pub(crate) const fn woken(&self) -> Option<Instant> {
         self.woken
     }
@@ -140,7 +140,7 @@ impl Server {
         self.woken = Some(at);
     }
 
-    /// Takes a proof. Returns the bad spell that ends with it.
+    /// Takes a proof. Returns the outage that ends with it.
     pub(crate) fn proven(&mut self, now: Instant, by: Probe, wall: UnixMillis) -> Option<Recovery> {
         let ended = self.outage.take();
         if ended.is_some() {
@@ -189,7 +189,7 @@ impl Server {
         };
     }
 
-    /// How long to wait before the next probe of a bad spell.
+    /// How long to wait before the next probe of an outage.
     pub(crate) fn next_delay(&mut self, now: Instant, hidden: bool, rng: &mut Rng) -> Duration {
         let Some(outage) = &mut self.outage else { return EAGER.low };
         let age = now.since(outage.since);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_answer_ends_the_spell_and_the_next_one_starts_anew() {
+    fn a_good_answer_ends_the_outage_and_the_next_one_starts_again() {
         let mut server = Server::new();
         server.failed(at(0), ResponseSource::Unknown, Availability::Silent, Network::Up);
         assert!(server.proven(at(200), Probe::Health, UnixMillis(1)).is_some());

@@ -94,18 +94,18 @@ impl SignOutReason {
     }
 }
 
-/// Why the refusals were believed.
+/// Why the rejections were believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Every instance seen in the last 10 min refused twice over, 6 s apart.
+    /// Every instance seen in the last 10 min rejected twice over, 6 s apart.
     Instances,
-    /// A good token would hardly have been refused so often: the chance is below the app's bound.
+    /// A good token would hardly have been rejected so often: the chance is below the app's bound.
     Chance,
-    /// The time limit of a suspicion was reached.
+    /// The time limit of a confirmation was reached.
     Limit,
     /// The app asked for the usual rule.
     Immediate,
-    /// The token had run out and was refused twice.
+    /// The token had run out and was rejected twice.
     Expired,
 }
 
@@ -127,7 +127,7 @@ impl Rule {
     }
 }
 
-/// One refusal that counted.
+/// One rejection that counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RejectedAnswer {
     /// When its answer came, by the wall clock.
@@ -136,7 +136,7 @@ pub struct RejectedAnswer {
     pub status: u16,
     /// How much it proves.
     pub grade: Grade,
-    /// Who refused.
+    /// Who rejected.
     pub instance: Option<Label>,
     /// Under which boot id.
     pub boot: Option<Label>,
@@ -158,11 +158,11 @@ pub struct SignOut {
     pub at: UnixMillis,
     /// Whether another tab ended it.
     pub from_other_tab: bool,
-    /// Why the refusals were believed; none where nothing was refused.
+    /// Why the rejections were believed; none where nothing was rejected.
     pub rule: Option<Rule>,
-    /// How likely a good token would have been refused so often; none where instances decided.
+    /// How likely a good token would have been rejected so often; none where instances decided.
     pub chance: Option<Chance>,
-    /// The refusals that counted, oldest first.
+    /// The rejections that counted, oldest first.
     pub rejections: Vec<RejectedAnswer>,
 }
 

@@ -201,7 +201,7 @@ impl World {
         self.keeper = Keeper::new(options, self.rng.draw());
         self.open.clear();
         self.open_times.clear();
-        // Ids begin anew with the page: what was on its way would find a stranger.
+        // Ids begin again with the page: what was on its way would find a stranger.
         self.future.forget(|it| {
             matches!(it, Event::Arrives { .. } | Event::Answered { .. } | Event::Strays { .. })
         });

@@ -67,11 +67,11 @@ impl Plan {
 pub enum Sabotage {
     /// An honest world.
     None,
-    /// The server refuses tokens that it knows.
+    /// The server rejects tokens that it knows.
     LyingServer,
-    /// The keeper never hears a refusal.
+    /// The keeper never hears a rejection.
     DeafKeeper,
-    /// The keeper hears the first refusal of a suspicion and no other.
+    /// The keeper hears the first rejection of a confirmation and no other.
     ForgetfulKeeper,
     /// The shell keeps requests open that the keeper gave up.
     LeakyShell,

@@ -43,7 +43,7 @@ pub(crate) struct Mix {
     pub(crate) restarts: u64,
     /// Starts, in a thousand, that lose all tokens.
     pub(crate) forgetful: u64,
-    /// How long a fresh server refuses everybody: its store is not there yet. Less than the 6 s
+    /// How long a fresh server rejects everybody: its store is not there yet. Less than the 6 s
     /// between two bursts, for a page that is loaded meanwhile cannot know how fresh it is; and
     /// only where it names its boot, for two restarts in a row look like one mind otherwise.
     pub(crate) unready_ms: u64,

@@ -1,7 +1,7 @@
 //! The guarantees, checked after every step by somebody who knows the truth.
 //!
 //! G2 promises its times for a server that answers a page that somebody looks at, so its clock
-//! runs only while nothing is in the way: any disturbance starts it anew.
+//! runs only while nothing is in the way: any disturbance starts it again.
 
 use session_keeper_core::{Probe, RequestId, ServerState, SessionState};
 
@@ -19,7 +19,7 @@ pub enum Guarantee {
     G4,
     /// A late answer changes nothing newer.
     G6,
-    /// The server is not asked more often than it can bear.
+    /// The server is not asked more often than it can take.
     Pace,
     /// A world without faults settles.
     Liveness,
@@ -73,7 +73,7 @@ pub(crate) struct View<'a> {
     pub(crate) proves_itself: bool,
     pub(crate) open: &'a [Open],
     pub(crate) rejects: Refuses,
-    /// There is a health path, so that a weak refusal can be proven.
+    /// There is a health path, so that a weak rejection can be proven.
     pub(crate) pings: bool,
     /// There and back, at the longest.
     pub(crate) round_trip: u64,
@@ -181,7 +181,7 @@ impl Oracle {
         let took = calm.min(view.now - suspect.since);
         let longest = tally.longest.entry(seconds).or_default();
         *longest = (*longest).max(took);
-        // A weak refusal waits for a ping, and a page's timers come a little late.
+        // A weak rejection waits for a ping, and a page's timers come a little late.
         let allowed = seconds * 1_000 + 3 * view.round_trip + 500;
         if took > allowed {
             return broken(Guarantee::G2, format!("suspect for {took} ms of {allowed} allowed"));
@@ -217,7 +217,7 @@ pub(crate) fn sign_out_is_true(ended: bool, by_user: bool) -> Verdict {
     if ended || by_user { Ok(()) } else { broken(Guarantee::G1, "the session was alive".into()) }
 }
 
-/// A refusal reached the keeper.
+/// A rejection reached the keeper.
 pub(crate) fn refusal_is_suspected(session: SessionState) -> Verdict {
     match session {
         SessionState::Suspect | SessionState::SignedOut => Ok(()),

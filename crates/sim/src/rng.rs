@@ -7,7 +7,7 @@ pub(crate) struct Rng(u64);
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Self(seed ^ 0x5DEE_CE66_D1CE_4E5B);
-        // Neighbouring seeds differ in few bits; the first draws would too.
+        // Neighbouring seeds differ in few bits; the first samples would too.
         for _ in 0..4 {
             rng.draw();
         }

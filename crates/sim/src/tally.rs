@@ -18,7 +18,7 @@ pub struct Tally {
     pub verifications: u64,
     /// Verifications that were accepted.
     pub accepted: u64,
-    /// Refusals that reached the keeper.
+    /// Rejections that reached the keeper.
     pub rejections: u64,
     /// Suspicions that an accepted answer ended.
     pub refuted: u64,

@@ -33,14 +33,14 @@ fn a_seed_runs_the_same_way_again() {
 }
 
 #[test]
-fn a_server_that_refuses_a_living_token_trips_the_oracle_of_false_sign_outs() {
+fn a_server_that_rejects_a_living_token_trips_the_oracle_of_false_sign_outs() {
     assert!(
         broken_by(Sabotage::LyingServer).iter().filter(|it| **it == Guarantee::G1).count() > 40
     );
 }
 
 #[test]
-fn a_keeper_that_does_not_hear_refusals_trips_the_oracle_of_missed_sign_outs() {
+fn a_keeper_that_does_not_hear_rejections_trips_the_oracle_of_missed_sign_outs() {
     assert!(broken_by(Sabotage::DeafKeeper).contains(&Guarantee::G2));
     assert!(broken_by(Sabotage::ForgetfulKeeper).contains(&Guarantee::G2));
 }
@@ -51,7 +51,7 @@ fn a_request_that_stays_open_trips_the_oracle_of_hanging() {
 }
 
 #[test]
-fn a_stray_answer_that_is_heard_trips_the_oracle_of_late_answers() {
+fn a_stray_answer_that_is_seen_trips_the_oracle_of_late_answers() {
     assert!(broken_by(Sabotage::ConfusedShell).contains(&Guarantee::G6));
 }
 

@@ -36,7 +36,7 @@ impl Keeper {
             return None;
         }
         let due = self.prober.next_timeout()?;
-        // A refusal that waits for a corroboration is worth a ping that nobody sees.
+        // A rejection that waits for a corroboration is worth a ping that nobody sees.
         if self.waits_for_health() {
             // One corroboration for the whole burst, unless the rest of it is slow.
             let rest = self.requests.any(Probe::Verify);
@@ -47,7 +47,7 @@ impl Keeper {
             // One is left for the verification that follows a good answer.
             due.max(self.requests.available_at(Requests::MAX - 1, self.window()))
         } else if self.is_confirming() {
-            // The bursts keep the server awake, and it has to bear them as well.
+            // The bursts keep the server awake, and it has to serve them as well.
             return self.asks_who_rejects();
         } else {
             due
@@ -179,7 +179,7 @@ impl Keeper {
         self.log(out, event);
     }
 
-    /// Moves the server's axis and sets the next ping. Returns the bad spell that ended with it.
+    /// Moves the server's axis and sets the next ping. Returns the outage that ended with it.
     fn handle_sign(
         &mut self,
         probe: Probe,

@@ -1,4 +1,4 @@
-//! Judging a refusal: the record is read again, then gates 1 and 4 decide.
+//! Judging a rejection: the record is read again, then gates 1 and 4 decide.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ use crate::time::{Duration, Instant};
 /// Node closes an idle one after 6.1 s, uvicorn after 5 s, gunicorn after 2 s.
 const CONNECTION_IDLE: Duration = Duration::from_millis(6_250);
 
-/// A refusal that waits for the record: another tab may have signed in or out meanwhile.
+/// A rejection that waits for the record: another tab may have signed in or out meanwhile.
 #[derive(Debug)]
 pub(super) struct PendingRejection {
     generation: Option<Generation>,
@@ -30,7 +30,7 @@ pub(super) struct PendingRejection {
 }
 
 impl Keeper {
-    /// Takes a refusal that passed gate 2 and asks for the record (gate 1).
+    /// Takes a rejection that passed gate 2 and asks for the record (gate 1).
     pub(super) fn record_rejection(
         &mut self,
         request: &Request,
@@ -50,7 +50,7 @@ impl Keeper {
         self.read_record(out);
     }
 
-    /// The record is known again: counts the refusals that are about the session of now.
+    /// The record is known again: counts the rejections that are about the session of now.
     pub(super) fn evaluate_pending(&mut self, out: &mut Vec<Effect>) {
         let pending_rejections = core::mem::take(&mut self.pending_rejections);
         if pending_rejections.is_empty() {
@@ -129,7 +129,7 @@ impl Keeper {
         }
     }
 
-    /// Ends the session if the refusals are to be believed, or the confirmation if nothing speaks
+    /// Ends the session if the rejections are to be believed, or the confirmation if nothing speaks
     /// for it any more.
     pub(super) fn evaluate(&mut self, out: &mut Vec<Effect>) {
         let context = self.confirm_context();
@@ -176,7 +176,7 @@ impl Keeper {
     }
 
     /// A verification was accepted. Returns whether the answer may be believed: one that was
-    /// asked before the first refusal neither adds nor clears.
+    /// asked before the first rejection neither adds nor clears.
     pub(super) fn refute(
         &mut self,
         sent_at: Instant,
@@ -196,7 +196,7 @@ impl Keeper {
         let (rejections, bursts) = (confirmation.counted(), confirmation.bursts_of_the_server());
         let is_cold = confirmation.is_of_a_cold_server(woken);
         let is_of_one = confirmation.is_of_one_instance(accepting);
-        // A store that is not ready yet says nothing of the backend's mind.
+        // A store that is not ready yet says nothing of how consistent the backend is.
         self.backend.refuted(now, wall, if is_cold { 0 } else { bursts });
         out.push(Effect::StoreBackend(self.backend.record()));
         self.abort(Probe::Verify, out);
@@ -218,14 +218,14 @@ impl Keeper {
         })
     }
 
-    /// Whether refusals are being confirmed, by bursts that keep the server awake as well.
+    /// Whether rejections are being confirmed, by bursts that keep the server awake as well.
     pub(super) fn is_confirming(&self) -> bool {
         self.active().is_some_and(|active| matches!(active.verification, Verification::Suspect(_)))
     }
 
     pub(super) fn next_burst(&self) -> Option<Instant> {
         let Verification::Suspect(confirmation) = &self.active()?.verification else { return None };
-        // While the health path has not spoken another weak refusal would add nothing.
+        // While the health path has not spoken another weak rejection would add nothing.
         let waits = self.waits_for_health() || !self.pending_rejections.is_empty();
         if waits || self.requests.any(Probe::Verify) {
             return None;
@@ -245,8 +245,8 @@ impl Keeper {
         self.ask(size, out);
     }
 
-    /// When a confirmation wants to hear from the health path: a refusal that names no boot may come
-    /// from a server that has just started anew. At once, or together with the next burst, which
+    /// When a confirmation asks the health path: a rejection that names no boot may come
+    /// from a server that has just started again. At once, or together with the next burst, which
     /// would otherwise have to wait until the ping's connection is closed.
     pub(super) fn asks_who_rejects(&self) -> Option<Instant> {
         let Verification::Suspect(confirmation) = &self.active()?.verification else { return None };
@@ -269,7 +269,7 @@ impl Keeper {
     }
 
     fn server_health(&self) -> ServerHealth {
-        // Without a health path a weak refusal is all that a server that is well may say.
+        // Without a health path a weak rejection is all that a server that is well may say.
         let is_bad = self.prober.server.is_bad() && self.options.health.is_some();
         if is_bad { ServerHealth::Bad } else { ServerHealth::Well }
     }

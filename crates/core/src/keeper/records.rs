@@ -93,7 +93,7 @@ impl Keeper {
             Record::Tombstone { generation, sign_out, undelivered } => {
                 self.sign_out = Some(sign_out.clone());
                 if *undelivered && self.options.credential == Credential::Cookie {
-                    // Nothing is verified back in before the server has heard of the sign-out.
+                    // Nothing is verified back in before the server has been told of the sign-out.
                     self.enter_signed_out(out);
                     self.schedule_revocation(*generation, out);
                     return;

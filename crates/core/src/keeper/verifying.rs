@@ -98,7 +98,7 @@ impl Keeper {
         }
     }
 
-    /// The first good answer after a bad spell starts a verification at once.
+    /// The first good answer after an outage starts a verification at once.
     pub(super) fn verify_when_back(&mut self, out: &mut Vec<Effect>) {
         // A request that a dead server took may never be answered.
         self.abort(Probe::Verify, out);
@@ -236,7 +236,7 @@ impl Keeper {
     }
 
     /// A backend that names no instances is asked some times more while the token is known to be
-    /// good: then a refusal can be believed soon.
+    /// good: then a rejection can be believed soon.
     fn next_learning_sample(&mut self) -> Option<Instant> {
         let left = self.backend.samples_left();
         if left == 0 || self.instances.lately(self.now()).next().is_some() {
@@ -292,7 +292,7 @@ impl Keeper {
     }
 
     /// Whoever waits for a verification has the answer that there is, unless it was asked for
-    /// after this request was sent: then the question is asked anew.
+    /// after this request was sent: then the question is asked again.
     pub(super) fn resolve_waiters(&mut self, request: &Request, out: &mut Vec<Effect>) {
         if self.verify_schedule.requested.is_some_and(|requested| request.sent < requested) {
             return self.verify_schedule.now(self.now());

@@ -1,4 +1,4 @@
-//! A restart that loses everybody's token, for many users at once: what the server has to bear.
+//! A restart that loses everybody's token, for many users at once: what the server has to serve.
 
 use session_keeper_core::{
     Body, Effect, Generation, Input, Label, Options, Outcome, Probe, Record, Response, ServerFacts,

@@ -49,11 +49,11 @@ pub enum History {
 pub struct Figures {
     /// Questions asked of a session that nobody suspected.
     pub verifications: u64,
-    /// Of these, answered by a refusal: what the usual rule signs out.
+    /// Of these, answered by a rejection: what the usual rule signs out.
     pub rejected: u64,
     /// Good tokens signed out.
     pub false_sign_outs: u64,
-    /// Requests in suspicions, by how many suspicions.
+    /// Requests in confirmations, by how many confirmations.
     pub checks: u64,
     /// Suspicions of good tokens.
     pub suspicions: u64,
@@ -66,7 +66,7 @@ pub struct Figures {
 /// Verifications of a user in a day of eight hours.
 pub const A_DAY: u64 = 96;
 const KEEP_ALIVE: u64 = 5_000;
-/// Longer than any suspicion.
+/// Longer than any confirmation.
 const TWO_HOURS: u64 = 7_200_000;
 
 struct Workers {

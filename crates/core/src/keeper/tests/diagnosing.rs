@@ -30,7 +30,7 @@ fn up(boot: &str, secs: u64) -> Response {
 }
 
 #[test]
-fn a_refusal_that_is_refuted_means_that_workers_disagree() {
+fn a_rejection_that_is_refuted_means_that_workers_disagree() {
     let mut world = World::nameless();
     world.pass(15_000);
     world.script.extend([status(401), status(401)].map(answers));
@@ -274,7 +274,7 @@ fn a_verify_path_of_a_server_that_is_away_is_not_blocked() {
 }
 
 #[test]
-fn a_restart_that_only_the_health_path_tells_of_is_seen_where_the_refusal_comes_first() {
+fn a_restart_that_only_the_health_path_tells_of_is_seen_where_the_rejection_comes_first() {
     for up in [None, Some(1)] {
         let mut world = World::nameless();
         let reported = |boot: &str, secs: Option<u64>| {

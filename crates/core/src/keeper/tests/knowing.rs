@@ -68,7 +68,7 @@ fn the_backends_history_outlives_a_sign_out() {
 }
 
 #[test]
-fn a_refuted_refusal_is_written_down_and_counts_for_the_next_suspicion() {
+fn a_refuted_rejection_is_written_down_and_counts_for_the_next_suspicion() {
     let mut world = World::nameless();
     world.pass(150_000);
     world.script.extend([status(401), status(401), status(401)].map(answers));
@@ -97,7 +97,7 @@ fn refusals_of_a_store_that_is_not_ready_yet_do_not_speak_against_the_backend() 
 }
 
 #[test]
-fn a_new_boot_id_makes_a_backend_of_one_mind_unknown_again() {
+fn a_new_boot_id_makes_a_backend_consistent_unknown_again() {
     let mut world = World::new(Options::default());
     world.backend = Some(BackendRecord { boot: Label::new("b1"), ..of_one_mind() });
     let mut well = nameless();
@@ -117,7 +117,7 @@ fn in_a_confirmation_no_six_seconds_have_more_than_three_requests() {
         let mut world = World::nameless();
         world.pass(25_000);
         world.verify = answers(reply);
-        // The app's own requests are refused as well, and it reports each of them.
+        // The app's own requests are rejected as well, and it reports each of them.
         for _ in 0..130 {
             let _ = world.input(Input::Report { status: 401 });
             world.pass(1_000);
@@ -131,7 +131,7 @@ fn in_a_confirmation_no_six_seconds_have_more_than_three_requests() {
 }
 
 #[test]
-fn a_request_that_is_refused_while_an_older_check_is_accepted_is_checked_after_it() {
+fn a_request_that_is_rejected_while_an_older_check_is_accepted_is_checked_after_it() {
     let mut world = World::signed_in(Options::default());
     world.pass(60_000);
     world.script.push_back(Reply::Slow(2_000, well("a", "1")));

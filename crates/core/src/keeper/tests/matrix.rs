@@ -1,6 +1,6 @@
 //! Every state of a session and every kind of input, as one table to be read by a human.
 //!
-//! `UPDATE_MATRIX=1 cargo test -p session-keeper-core matrix` writes it anew; a change of it is
+//! `UPDATE_MATRIX=1 cargo test -p session-keeper-core matrix` writes it again; a change of it is
 //! a change of behaviour.
 
 use std::format;
@@ -96,7 +96,7 @@ fn suspect() -> World {
     world.pass(1_000);
     world.script.push_back(answers(rejected("a", "1")));
     world.server_says(&Reply::Silence);
-    // A ping that is under way when the suspicion begins.
+    // A ping that is under way when the confirmation begins.
     let _ = world.input(Input::Unanswered);
     let _ = world.input(Input::Verify);
     world.pass(6_400);

@@ -460,10 +460,10 @@ fn a_sign_out_in_another_tab_is_found_before_the_next_verification_goes_out() {
     assert!(world.sign_outs()[0].from_other_tab);
 }
 
-// The start of a suspicion says how long it may take.
+// The start of a confirmation says how long it may take.
 
 #[test]
-fn a_suspicion_says_how_long_it_takes_at_most_and_why() {
+fn a_confirmation_says_how_long_it_takes_at_most_and_why() {
     let outlook = |world: &World| {
         world.events().find_map(|event| match event {
             Event::Suspect { limit, basis, .. } => Some((limit.as_millis() / 1_000, *basis)),

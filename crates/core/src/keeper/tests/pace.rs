@@ -69,7 +69,7 @@ fn weak_401s_for_ever_without_a_health_proof_are_no_storm_and_no_end() {
 }
 
 #[test]
-fn a_suspicion_whose_confirmation_gets_no_verdict_calms_down_and_is_never_given_up() {
+fn a_confirmation_that_gets_no_verdict_calms_down_and_is_never_given_up() {
     let stuck = [status(500), status(403), status(404), html(503), html(200)];
     for verify in stuck.map(answers).into_iter().chain([Reply::Fails, Reply::Silence]) {
         let mut world = World::signed_in(Options::default());

@@ -29,7 +29,7 @@ fn an_answer_from_before_a_sleep_is_not_believed_after_it() {
 }
 
 #[test]
-fn a_night_in_the_middle_of_a_suspicion_does_not_count_towards_its_limit() {
+fn a_night_in_the_middle_of_a_confirmation_does_not_count_towards_its_limit() {
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
@@ -40,7 +40,7 @@ fn a_night_in_the_middle_of_a_suspicion_does_not_count_towards_its_limit() {
     world.sleep(10 * HOUR);
     world.health = answers(well("b", "1"));
     world.pass(3_000);
-    // The instance that refused is forgotten by now; the other one has the word.
+    // The instance that rejected is forgotten by now; the other one has the word.
     world.verify = answers(well("b", "1"));
     world.pass(20_000);
     assert_eq!(world.session(), SessionState::SignedIn);

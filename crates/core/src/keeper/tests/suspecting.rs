@@ -1,4 +1,4 @@
-//! From the first refusal to the end of a session, or of a suspicion.
+//! From the first rejection to the end of a session, or of a confirmation.
 
 use std::vec::Vec;
 
@@ -43,7 +43,7 @@ fn a_genuine_401_of_the_one_known_instance_is_suspect_at_once_and_over_within_ei
 }
 
 #[test]
-fn a_backend_without_names_that_is_of_one_mind_is_confirmed_by_a_second_burst() {
+fn a_backend_without_names_that_is_consistent_is_confirmed_by_a_second_burst() {
     let mut world = World::nameless();
     world.pass(150_000);
     world.verify = answers(status(401));
@@ -82,7 +82,7 @@ fn one_of_two_instances_refusing_is_not_enough_and_an_accepting_answer_ends_the_
 }
 
 #[test]
-fn when_both_of_two_instances_have_refused_twice_over_it_is_over() {
+fn when_both_of_two_instances_have_rejected_twice_over_it_is_over() {
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
@@ -91,13 +91,13 @@ fn when_both_of_two_instances_have_refused_twice_over_it_is_over() {
     }
     world.verify = answers(status(503));
     let (_, over) = verdict(&mut world);
-    // b refuses first in the second burst: twice in one burst is once.
+    // b rejects first in the second burst: twice in one burst is once.
     assert!(over.is_some_and(|ms| (12_000..=13_000).contains(&ms)), "{over:?}");
     assert_eq!(only_sign_out(&world).rule, Some(Rule::Instances));
 }
 
 #[test]
-fn a_refusal_without_a_name_does_not_stand_in_for_an_instance_that_was_never_asked() {
+fn a_rejection_without_a_name_does_not_stand_in_for_an_instance_that_was_never_asked() {
     let mut world = World::signed_in(Options::default());
     world.health = answers(well("b", "1"));
     world.pass(40_000);
@@ -135,7 +135,7 @@ fn a_backend_caught_disagreeing_with_itself_takes_two_minutes_and_no_longer() {
 }
 
 #[test]
-fn after_a_restart_the_last_refusal_comes_ten_seconds_after_it_and_the_end_within_twenty() {
+fn after_a_restart_the_last_rejection_comes_ten_seconds_after_it_and_the_end_within_twenty() {
     for seen_by in [Probe::Health, Probe::Verify] {
         let mut world = World::signed_in(Options::default());
         world.pass(100_000);
@@ -208,7 +208,7 @@ fn time_in_which_the_server_was_dead_does_not_count_towards_the_limit() {
 }
 
 #[test]
-fn a_refusal_that_was_held_until_the_server_woke_is_not_the_limit() {
+fn a_rejection_that_was_held_until_the_server_woke_is_not_the_limit() {
     let mut world = World::signed_in(Options::default());
     world.script.push_back(answers(rejected("a", "1")));
     world.health = Reply::Slow(80_000, well("a", "1"));

@@ -1,4 +1,4 @@
-//! What counts as evidence: weak refusals, late answers, newer sign-ins.
+//! What counts as evidence: weak rejections, late answers, newer sign-ins.
 
 use super::world::*;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 fn a_weak_401_counts_only_with_a_health_proof_that_was_asked_for_after_it() {
     let mut world = World::signed_in(Options::default());
     world.verify = answers(weakly_rejected());
-    // A ping from before the refusal that is answered after it.
+    // A ping from before the rejection that is answered after it.
     world.health = Reply::Slow(3_000, well("a", "1"));
     world.until(40_000, |world| world.open_request(Probe::Health).is_some());
     world.health = Reply::Silence;
@@ -69,7 +69,7 @@ fn a_late_answer_about_an_earlier_token_changes_nothing() {
 }
 
 #[test]
-fn an_answer_is_heard_once_and_one_to_an_aborted_or_unknown_request_never() {
+fn an_answer_is_seen_once_and_one_to_an_aborted_or_unknown_request_never() {
     let mut world = World::signed_in(Options::default());
     world.verify = Reply::Silence;
     let _ = world.input(Input::Verify);
@@ -99,7 +99,7 @@ fn an_answer_to_a_question_without_a_session_says_nothing_of_one_that_began_mean
 }
 
 #[test]
-fn a_sign_in_during_a_suspicion_begins_a_session_that_nobody_suspects() {
+fn a_sign_in_during_a_confirmation_begins_a_session_that_nobody_suspects() {
     let mut world = World::signed_in(Options::default());
     world.verify = answers(rejected("a", "1"));
     let _ = world.input(Input::Verify);

@@ -364,13 +364,13 @@ pub(super) fn html(status: u16) -> Response {
     Response { status, body: Body::Html, ..Response::default() }
 }
 
-/// The reference backend's refusal.
+/// The reference backend's rejection.
 pub(super) fn rejected(instance: &str, boot: &str) -> Response {
     let challenge = Challenge::InvalidToken;
     Response { status: 401, challenge, ..well(instance, boot) }
 }
 
-/// FastAPI's refusal without a body that proves anything.
+/// FastAPI's rejection without a body that proves anything.
 pub(super) fn weakly_rejected() -> Response {
     let challenge = Challenge::Bare;
     Response { status: 401, body: Body::Other, challenge, ..Response::default() }
