@@ -46,6 +46,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
   verified: "Token verified",
   suspect: "{status} from {verify}: confirming before signing out (up to {s} s: {because})",
   "suspect immediate": "{status} from {verify}: signing out at once, as `confirm` asks",
+  refused: "{status} from {verify} counts as a rejection ({grade})",
+  "refusal-void": "A rejection does not count: {why}",
   refuted: "Rejected {refusals} times, then accepted: still signed in",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",

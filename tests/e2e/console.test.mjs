@@ -84,7 +84,29 @@ describe("the console", { concurrency: AT_ONCE }, () => {
 
     await visitor.assertRevocationIsMet();
     await said(lines, ...SIGNED_OUT);
-    assert.deepEqual(lines, [SIGNED_OUT]);
+    const [[level, suspicion], ...rest] = lines;
+    assert.equal(level, "warn");
+    assert.match(suspicion, /^401 from \/auth\/me: confirming before signing out \(up to \d+ s: /);
+    assert.deepEqual(rest, [SIGNED_OUT], "one line at the start and one at the end");
+  });
+
+  it("tells of a suspicion that is refuted when it begins and when it ends", async (t) => {
+    const visitor = await arrive(t);
+    const lines = listen(visitor);
+    await visitor.signIn(UNHURRIED);
+    const anonymous = { status: 401, body: '{"detail":"no"}' };
+    await visitor.platform.fault("/auth/me", anonymous, 2);
+    const refuted = () => window.keeper.history().some(({ code }) => code === "refuted");
+    await visitor.until("refuted", refuted, { within: 30_000 });
+    const refusals = (await visitor.history("refused")).length;
+    assert.ok(refusals >= 2);
+    await said(lines, "warn", `Rejected ${refusals} times, then accepted: still signed in`);
+    const [[, suspicion], ...rest] = lines;
+    assert.match(suspicion, /^401 from \/auth\/me: confirming before signing out/);
+    const diagnosis = rest.filter(([, text]) => text.startsWith("A good token was rejected"));
+    assert.equal(lines.length, 2 + diagnosis.length, JSON.stringify(lines));
+    await visitor.assertNeverSignedOut();
+    await visitor.assertRevocationIsMet({ within: 120_000 });
   });
 
   it("is told nothing by a silent keeper, come what may", async (t) => {
