@@ -186,7 +186,9 @@ export interface HealthOptions {
 }
 
 export interface VerifyOptions {
-  /** Appended to `baseUrl`, or a whole URL, whose origin gets the credential. @default "/auth/me" */
+  /**
+   * Appended to `baseUrl`, or a whole URL, whose origin gets the credential. @default "/auth/me"
+   */
   path?: string | undefined;
   /** Between verifications, ±10 %. At least 250. @default 300_000 */
   everyMs?: number | undefined;
@@ -201,6 +203,23 @@ export interface VerifyOptions {
   classify?: Classify | undefined;
   /** No periodic verification when nobody has touched the page this long. @default never stops */
   whenIdleMs?: number | undefined;
+}
+
+/** Of the requests of the app, by `keeper.fetch`. */
+export interface FetchOptions {
+  /** Origins besides the API's own that may receive the credential. @default [] */
+  origins?: readonly string[] | undefined;
+  /** How long a request waits out a wake-up, from its first failure on. @default 90_000 */
+  waitMs?: number | undefined;
+  /** How many may wait at once. @default 100 */
+  maxWaiting?: number | undefined;
+  /**
+   * What happens to a 401 for the current token. `"settle"`: it is held, at most `waitMs`, until
+   * a verification has decided. Where the token is accepted, a request that may be repeated is
+   * sent once more, and the answer of any other is handed out; where the session is over, the 401
+   * is handed out after `signout`. `"pass"`: it is handed out at once. @default "settle"
+   */
+  on401?: "settle" | "pass" | undefined;
 }
 
 export interface KeeperOptions {
@@ -221,23 +240,7 @@ export interface KeeperOptions {
   confirm?: { maxFalseSignOut?: number | undefined } | "immediate" | undefined;
   /** POSTed with the credential at `signOut()`, so that the server forgets. @default none */
   signOut?: { path?: string | undefined } | undefined;
-  fetch?:
-    | {
-        /** Origins besides the API's own that may receive the credential. @default [] */
-        origins?: readonly string[] | undefined;
-        /** How long a request waits out a wake-up, from its first failure on. @default 90_000 */
-        waitMs?: number | undefined;
-        /** How many may wait at once. @default 100 */
-        maxWaiting?: number | undefined;
-        /**
-         * What happens to a 401 for the current token. `"settle"`: it is held, at most `waitMs`, until
-         * a verification has decided. Where the token is accepted, a request that may be repeated is
-         * sent once more, and the answer of any other is handed out; where the session is over, the 401
-         * is handed out after `signout`. `"pass"`: it is handed out at once. @default "settle"
-         */
-        on401?: "settle" | "pass" | undefined;
-      }
-    | undefined;
+  fetch?: FetchOptions | undefined;
   /** Cookie mode: the cookie whose value goes into this header of unsafe requests to the API. */
   csrf?: { cookie: string; header: string } | undefined;
   /** @default "local" */

@@ -112,7 +112,8 @@ for (const [basis, ms, sentence] of [
     "unknown",
     60_000,
     "401 from /auth/me: confirming before signing out (up to 60 s: nothing is known about this " +
-      "backend yet). Send `instance` and `boot` to make it 8 s: session-keeper/docs/confirmation.md",
+      "backend yet). Send `instance` and `boot` to make it 8 s: " +
+      "session-keeper/docs/confirmation.md",
   ],
   [
     "inconsistent",

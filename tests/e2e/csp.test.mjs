@@ -53,7 +53,7 @@ describe("a page that refuses WebAssembly", { concurrency: AT_ONCE }, () => {
     assert.deepEqual([last.session, last.signOut.reason], ["signed-out", "rejected"]);
   });
 
-  it("keeps its user through a 503 and a page with 401, and meets a revocation after", async (t) => {
+  it("keeps its user through a 503 and a 401 page, and meets a revocation after", async (t) => {
     const visitor = await arrive(t, { headers: without });
     await visitor.keep();
     await visitor.page.evaluate(() => window.signIn());

@@ -34,7 +34,7 @@ function openDocument(t, { url = "http://localhost/", more = {} } = {}) {
 }
 
 describe("in the tests of an app, the package", () => {
-  it("is inert in Jest's jsdom, which has no fetch and no TextDecoder, and says so once", async (t) => {
+  it("is inert in Jest's jsdom, which has no fetch and TextDecoder, and says so", async (t) => {
     const { window, lines, createKeeper, KeeperError } = openDocument(t);
     assert.equal(window.TextDecoder, undefined, "this jsdom is not the one of Jest any more");
     const keeper = createKeeper({ baseUrl: "https://api.example.com" });
