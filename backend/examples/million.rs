@@ -9,7 +9,7 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Begin, Reads, Row, Store, open};
+use session_keeper_backend::store::{OpenMode, Reads, Row, Store, open};
 use session_keeper_backend::tokens::{Device, Lifetime, Session, SessionId, Token, UnixMillis};
 
 const TOKENS: u64 = 1_000_000;
@@ -18,7 +18,7 @@ const DEVICE: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Firefo
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let store = open(&StoreChoice::Memory, Reads::EachChange, Begin::MayMake).await?;
+    let store = open(&StoreChoice::Memory, Reads::EachChange, OpenMode::CreateIfMissing).await?;
     let before = resident_kib()?;
     for number in 0..TOKENS {
         store.insert(&[row(number)], now()).await?;

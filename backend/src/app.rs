@@ -1,8 +1,8 @@
 //! The routes, and what all answers have in common.
 //!
-//! Rule: the order of the layers is the contract. From outside: the access line sees everything;
-//! headers that hold for all answers, and CORS; the client is known; errors are written; panics and
-//! what takes too long become errors; then the routes.
+//! Rule: the order of the layers is the contract. From outside: the client is known; the access line
+//! sees everything; CORS, and headers that hold for all answers; errors are written; other sites'
+//! pages are refused; panics and what takes too long become errors; then the routes.
 //!
 //! It deliberately does not know sockets: tests call [`app`] without one.
 
@@ -21,11 +21,15 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::info;
 
-pub use crate::backend::Backend;
-use crate::client::{Client, introduce};
+use crate::backend::Backend;
+use crate::client::{Client, client_middleware};
 use crate::config::Origin;
-use crate::error::{ApiError, render};
-use crate::{auth, body, cors, health, tags};
+use crate::cors::X_REQUEST_ID;
+use crate::cross_origin::cross_origin_middleware;
+use crate::error::ApiError;
+use crate::render::render;
+use crate::response_cookies::cookie_middleware;
+use crate::{auth, body, cors, health, jwks, ready, tags, upstream};
 
 /// A path is the client's text: this much of it is enough to find the line.
 const MAX_LOGGED_PATH: usize = 200;
@@ -58,11 +62,12 @@ type Route = (&'static str, &'static [&'static str], MethodRouter<Arc<Backend>>)
 
 /// Each path, with the methods it takes and what serves it. `openapi.json` lists the same, and a
 /// test holds the two against each other.
-fn routes() -> [Route; 11] {
+fn routes() -> [Route; 14] {
     const GET: &[&str] = &["get"];
     const POST: &[&str] = &["post"];
     [
         ("/api/health", GET, get(health::health)),
+        ("/api/ready", GET, get(ready::ready)),
         ("/auth/login", POST, post(auth::login)),
         ("/auth/me", GET, get(auth::me)),
         ("/auth/refresh", POST, post(auth::refresh)),
@@ -72,14 +77,28 @@ fn routes() -> [Route; 11] {
         ("/auth/sessions/{id}", &["delete"], delete(auth::end_session)),
         ("/api/tags", &["get", "post"], get(tags::list).post(tags::add)),
         ("/api/debug/token", GET, get(auth::debug_token)),
+        (UPSTREAM_ROUTE, upstream::METHODS, passed_on()),
         ("/api/openapi.json", GET, get(openapi)),
+        ("/.well-known/jwks.json", GET, get(jwks::jwks)),
     ]
+}
+
+const UPSTREAM_ROUTE: &str = "/api/upstream/{*path}";
+
+fn passed_on() -> MethodRouter<Arc<Backend>> {
+    use upstream::pass_on;
+    get(pass_on).post(pass_on).put(pass_on).patch(pass_on).delete(pass_on)
 }
 
 /// Path and method of everything that is served.
 pub fn served() -> Vec<(&'static str, &'static str)> {
     let paths = routes().into_iter();
-    paths.flat_map(|(path, methods, _)| methods.iter().map(move |method| (path, *method))).collect()
+    let documented = |path| if path == UPSTREAM_ROUTE { "/api/upstream/{path}" } else { path };
+    paths
+        .flat_map(|(path, methods, _)| {
+            methods.iter().map(move |method| (documented(path), *method))
+        })
+        .collect()
 }
 
 /// The whole API for pages of `origins`.
@@ -94,11 +113,13 @@ pub fn app(backend: Arc<Backend>, origins: &[Origin]) -> Router {
         // One call with all of them, the outermost first: each call would box every route once
         // more, and each request would copy all the boxes.
         .layer((
+            from_fn_with_state(backend.trusted_proxies(), client_middleware),
             from_fn_with_state(Arc::clone(&backend), note_access),
             cors::layer(origins),
-            from_fn_with_state(Arc::clone(&backend), introduce),
-            from_fn(mark),
+            from_fn(security_headers),
+            from_fn(cookie_middleware),
             from_fn_with_state(backend, render),
+            from_fn_with_state(Arc::from(origins), cross_origin_middleware),
             CatchPanicLayer::custom(answer_panic),
             from_fn(bound_time),
         ))
@@ -116,19 +137,24 @@ async fn note_access(
     let started = Instant::now();
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(MAX_LOGGED_PATH).collect();
-    let response = next.run(request).await;
+    let Client { address, .. } = Client::of(request.extensions());
+    let id = backend.identity().next_request_id();
+    let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     backend.metrics().count_request(status, took);
-    info!("{method} {path} {status} {} ms", took.as_millis());
+    info!(address = %address, request = &*id, "{method} {path} {status} {} ms", took.as_millis());
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
     response
 }
 
-async fn mark(request: Request, next: Next) -> Response {
+async fn security_headers(request: Request, next: Next) -> Response {
     let is_https = Client::of(request.extensions()).is_https;
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     // With those of CORS and of the route: growing step by step would move them all each time.
-    headers.reserve(12);
+    headers.reserve(14);
     for (name, value) in HEADERS.into_iter().chain(is_https.then_some(HSTS)) {
         headers.insert(name, HeaderValue::from_static(value));
     }

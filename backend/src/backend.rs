@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_keeper_tokens::{
-    KEPT_AFTER_EXPIRY, Lifetime, RefreshPolicy, Session, Token, TokenHash, UnixMillis,
+    KEPT_AFTER_EXPIRY, KeyId, Kind, Lifetime, RefreshPolicy, Session, Token, TokenHash, UnixMillis,
 };
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::commands::CommandError;
-use crate::config::{Fault, LimitOptions, SameSite, ServeOptions, check};
+use crate::command_error::CommandError;
+use crate::config::{Fault, LimitOptions, SameSite, ServeOptions, TokenOptions, check};
 use crate::identity::{Identity, Start};
-use crate::keys::Keys;
+use crate::keys::{Claimed, Keys};
 use crate::limits::TokenLimit;
-use crate::metrics::{Counter, Metrics};
+use crate::metrics::{Counter, Counts, Metrics};
 use crate::store::{Reads, Store, StoreError, open};
 use crate::tags::Tags;
+use crate::upstream::Upstream;
 use crate::users::Users;
 
 /// What the routes share.
@@ -33,6 +34,7 @@ pub struct Backend {
     tags: Tags,
     metrics: Metrics,
     token_limit: TokenLimit,
+    upstream: Option<Upstream>,
 }
 
 impl Backend {
@@ -47,13 +49,13 @@ impl Backend {
         for fault in &options.faults {
             warn!("FAULT on purpose: {fault:?}; users will be lost or kept waiting");
         }
-        let users = Users::open(&options.users)?;
+        let users = Users::open(&options.users, options.users_mode())?;
         if users.is_empty()? {
             let path = options.users.display();
             warn!("nobody can sign in yet: session-keeper-backend user add NAME --users {path}");
         }
         let reads = if options.has(Fault::FileReadOnce) { Reads::Once } else { Reads::EachChange };
-        let store = open(&options.effective_store(), reads, options.begin()).await?;
+        let store = open(&options.effective_store(), reads, options.open_mode()).await?;
         let metrics = Metrics::default();
         // Each worker finds the same tokens; they are counted once.
         if options.worker.is_none_or(|worker| worker == 1) {
@@ -75,6 +77,12 @@ impl Backend {
             keys: open_keys(options, &clock)?,
             users,
             tags: Tags::open(&options.tags)?,
+            upstream: Upstream::open(
+                &options.upstream,
+                !options.disable_token_persistence,
+                clock.clone(),
+            )
+            .map_err(CommandError::Settings)?,
             metrics,
             token_limit: TokenLimit::new(options.limits.by_token()),
             clock,
@@ -157,7 +165,7 @@ impl Backend {
 
     /// What an access token is stored under.
     pub(crate) fn access_hash(&self, token: &Token) -> TokenHash {
-        if self.keys.is_some() { token.signed_hash() } else { token.hash() }
+        if self.signs() { token.signed_hash() } else { token.hash() }
     }
 
     /// The text of an access token that its owner is given.
@@ -168,9 +176,13 @@ impl Backend {
         issued_at: UnixMillis,
     ) -> Result<String, StoreError> {
         match &self.keys {
-            Some(keys) => keys.sign(token, session, issued_at),
-            None => Ok(token.expose()),
+            Some(keys) if keys.signs() => keys.sign(token, session, issued_at),
+            Some(_) | None => Ok(token.expose()),
         }
+    }
+
+    fn signs(&self) -> bool {
+        self.keys.as_ref().is_some_and(Keys::signs)
     }
 
     /// The row of an access token, under whichever hash: signing may have been switched on or off
@@ -182,6 +194,24 @@ impl Backend {
         }
     }
 
+    /// What an access token is signed with from now on, where it is signed.
+    pub(crate) fn signing_key(&self) -> Result<Option<KeyId>, StoreError> {
+        self.keys.as_ref().map_or(Ok(None), Keys::signing_key)
+    }
+
+    /// How long a session may go unused, where the operator set a limit.
+    pub(crate) fn idle_limit(&self) -> Option<Duration> {
+        self.options.tokens.idle_seconds.map(Duration::from_secs)
+    }
+
+    pub(crate) fn is_idle(&self, session: &Session) -> bool {
+        let lifetime = match &self.refresh {
+            Some(policy) if session.kind == Kind::Access => policy.access,
+            Some(_) | None => self.lifetime(),
+        };
+        self.idle_limit().is_some_and(|limit| session.is_idle(self.now(), limit, lifetime))
+    }
+
     /// `--fault random-key`: what was signed with another key is refused, as it is elsewhere.
     pub(crate) fn forgets_keys(&self) -> bool {
         self.options.has(Fault::RandomKey)
@@ -191,12 +221,25 @@ impl Backend {
         &self.users
     }
 
+    /// The API behind this server, where there is one.
+    pub(crate) fn upstream(&self) -> Option<&Upstream> {
+        self.upstream.as_ref()
+    }
+
     pub(crate) fn tags(&self) -> &Tags {
         &self.tags
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What was counted until now.
+    pub(crate) fn counts(&self) -> Counts {
+        if let Some(upstream) = &self.upstream {
+            self.metrics.set(Counter::UpstreamTokens, upstream.tokens_obtained());
+        }
+        self.metrics.snapshot()
     }
 }
 
@@ -207,9 +250,19 @@ impl fmt::Debug for Backend {
 }
 
 fn open_keys(options: &ServeOptions, clock: &Clock) -> Result<Option<Keys>, CommandError> {
-    let Some(algorithm) = options.tokens.jwt else { return Ok(None) };
-    if options.has(Fault::RandomKey) {
-        return Ok(Some(Keys::random(algorithm, options.worker.is_some())?));
-    }
-    Ok(Some(Keys::open(algorithm, &options.tokens.key_file, options.begin(), clock.now())?))
+    let TokenOptions { key_file, jwt, .. } = &options.tokens;
+    let Some(algorithm) = *jwt else {
+        // What was signed before signing was switched off is checked all the same.
+        return Ok(Keys::open_to_check(key_file)?);
+    };
+    let claims = Claimed {
+        issuer: options.tokens.jwt_issuer.clone(),
+        audience: options.tokens.jwt_audience.clone(),
+    };
+    let keys = if options.has(Fault::RandomKey) {
+        Keys::random(algorithm, options.worker.is_some())?
+    } else {
+        Keys::open(algorithm, key_file, options.open_mode(), clock.now())?
+    };
+    Ok(Some(keys.claiming(claims)))
 }

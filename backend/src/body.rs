@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -55,17 +55,30 @@ impl<T: Input, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         // Also a fence: a foreign page can send no JSON without a preflight.
-        if !is_json(&request) {
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(ApiError::InvalidRequest(status, "send Content-Type: application/json"));
+        if !is_json(request.headers()) {
+            return Err(not_json());
         }
         let Raw(bytes) = Raw::from_request(request, state).await?;
+        // serde would take the fields in order from an array too.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(ApiError::invalid(T::EXPECTED));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|_| ApiError::invalid(T::EXPECTED))
     }
 }
 
-fn is_json(request: &Request) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+/// For a route that needs no body: what is sent all the same is JSON.
+pub(crate) fn require_json(headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
+    if body.is_empty() || is_json(headers) { Ok(()) } else { Err(not_json()) }
+}
+
+fn not_json() -> ApiError {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    ApiError::InvalidRequest(status, "send Content-Type: application/json")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.and_then(|value| value.split(';').next());
     media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
 }

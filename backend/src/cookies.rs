@@ -4,7 +4,11 @@
 //! from this very host over https alone (`__Host-`, RFC 6265bis section 4.1.3): no sibling can set
 //! another session's. Such cookies go to every path.
 //! Rule 2: a request that changes something and is authenticated by a cookie must repeat the
-//! session's CSRF token in a header, which no other site can read or send.
+//! session's CSRF token in a header, which no other site can read or send. A page of the API's own
+//! host reads it from a cookie, any other page that may call the API from the answers (`csrf_token`,
+//! and the header of the same name as the request's).
+//! Rule 3: with `SameSite=None` the cookies are `Partitioned`: browsers that block third parties'
+//! cookies keep them for each site that embeds the API.
 //!
 //! It deliberately does not know what a session is worth.
 
@@ -20,7 +24,7 @@ const SESSION: &str = "__Host-session";
 const REFRESH: &str = "__Host-refresh";
 /// For the page to read and send back.
 const CSRF: &str = "__Host-csrf";
-/// Where the page sends it back.
+/// Where the page sends it back, and where answers give it to pages of other hosts.
 pub(crate) const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// A cookie to set: which, its value, and how long it lasts.
@@ -64,11 +68,19 @@ impl<'a> Cookie<'a> {
             SameSite::None => "None",
         };
         let http_only = if *scripts == Scripts::MayNot { "; HttpOnly" } else { "" };
-        let limits = format!("Path=/; Max-Age={seconds}; Secure; SameSite={same_site}");
+        let partitioned = if same_site == "None" { "; Partitioned" } else { "" };
+        let limits =
+            format!("Path=/; Max-Age={seconds}; Secure; SameSite={same_site}{partitioned}");
         let text = format!("{name}={value}; {limits}{http_only}");
         let value = HeaderValue::try_from(text);
         (SET_COOKIE, value.expect("tokens and names are of letters, digits, - _ and ."))
     }
+}
+
+/// The header that gives a page the session's CSRF token.
+pub(crate) fn csrf_header(session: &SessionId) -> (HeaderName, HeaderValue) {
+    let value = HeaderValue::try_from(session.csrf_token());
+    (CSRF_HEADER, value.expect("it is base64url"))
 }
 
 /// The token in the session's cookie. Two cookies of one name are none that could be believed.
@@ -93,9 +105,9 @@ fn one_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     }
 }
 
-/// Whether a request with the session's cookie was made by a page of ours, as far as it matters.
-pub(crate) fn is_ours(method: &Method, headers: &HeaderMap, session: &SessionId) -> bool {
-    // Safe methods change nothing (RFC 9110 section 9.2.1), and their answers cannot be read.
+/// Whether a request with the session's cookie has the session's CSRF token, where it needs one.
+pub(crate) fn csrf_valid(method: &Method, headers: &HeaderMap, session: &SessionId) -> bool {
+    // Safe methods change nothing (RFC 9110 section 9.2.1), and CORS keeps their answers.
     if method.is_safe() {
         return true;
     }
@@ -134,12 +146,12 @@ mod tests {
     fn a_change_needs_the_sessions_own_csrf_token() {
         let session = SessionId::from([7; 16]);
         let mut headers = HeaderMap::new();
-        assert!(is_ours(&Method::GET, &headers, &session));
-        assert!(!is_ours(&Method::POST, &headers, &session));
+        assert!(csrf_valid(&Method::GET, &headers, &session));
+        assert!(!csrf_valid(&Method::POST, &headers, &session));
         let token = HeaderValue::try_from(session.csrf_token()).expect("it is ASCII");
         headers.insert(CSRF_HEADER, token);
-        assert!(is_ours(&Method::POST, &headers, &session));
-        assert!(!is_ours(&Method::POST, &headers, &SessionId::from([8; 16])));
+        assert!(csrf_valid(&Method::POST, &headers, &session));
+        assert!(!csrf_valid(&Method::POST, &headers, &SessionId::from([8; 16])));
     }
 
     #[test]
@@ -153,6 +165,10 @@ mod tests {
             session,
             "__Host-session=t; Path=/; Max-Age=60; Secure; SameSite=Strict; HttpOnly"
         );
+        let (_, embedded) = Cookie::session("t", 60).header(SameSite::None);
+        let embedded = embedded.to_str().expect("it is ASCII").to_owned();
+        assert!(embedded.contains("SameSite=None; Partitioned"), "{embedded}");
+        assert!(!session.contains("Partitioned"));
         assert!(shown(Cookie::refresh("t", 60)).ends_with("HttpOnly"));
         assert!(!shown(Cookie::csrf("t", 60)).contains("HttpOnly"));
     }

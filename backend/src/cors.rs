@@ -18,6 +18,9 @@ use crate::cookies::CSRF_HEADER;
 /// Two hours is the longest that Chromium remembers a preflight.
 const MAX_AGE: Duration = Duration::from_secs(7200);
 
+/// Names a request in the access log, and in the answer for whoever reports a failure.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Marks a request that nobody's action caused.
 pub(crate) const X_BACKGROUND: HeaderName = HeaderName::from_static("x-background");
 
@@ -26,8 +29,8 @@ pub(crate) fn layer(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.header_value().clone())))
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, X_BACKGROUND, CSRF_HEADER])
-        .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER, DATE])
+        .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER, DATE, CSRF_HEADER, X_REQUEST_ID])
         .max_age(MAX_AGE)
 }

@@ -1,8 +1,6 @@
-//! Every way to say no, and the one place that writes it.
+//! Every way to refuse a request: status, code, sentence, headers.
 //!
-//! Rule 1: every error is JSON with `code`, `message`, `instance` and `boot`; [`render`] sees all
-//! answers, so no route, extractor or layer can answer otherwise.
-//! Rule 2: 401 is for credentials that were checked and refused. A store that could not be asked is
+//! Rule: 401 is for credentials that were checked and refused. A store that could not be asked is
 //! 503.
 //!
 //! It deliberately puts nothing of the request into an answer or a log line.
@@ -11,19 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use session_keeper_tokens::Token;
-use tracing::error;
 
-use crate::app::Backend;
-use crate::identity::Identity;
-use crate::metrics::Counter;
 use crate::store::StoreError;
 
 /// Long enough for a disk or a database to come back, short enough for a person who waits.
@@ -47,6 +36,10 @@ pub(crate) enum Refusal {
     Superseded,
     /// It is bound to another network.
     AddressChanged,
+    /// Nobody used the session for longer than the operator allows.
+    Idle,
+    /// The user was removed.
+    UserRemoved,
 }
 
 impl Refusal {
@@ -65,6 +58,8 @@ impl fmt::Display for Refusal {
             Self::Expired => "the session has expired",
             Self::Superseded => "a newer token took its place",
             Self::AddressChanged => "the session is bound to another address",
+            Self::Idle => "the session was not used for too long",
+            Self::UserRemoved => "the user was removed",
         })
     }
 }
@@ -74,15 +69,14 @@ impl fmt::Display for Refusal {
 pub(crate) enum ApiError {
     /// The token was looked up and is not valid, or there is nothing that could be looked up.
     Refused(Refusal),
-    /// The token is signed with a key that is not here. Whether that is a refusal depends on the
-    /// store: see `Credential::look_up`.
-    OtherKey(Token),
     /// The name and the password do not belong together.
     InvalidCredentials,
     /// The refresh token is not good, or not good any more.
     InvalidGrant,
-    /// A request with a cookie, and perhaps by another site's page.
+    /// A request with a cookie and without the session's CSRF token.
     CsrfFailed,
+    /// Another site's page made the request.
+    ForeignOrigin,
     /// Too many requests; so long until the next.
     RateLimited(Duration),
     /// The user has no such session.
@@ -94,6 +88,9 @@ pub(crate) enum ApiError {
     PayloadTooLarge,
     /// Ours, and it may pass by itself. The cause is for the log.
     Unavailable(Arc<str>),
+    /// The API behind this server did not answer, or refused this server's own token. The cause is
+    /// for the log.
+    UpstreamFailed(Arc<str>),
     /// Ours, and a bug or a broken system. The cause is for the log.
     Internal(Arc<str>),
 }
@@ -107,6 +104,10 @@ impl ApiError {
         Self::Unavailable(Arc::from(cause))
     }
 
+    pub(crate) fn upstream(cause: &str) -> Self {
+        Self::UpstreamFailed(Arc::from(cause))
+    }
+
     pub(crate) fn internal(cause: &str) -> Self {
         Self::Internal(Arc::from(cause))
     }
@@ -115,10 +116,10 @@ impl ApiError {
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused(refusal) => Some(*refusal),
-            Self::OtherKey(_)
-            | Self::InvalidCredentials
+            Self::InvalidCredentials
             | Self::InvalidGrant
             | Self::CsrfFailed
+            | Self::ForeignOrigin
             | Self::RateLimited(_)
             | Self::NoSuchSession
             | Self::InvalidRequest(..)
@@ -126,12 +127,13 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::PayloadTooLarge
             | Self::Unavailable(_)
+            | Self::UpstreamFailed(_)
             | Self::Internal(_) => None,
         }
     }
 
     /// For an answer that a layer or an extractor made without us.
-    fn from_status(status: StatusCode) -> Self {
+    pub(crate) fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
@@ -143,13 +145,11 @@ impl ApiError {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Refused(_) | Self::OtherKey(_) | Self::InvalidCredentials => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::Refused(_) | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
             Self::InvalidGrant => StatusCode::BAD_REQUEST,
-            Self::CsrfFailed => StatusCode::FORBIDDEN,
+            Self::CsrfFailed | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoSuchSession => StatusCode::NOT_FOUND,
             Self::InvalidRequest(status, _) => *status,
@@ -157,17 +157,19 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamFailed(_) => StatusCode::BAD_GATEWAY,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Refused(Refusal::AddressChanged) => "address_changed",
-            Self::Refused(_) | Self::OtherKey(_) => "invalid_token",
+            Self::Refused(_) => "invalid_token",
             Self::InvalidCredentials => "invalid_credentials",
             Self::InvalidGrant => "invalid_grant",
             Self::CsrfFailed => "csrf_failed",
+            Self::ForeignOrigin => "foreign_origin",
             Self::RateLimited(_) => "rate_limited",
             Self::NoSuchSession => "no_such_session",
             Self::InvalidRequest(..) => "invalid_request",
@@ -175,20 +177,27 @@ impl ApiError {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
             Self::Unavailable(_) => "store_unavailable",
+            Self::UpstreamFailed(_) => "upstream_failed",
             Self::Internal(_) => "internal",
         }
     }
 
-    fn message(&self) -> &'static str {
+    pub(crate) fn message(&self) -> &'static str {
         match self {
             // Word for word what people who hunt this bug search for.
             Self::Refused(Refusal::AddressChanged) => {
                 "the session is bound to another address: sign in again"
             }
-            Self::Refused(_) | Self::OtherKey(_) => "Invalid or expired token",
+            Self::Refused(_) => "Invalid or expired token",
             Self::InvalidCredentials => "wrong username or password",
             Self::InvalidGrant => "Invalid or expired refresh token",
-            Self::CsrfFailed => "send the __Host-csrf cookie's value as X-CSRF-Token",
+            Self::CsrfFailed => {
+                "send the csrf_token of the sign-in or of /auth/me (or the __Host-csrf cookie's \
+                 value) as X-CSRF-Token"
+            }
+            Self::ForeignOrigin => {
+                "a page of another origin sent this request: list it with --allow-origin"
+            }
             Self::RateLimited(_) => "too many requests: wait as long as Retry-After says",
             Self::NoSuchSession => "you have no such session",
             Self::InvalidRequest(_, message) => message,
@@ -196,11 +205,12 @@ impl ApiError {
             Self::MethodNotAllowed => "this path takes other methods: see the Allow header",
             Self::PayloadTooLarge => "the body is over 64 KiB: send less",
             Self::Unavailable(_) => "the store cannot be asked: try again in 5 s",
+            Self::UpstreamFailed(_) => "the API behind this server does not answer: try again",
             Self::Internal(_) => "an error of the server: its log says more",
         }
     }
 
-    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+    pub(crate) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let bearer = HeaderValue::from_static("Bearer");
         // The repeat of a refused request may then meet another worker than this connection's.
         let close = (CONNECTION, HeaderValue::from_static("close"));
@@ -210,7 +220,7 @@ impl ApiError {
                 let challenge = r#"Bearer error="invalid_token", error_description="address""#;
                 vec![(WWW_AUTHENTICATE, HeaderValue::from_static(challenge)), close]
             }
-            Self::Refused(_) | Self::OtherKey(_) => {
+            Self::Refused(_) => {
                 let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
                 vec![(WWW_AUTHENTICATE, challenge), close]
             }
@@ -229,23 +239,27 @@ impl ApiError {
             Self::InvalidRequest(..)
             | Self::InvalidGrant
             | Self::CsrfFailed
+            | Self::ForeignOrigin
             | Self::NoSuchSession
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::PayloadTooLarge
+            | Self::UpstreamFailed(_)
             | Self::Internal(_) => Vec::new(),
         }
     }
 
     /// What the operator is told beyond the access line.
-    fn cause(&self) -> Option<&str> {
+    pub(crate) fn cause(&self) -> Option<&str> {
         match self {
-            Self::Unavailable(cause) | Self::Internal(cause) => Some(cause),
+            Self::Unavailable(cause) | Self::UpstreamFailed(cause) | Self::Internal(cause) => {
+                Some(cause)
+            }
             Self::Refused(_)
-            | Self::OtherKey(_)
             | Self::InvalidCredentials
             | Self::InvalidGrant
             | Self::CsrfFailed
+            | Self::ForeignOrigin
             | Self::RateLimited(_)
             | Self::NoSuchSession
             | Self::InvalidRequest(..)
@@ -257,7 +271,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// Leaves the body to [`render`], which knows who answers.
+    /// Leaves the body to the `render` middleware, which knows who answers.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
@@ -275,42 +289,4 @@ impl From<getrandom::Error> for ApiError {
     fn from(error: getrandom::Error) -> Self {
         Self::internal(&format!("no random bytes: {error}"))
     }
-}
-
-/// Writes the error that an answer stands for, whoever made it.
-pub(crate) async fn render(
-    State(backend): State<Arc<Backend>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    let status = response.status();
-    let error = match response.extensions_mut().remove::<ApiError>() {
-        Some(error) => error,
-        None if status.is_client_error() || status.is_server_error() => {
-            ApiError::from_status(status)
-        }
-        None => return response,
-    };
-    if let Some(cause) = error.cause() {
-        error!("{}: {cause}", error.code());
-    }
-    if matches!(error, ApiError::Unavailable(_)) {
-        backend.metrics().count(Counter::StoreUnavailable);
-    }
-    let body = Body { code: error.code(), message: error.message(), identity: backend.identity() };
-    let mut rendered = (error.status(), Json(body)).into_response();
-    rendered.headers_mut().extend(error.headers());
-    if let Some(methods) = response.headers().get(ALLOW) {
-        rendered.headers_mut().insert(ALLOW, methods.clone());
-    }
-    rendered
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    code: &'static str,
-    message: &'static str,
-    #[serde(flatten)]
-    identity: &'a Identity,
 }

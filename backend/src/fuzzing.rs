@@ -38,14 +38,14 @@ pub fn key_file(bytes: &[u8]) {
     // One algorithm: the other one's signatures take a thousand times as long.
     let keys = Keys::fixed(JwtAlgorithm::Hs256, secrets);
     let signed = sign(&keys, &Token::from_random([7; 32]));
-    assert!(is_ours(&keys, &signed), "a signature of ours is refused");
+    assert!(csrf_valid(&keys, &signed), "a signature of ours is refused");
 }
 
 /// A signed token, by keys that nobody else has.
 pub fn signed_token(text: &str) {
     for algorithm in [JwtAlgorithm::Hs256, JwtAlgorithm::Eddsa] {
         let keys = Keys::fixed(algorithm, [vec![1; 32], vec![2; 32]]);
-        assert!(!is_ours(&keys, text), "a signature counts that nobody made");
+        assert!(!csrf_valid(&keys, text), "a signature counts that nobody made");
     }
 }
 
@@ -62,7 +62,7 @@ pub fn changed_token(place: usize, byte: u8) {
     let place = place % changed.len();
     changed[place] = byte;
     let Ok(changed) = String::from_utf8(changed) else { return };
-    assert_eq!(is_ours(&keys, &changed), changed == signed, "two texts are one token");
+    assert_eq!(csrf_valid(&keys, &changed), changed == signed, "two texts are one token");
 }
 
 /// Times, names and addresses: what people and files write.
@@ -88,6 +88,6 @@ fn sign(keys: &Keys, token: &Token) -> String {
     keys.sign(token, &session, now).expect("there is a key")
 }
 
-fn is_ours(keys: &Keys, text: &str) -> bool {
+fn csrf_valid(keys: &Keys, text: &str) -> bool {
     matches!(keys::check(Some(keys), text).expect("no file is asked"), Checked::Good(_))
 }

@@ -10,7 +10,7 @@ use axum::extract::State;
 use serde::Serialize;
 use tokio::time::sleep;
 
-use crate::app::Backend;
+use crate::backend::Backend;
 use crate::identity::Identity;
 
 pub(crate) async fn health(State(backend): State<Arc<Backend>>) -> Json<Health> {

@@ -4,7 +4,9 @@
 //! Rule 1: a key is never made in silence where there was one: a server that signs with another key
 //! signs everybody out.
 //! Rule 2: a key that cannot be read is an error of the store, and no token is refused for it.
-//! Rule 3: the algorithm is the server's choice, and never the token's (RFC 8725 section 3.1).
+//! Rule 3: the algorithm follows from the key that a token names, and never from what the token says
+//! of it (RFC 8725 section 3.1). Of each secret both algorithms' keys are known, so that a server
+//! that signs otherwise now, or no more, goes on accepting what it signed before.
 //!
 //! It deliberately does not know sessions: a good signature says that we made a token, and the
 //! store whether it still counts.
@@ -16,17 +18,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
 };
 use serde::{Deserialize, Serialize};
-use session_keeper_tokens::{Session, Token, UnixMillis};
+use serde_json::json;
+use session_keeper_tokens::{KeyId, Session, Token, UnixMillis};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::clock;
-use crate::config::JwtAlgorithm;
-use crate::store::{Begin, Document, StoreError};
+use crate::config::{self, JwtAlgorithm};
+use crate::store::{Document, OpenMode, StoreError};
 
 /// What HMAC-SHA-256 is as strong as (RFC 7518 section 3.2), and an Ed25519 key is as long as.
 const MIN_SECRET_BYTES: usize = 32;
@@ -36,8 +40,18 @@ const PREVIOUS: &str = "SECRET_KEY_PREVIOUS";
 
 /// Signs and checks.
 pub(crate) struct Keys {
-    algorithm: JwtAlgorithm,
+    /// `None`: signing was switched off.
+    signs: Option<JwtAlgorithm>,
     source: Source,
+    claimed: Claimed,
+}
+
+/// What every token says beside its session (RFC 7519 sections 4.1.1 and 4.1.3), for services that
+/// check tokens by themselves.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Claimed {
+    pub(crate) issuer: Option<String>,
+    pub(crate) audience: Option<String>,
 }
 
 enum Source {
@@ -55,7 +69,7 @@ impl Keys {
     pub(crate) fn open(
         algorithm: JwtAlgorithm,
         path: &Path,
-        begin: Begin,
+        mode: OpenMode,
         now: UnixMillis,
     ) -> Result<Self, KeyError> {
         if let Some(secret) = secret_in(SECRET)? {
@@ -66,7 +80,7 @@ impl Keys {
         }
         let document: Document<Ring> = Document::open_irreplaceable(path)?;
         if document.read()?.keys.is_empty() {
-            if begin == Begin::MustExist || path.exists() {
+            if mode == OpenMode::MustExist || path.exists() {
                 return Err(KeyError::Store(StoreError::NoKey));
             }
             document.update(|ring| ring.make_first(now))??;
@@ -77,7 +91,7 @@ impl Keys {
             info!("Signing key: {}", path.display());
         }
         document.read()?.check()?;
-        Ok(Self { algorithm, source: Source::File { document, read: Mutex::new(None) } })
+        Ok(Self::of(algorithm, Source::File { document, read: Mutex::new(None) }))
     }
 
     /// `--fault random-key`: with a key of this start, which its workers are given.
@@ -90,16 +104,62 @@ impl Keys {
         Ok(Self::fixed(algorithm, [secret]))
     }
 
+    /// For a server that signs no more: what it signed before is checked, where there are keys.
+    pub(crate) fn open_to_check(path: &Path) -> Result<Option<Self>, KeyError> {
+        let source = match secret_in(SECRET) {
+            Ok(Some(secret)) => {
+                let secrets = secret_in(PREVIOUS)?.into_iter().chain([secret]);
+                Source::Fixed(secrets.flat_map(|secret| Key::of_secret(&secret)).collect())
+            }
+            // Not ours to judge: it may be another program's.
+            Err(_) => return Ok(None),
+            Ok(None) if path.exists() => {
+                let document = Document::open_irreplaceable(path)?;
+                Source::File { document, read: Mutex::new(None) }
+            }
+            Ok(None) => return Ok(None),
+        };
+        Ok(Some(Self { signs: None, source, claimed: Claimed::default() }))
+    }
+
     /// With these, the newest last.
     pub(crate) fn fixed(
         algorithm: JwtAlgorithm,
         secrets: impl IntoIterator<Item = Vec<u8>>,
     ) -> Self {
-        let keys = secrets.into_iter().map(|secret| Key::new(algorithm, &secret)).collect();
-        Self { algorithm, source: Source::Fixed(keys) }
+        let keys = secrets.into_iter().flat_map(|secret| Key::of_secret(&secret)).collect();
+        Self::of(algorithm, Source::Fixed(keys))
     }
 
-    /// The signed form of `token`, for the session that it belongs to.
+    fn of(algorithm: JwtAlgorithm, source: Source) -> Self {
+        Self { signs: Some(algorithm), source, claimed: Claimed::default() }
+    }
+
+    pub(crate) fn claiming(self, claimed: Claimed) -> Self {
+        Self { claimed, ..self }
+    }
+
+    pub(crate) fn signs(&self) -> bool {
+        self.signs.is_some()
+    }
+
+    /// The key that tokens are signed with from now on.
+    pub(crate) fn signing_key(&self) -> Result<Option<KeyId>, StoreError> {
+        match self.signs {
+            None => Ok(None),
+            Some(_) => self
+                .with_keys(|keys| self.newest(keys).map(|key| key.id))?
+                .map(Some)
+                .ok_or(StoreError::NoKey),
+        }
+    }
+
+    fn newest<'a>(&self, keys: &'a [Key]) -> Option<&'a Key> {
+        keys.iter().rev().find(|key| Some(key.algorithm) == self.signs)
+    }
+
+    /// The signed form of `token`, for the session that it belongs to: with the key that the session
+    /// names, where that is still there.
     pub(crate) fn sign(
         &self,
         token: &Token,
@@ -107,6 +167,8 @@ impl Keys {
         issued_at: UnixMillis,
     ) -> Result<String, StoreError> {
         let claims = Claims {
+            iss: self.claimed.issuer.clone(),
+            aud: self.claimed.audience.clone(),
             sub: session.username.to_string(),
             sid: session.id.to_string(),
             jti: token.expose(),
@@ -114,26 +176,50 @@ impl Keys {
             exp: session.expires_at.0 / 1000,
         };
         self.with_keys(|keys| {
-            let key = keys.last()?;
-            let header = Header { kid: Some(key.id.clone()), ..Header::new(self.algorithm()) };
+            let named = keys.iter().find(|key| Some(key.id) == session.key);
+            let key = named.or_else(|| self.newest(keys))?;
+            let header = Header { kid: Some(key.id.to_string()), ..Header::new(key.algorithm()) };
             encode(&header, &claims, &key.signs).ok()
         })?
         .ok_or(StoreError::NoKey)
     }
 
     fn check(&self, text: &str) -> Result<Checked, StoreError> {
-        let Ok(header) = decode_header(text) else { return Ok(Checked::Wrong) };
-        let mut wanted = Validation::new(self.algorithm());
-        // The store decides on time, by the one clock of this server.
-        wanted.validate_exp = false;
-        wanted.required_spec_claims.clear();
+        let Some(named) = key_named_by(text) else { return Ok(Checked::Wrong) };
         self.with_keys(|keys| {
-            let Some(key) = keys.iter().find(|key| Some(&key.id) == header.kid.as_ref()) else {
-                return claimed(text).map_or(Checked::Wrong, Checked::OtherKey);
+            let Some(key) = keys.iter().find(|key| key.id == named) else {
+                // A server that signs no more is given no key back: what it cannot check is wrong.
+                return match claimed(text).filter(|_| self.signs()) {
+                    Some(token) => Checked::KeyMissing(token, named),
+                    None => Checked::Wrong,
+                };
             };
+            let mut wanted = Validation::new(key.algorithm());
+            // The store decides on time, by the one clock of this server, and what the token is for.
+            wanted.validate_exp = false;
+            wanted.validate_aud = false;
+            wanted.required_spec_claims.clear();
             let claims = decode::<Claims>(text, &key.checks, &wanted).ok();
             let token = claims.and_then(|data| Token::parse(data.claims.jti.as_bytes()));
             token.map_or(Checked::Wrong, Checked::Good)
+        })
+    }
+
+    /// The public keys, for services that check tokens by themselves (RFC 7517 section 5, RFC 8037
+    /// section 2). `None`: tokens are not signed so that others could check them.
+    pub(crate) fn public(&self) -> Result<Option<serde_json::Value>, StoreError> {
+        if self.signs != Some(JwtAlgorithm::Eddsa) {
+            return Ok(None);
+        }
+        self.with_keys(|keys| {
+            let keys = keys.iter().filter_map(|key| {
+                let x = Base64UrlUnpadded::encode_string(key.public.as_ref()?);
+                let (kid, alg) = (key.id.to_string(), "EdDSA");
+                Some(json!({
+                    "kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "alg": alg, "use": "sig",
+                }))
+            });
+            Some(json!({ "keys": keys.collect::<Vec<_>>() }))
         })
     }
 
@@ -164,14 +250,7 @@ impl Keys {
             // It was there at the start: a disk is away, or somebody deleted it.
             return Err(StoreError::NoKey);
         }
-        Ok(secrets.iter().map(|secret| Key::new(self.algorithm, secret)).collect())
-    }
-
-    fn algorithm(&self) -> Algorithm {
-        match self.algorithm {
-            JwtAlgorithm::Eddsa => Algorithm::EdDSA,
-            JwtAlgorithm::Hs256 => Algorithm::HS256,
-        }
+        Ok(secrets.iter().flat_map(|secret| Key::of_secret(secret)).collect())
     }
 }
 
@@ -180,8 +259,8 @@ impl Keys {
 pub(crate) enum Checked {
     /// We signed it.
     Good(Token),
-    /// It names a key that is not here. What it says of itself proves nothing.
-    OtherKey(Token),
+    /// It names a key that is not here, but may be put back. What it says of itself proves nothing.
+    KeyMissing(Token, KeyId),
     /// Nobody of ours signed it.
     Wrong,
 }
@@ -190,14 +269,18 @@ pub(crate) enum Checked {
 pub(crate) fn check(keys: Option<&Keys>, text: &str) -> Result<Checked, StoreError> {
     match keys {
         Some(keys) => keys.check(text),
-        None => Ok(claimed(text).map_or(Checked::Wrong, Checked::OtherKey)),
+        // Nothing was ever signed here, as far as this server can know.
+        None => Ok(Checked::Wrong),
     }
 }
 
-/// The token that a text claims to have been made for. Only of a text that names its key, as ours
-/// do.
+/// The key that a text names, as ours do.
+fn key_named_by(text: &str) -> Option<KeyId> {
+    decode_header(text).ok()?.kid?.parse().ok()
+}
+
+/// The token that a text claims to have been made for.
 fn claimed(text: &str) -> Option<Token> {
-    decode_header(text).ok()?.kid?;
     let claims = text.split('.').nth(1)?;
     let claims = Base64UrlUnpadded::decode_vec(claims).ok()?;
     let claims: Claims = serde_json::from_slice(&claims).ok()?;
@@ -206,7 +289,7 @@ fn claimed(text: &str) -> Option<Token> {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("Keys").field("signs", &self.signs).finish_non_exhaustive()
     }
 }
 
@@ -214,7 +297,7 @@ impl fmt::Debug for Keys {
 pub(crate) fn rotate(path: &Path, now: UnixMillis) -> Result<usize, KeyError> {
     let document: Document<Ring> = Document::open_irreplaceable(path)?;
     document.read()?.check()?;
-    if env::var_os(SECRET).is_some() {
+    if config::variable(SECRET).is_ok() {
         warn!("{SECRET} is set: a server that has it signs with that, and not with the file");
     }
     document.update(|ring| ring.rotate(now))?
@@ -222,6 +305,10 @@ pub(crate) fn rotate(path: &Path, now: UnixMillis) -> Result<usize, KeyError> {
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aud: Option<String>,
     sub: String,
     sid: String,
     jti: String,
@@ -231,37 +318,50 @@ struct Claims {
 }
 
 struct Key {
-    id: String,
+    id: KeyId,
+    algorithm: JwtAlgorithm,
     signs: EncodingKey,
     checks: DecodingKey,
+    /// What others may check with.
+    public: Option<[u8; 32]>,
 }
 
 impl Key {
+    /// Both algorithms' keys.
+    fn of_secret(secret: &[u8]) -> [Self; 2] {
+        [JwtAlgorithm::Eddsa, JwtAlgorithm::Hs256].map(|algorithm| Self::new(algorithm, secret))
+    }
+
     fn new(algorithm: JwtAlgorithm, secret: &[u8]) -> Self {
         // Another algorithm is another key, also where the secret is the same.
         let purpose = match algorithm {
             JwtAlgorithm::Eddsa => "kid of eddsa",
             JwtAlgorithm::Hs256 => "kid of hs256",
         };
-        let id = digest(purpose, secret)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        match algorithm {
-            JwtAlgorithm::Hs256 => Self {
-                id,
-                signs: EncodingKey::from_secret(secret),
-                checks: DecodingKey::from_secret(secret),
-            },
-            JwtAlgorithm::Eddsa => {
-                let seed = digest("ed25519", secret);
-                let public = SigningKey::from_bytes(&seed).verifying_key();
-                // PKCS #8 of an Ed25519 key (RFC 8410 section 7): a fixed beginning and the seed.
-                let mut der = b"0.\x02\x01\x000\x05\x06\x03+ep\x04\"\x04 ".to_vec();
-                der.extend(seed);
-                Self {
-                    id,
-                    signs: EncodingKey::from_ed_der(&der),
-                    checks: DecodingKey::from_ed_der(public.as_bytes()),
-                }
+        let mut id = [0; 8];
+        id.copy_from_slice(&digest(purpose, secret)[..8]);
+        let (signs, checks, public) = match algorithm {
+            JwtAlgorithm::Hs256 => {
+                (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret), None)
             }
+            JwtAlgorithm::Eddsa => {
+                let key = SigningKey::from_bytes(&digest("ed25519", secret));
+                let public = key.verifying_key().to_bytes();
+                let der = key.to_pkcs8_der().expect("a key of 32 bytes can be written as PKCS #8");
+                (
+                    EncodingKey::from_ed_der(der.as_bytes()),
+                    DecodingKey::from_ed_der(&public),
+                    Some(public),
+                )
+            }
+        };
+        Self { id: KeyId::from(id), algorithm, signs, checks, public }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self.algorithm {
+            JwtAlgorithm::Eddsa => Algorithm::EdDSA,
+            JwtAlgorithm::Hs256 => Algorithm::HS256,
         }
     }
 }
@@ -337,7 +437,7 @@ impl Secret {
 }
 
 fn secret_in(variable: &'static str) -> Result<Option<Vec<u8>>, KeyError> {
-    match env::var(variable) {
+    match config::variable(variable) {
         Ok(text) => Secret::check(text.into_bytes(), variable).map(Some),
         Err(env::VarError::NotPresent) => Ok(None),
         Err(env::VarError::NotUnicode(_)) => Err(KeyError::Unreadable(variable)),

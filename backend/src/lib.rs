@@ -15,33 +15,44 @@ mod backend;
 mod body;
 mod client;
 mod clock;
+mod command_error;
 mod commands;
 mod config;
 mod cookies;
 mod cors;
+mod cross_origin;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
 mod identity;
+mod jwks;
 mod keys;
 mod limits;
 mod logging;
 mod metrics;
+mod passwords;
+mod ready;
+mod render;
+mod response_cookies;
 mod serve;
 pub mod store;
 mod tags;
+mod upstream;
 mod users;
 mod workers;
 
-pub use app::{Backend, OPENAPI, app, served};
+pub use app::{OPENAPI, app, served};
+pub use backend::Backend;
 pub use clock::Clock;
-pub use commands::{CommandError, run};
+pub use command_error::CommandError;
+pub use commands::run;
 pub use config::{
-    Command, Fault, InvalidSettings, JwtAlgorithm, KeyCommand, LimitOptions, LogFormat, Options,
-    Origin, SameSite, ServeOptions, StoreChoice, TokenCommand, TokenOptions, UserCommand,
-    WatchOptions,
+    ClientAuth, ClientCredentials, Command, Fault, InvalidSettings, JwtAlgorithm, KeyCommand,
+    LimitOptions, Listen, LogFormat, Options, Origin, PasswordOptions, SameSite, ServeOptions,
+    StoreChoice, StoreOption, TokenCommand, TokenOptions, UpstreamCommand, UpstreamOptions,
+    UserCommand, UsersOption, WatchOptions,
 };
 pub use identity::Start;
 pub use session_keeper_tokens as tokens;

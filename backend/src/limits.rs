@@ -24,7 +24,7 @@ pub(crate) struct TokenLimit {
 #[derive(Debug)]
 struct Counts {
     of: HashMap<TokenHash, Attempts>,
-    /// Twice what was left the last time, so that looking through all costs little for each.
+    /// Idempotency what was left the last time, so that looking through all costs little for each.
     forgotten_at: usize,
 }
 

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use session_keeper_backend::{Options, run};
 
 fn main() -> ExitCode {
-    match run(Options::parse().command) {
+    match run(Options::of_process().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -6,7 +6,9 @@
 //! It deliberately holds no label that a client could choose: each would be a series for ever.
 
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::commands::CommandError;
+use crate::logging;
+use crate::serve::{ConnectionLimits, ErrorBody, Served, serve_for_ever};
 
 /// What can be counted, with its name and help text.
 macro_rules! counters {
@@ -55,6 +58,12 @@ counters! {
     RateLimited => "rate_limited_total",
     /// Requests for which the store could not be asked.
     StoreUnavailable => "store_unavailable_total",
+    /// Tokens that the API behind this server handed out to it.
+    UpstreamTokens => "upstream_tokens_total",
+    /// Lines of the log that were left out because nobody read them.
+    LogLinesDropped => "log_lines_dropped_total",
+    /// Audit lines that were left out because nobody read them.
+    AuditLinesDropped => "audit_lines_dropped_total",
 }
 
 /// The upper ends of the buckets of a request's duration, in milliseconds.
@@ -80,6 +89,12 @@ impl Metrics {
         self.counters[counter as usize].fetch_add(many, Ordering::Relaxed);
     }
 
+    /// For what is counted elsewhere.
+    pub(crate) fn set(&self, counter: Counter, many: usize) {
+        let many = u64::try_from(many).unwrap_or(u64::MAX);
+        self.counters[counter as usize].store(many, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_request(&self, status: u16, took: Duration) {
         let class = usize::from(status / 100).saturating_sub(2).min(STATUS_CLASSES.len() - 1);
         self.statuses[class].fetch_add(1, Ordering::Relaxed);
@@ -94,6 +109,12 @@ impl Metrics {
         let read = |atomics: &[AtomicU64]| {
             atomics.iter().map(|atomic| atomic.load(Ordering::Relaxed)).collect()
         };
+        // They are counted where they are dropped, for all of this process.
+        let dropped = [
+            (Counter::LogLinesDropped, logging::dropped_log_lines()),
+            (Counter::AuditLinesDropped, logging::dropped_audit_lines()),
+        ];
+        dropped.into_iter().for_each(|(counter, lines)| self.set(counter, lines));
         Counts {
             counters: read(&self.counters),
             statuses: read(&self.statuses),
@@ -161,10 +182,9 @@ impl Counts {
 pub(crate) async fn serve(
     address: Option<SocketAddr>,
     counts: impl Fn() -> Counts + Clone + Send + Sync + 'static,
-) -> Result<(), CommandError> {
+) -> Result<(), (SocketAddr, io::Error)> {
     let Some(address) = address else { return Ok(()) };
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.map_err(|error| CommandError::Listen(address, error))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| (address, error))?;
     let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4")];
     let answer = move || {
         let text = counts().render();
@@ -172,7 +192,9 @@ pub(crate) async fn serve(
     };
     let app = Router::new().route("/metrics", get(answer));
     info!("Metrics on http://{}/metrics", listener.local_addr().unwrap_or(address));
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let limits = ConnectionLimits::of_metrics();
+    let error_body: ErrorBody = Arc::new(|status| format!("{{\"status\":{}}}", status.as_u16()));
+    tokio::spawn(serve_for_ever(listener, Served { app, limits, error_body }));
     Ok(())
 }
 

@@ -14,8 +14,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::app::Backend;
 use crate::auth::SignedIn;
+use crate::backend::Backend;
 use crate::body::{Body, Input};
 use crate::error::ApiError;
 use crate::store::{Document, StoreError, blocking};

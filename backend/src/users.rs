@@ -1,31 +1,28 @@
 //! Who may sign in: a file of names and argon2id hashes.
 //!
-//! Rule: an unknown name costs what a wrong password costs and is answered alike, so that nobody
+//! Rule 1: an unknown name costs what a wrong password costs and is answered alike, so that nobody
 //! learns which names exist.
+//! Rule 2: names that differ in case, composition (NFC) or spaces around them are one account.
+//! Rule 3: a file that cannot be read takes no session away: what was last read of it counts.
 //!
 //! It deliberately does not know sessions. A user who is added while the server runs can sign in at
-//! once.
+//! once; one who is removed has no session after a second.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use argon2::password_hash::PasswordHasher;
-use argon2::password_hash::phc::{Output, PasswordHash};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::error::ApiError;
-use crate::store::{Document, StoreError, blocking};
+use crate::passwords::{self, Passwords, Slot};
+use crate::store::{Document, OpenMode, StoreError, blocking};
 
-/// Long enough for a queue of sign-ins after an outage, shorter than a browser's patience.
-const QUEUE_TIME: Duration = Duration::from_secs(10);
+/// How long a user who was removed goes unnoticed. Looking takes a few microseconds, which each
+/// request would pay.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What can be a user's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,130 +32,117 @@ impl UserName {
     const MAX_CHARS: usize = 100;
 
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.trim().is_empty() {
+        let name: String = text.trim().nfc().collect();
+        if name.is_empty() {
             Err("a user's name is empty: give one")
-        } else if text.chars().count() > Self::MAX_CHARS {
+        } else if name.chars().count() > Self::MAX_CHARS {
             Err("a user's name is over 100 characters: give a shorter one")
-        } else if text.chars().any(char::is_control) {
+        } else if name.chars().any(char::is_control) {
             Err("a user's name has control characters: leave them out")
         } else {
-            Ok(Self(text.to_owned()))
+            Ok(Self(name))
         }
     }
+}
+
+/// What is the same for all spellings of one account's name.
+pub(crate) fn account_key(name: &str) -> String {
+    name.trim().nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 
 /// The users.
 pub(crate) struct Users {
     document: Arc<Document<Rows>>,
-    /// What an unknown name's password is compared with.
-    dummy: Arc<str>,
-    /// Each check takes 19 MiB and a whole core: more at once than cores would only take memory.
-    checks: Semaphore,
-    memory: Arc<Memory>,
+    passwords: Passwords,
+    recent: Arc<Mutex<Recent>>,
 }
 
-/// What passwords are checked in, used again and again: of what it is given back in such pieces,
-/// the system's allocator keeps some for each thread that ever asked (200 MB, measured).
-#[derive(Default)]
-struct Memory(Mutex<Vec<Vec<Block>>>);
-
-impl Memory {
-    /// Whether the password is the one that `stored` was made of. What cannot be read matches none.
-    fn matches(&self, stored: &str, password: &[u8]) -> bool {
-        let mut blocks = self.idle().pop().unwrap_or_default();
-        let matches = matches_in(&mut blocks, stored, password).unwrap_or(false);
-        self.idle().push(blocks);
-        matches
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn matches_in(blocks: &mut Vec<Block>, stored: &str, password: &[u8]) -> Option<bool> {
-    let stored = PasswordHash::new(stored).ok()?;
-    let (salt, expected) = (stored.salt.as_ref()?, stored.hash.as_ref()?);
-    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
-    let version = stored.version.and_then(|version| Version::try_from(version).ok())?;
-    let params = Params::try_from(&stored).ok()?;
-    let needed = params.block_count();
-    if blocks.len() < needed {
-        blocks.resize(needed, Block::default());
-    }
-    let mut output = vec![0; expected.len()];
-    let argon2 = Argon2::new(algorithm, version, params);
-    let filled = &mut blocks[..needed];
-    argon2.hash_password_into_with_memory(password, salt.as_ref(), &mut output, filled).ok()?;
-    // In a time that does not depend on where they differ: `Output` sees to that.
-    Some(Output::new(&output).ok()? == *expected)
+/// What was last read of the file.
+struct Recent {
+    rows: Arc<Rows>,
+    read_at: Instant,
 }
 
 impl Users {
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let document = Document::open_irreplaceable(path).map_err(OpenError::Store)?;
-        // Of random bytes: no password matches it, and a match would count for nothing.
-        let mut nobodys = [0; 32];
-        getrandom::fill(&mut nobodys).map_err(OpenError::Random)?;
-        let dummy = hash(&nobodys).map_err(OpenError::Random)?;
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    pub(crate) fn open(path: &Path, mode: OpenMode) -> Result<Self, OpenError> {
+        if mode == OpenMode::MustExist && !path.exists() {
+            return Err(OpenError::Store(StoreError::missing(path)));
+        }
+        let document: Document<Rows> =
+            Document::open_irreplaceable(path).map_err(OpenError::Store)?;
+        let rows = document.read().map_err(OpenError::Store)?;
         Ok(Self {
             document: Arc::new(document),
-            dummy: Arc::from(dummy),
-            checks: Semaphore::new(cores),
-            memory: Arc::default(),
+            passwords: Passwords::new().map_err(OpenError::Random)?,
+            recent: Arc::new(Mutex::new(Recent { rows, read_at: Instant::now() })),
         })
     }
 
     pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
-        Ok(self.document.read()?.is_empty())
+        Ok(self.document.read()?.by_name.is_empty())
     }
 
     /// Waits until a password can be checked.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>, ApiError> {
-        match timeout(QUEUE_TIME, self.checks.acquire()).await {
-            Ok(Ok(permit)) => Ok(Turn { _permit: permit }),
-            Ok(Err(_)) => Err(ApiError::internal("the queue of sign-ins is closed")),
-            Err(_) => Err(ApiError::unavailable("too many sign-ins at once")),
-        }
+    pub(crate) async fn acquire_slot(&self) -> Result<Slot, ApiError> {
+        self.passwords.acquire_slot().await
     }
 
-    /// Whether the name and the password belong together.
+    /// The account's name as it was added, where the name and the password belong together.
     pub(crate) async fn check(
         &self,
-        _turn: Turn<'_>,
+        slot: Slot,
         name: String,
         password: String,
-    ) -> Result<bool, ApiError> {
-        let (document, dummy) = (Arc::clone(&self.document), Arc::clone(&self.dummy));
-        let memory = Arc::clone(&self.memory);
+    ) -> Result<Option<String>, ApiError> {
+        let (document, checker) = (Arc::clone(&self.document), self.passwords.checker(slot));
         blocking(move || {
-            let users = document.read()?;
-            let known = users.get(&name);
-            let stored = known.map_or(&*dummy, |row| &*row.password);
-            let matches = memory.matches(stored, password.as_bytes());
-            Ok(known.is_some() && matches)
+            let rows = document.read()?;
+            let found = rows.find(&name);
+            let matches = checker.matches(found.map(|(_, row)| &*row.password), &password);
+            Ok(found.filter(|_| matches).map(|(name, _)| name.to_owned()))
         })
         .await
     }
-}
 
-/// The right to have one password checked.
-pub(crate) struct Turn<'a> {
-    _permit: SemaphorePermit<'a>,
-}
-
-impl fmt::Debug for Users {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Users").field("document", &self.document).finish_non_exhaustive()
+    /// Whether there is such a user, as of a second ago. Never waits for the file. Where there are
+    /// no users at all, the file is a new or another one, which ends nobody's session.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let (rows, is_due) = {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = recent.read_at.elapsed() >= READ_AGAIN_AFTER;
+            if is_due {
+                recent.read_at = Instant::now();
+            }
+            (Arc::clone(&recent.rows), is_due)
+        };
+        if is_due {
+            let (document, recent) = (Arc::clone(&self.document), Arc::clone(&self.recent));
+            tokio::task::spawn_blocking(move || {
+                if let Ok(rows) = document.read() {
+                    recent.lock().unwrap_or_else(PoisonError::into_inner).rows = rows;
+                }
+            });
+        }
+        rows.by_name.is_empty() || rows.by_name.contains_key(name)
     }
 }
 
-/// Why the users cannot be asked.
+/// Why the users cannot be opened.
 #[derive(Debug)]
 pub(crate) enum OpenError {
     Store(StoreError),
     Random(getrandom::Error),
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Makes a file without users.
+pub(crate) fn make_file(path: &Path) -> Result<(), StoreError> {
+    Document::<Rows>::open_irreplaceable(path)?.make()
 }
 
 /// What became of a user who was to be added.
@@ -183,32 +167,135 @@ pub(crate) fn add(
     password: &str,
     existing: Existing,
 ) -> Result<Added, OpenError> {
-    let document: Document<Rows> = Document::open_irreplaceable(path).map_err(OpenError::Store)?;
-    let password = hash(password.as_bytes()).map_err(OpenError::Random)?;
-    let outcome = document.update(|rows| match (rows.contains_key(&name), existing) {
-        (true, Existing::Keep) => Added::ExistsAlready,
-        (exists, _) => {
-            rows.insert(name, Row { password });
-            if exists { Added::Replaced } else { Added::New }
+    let document: Document<Rows> = Document::open_irreplaceable(path)?;
+    let password = passwords::hash(password).map_err(OpenError::Random)?;
+    let outcome = document.update(|rows| {
+        let found = rows.find(&name).map(|(name, _)| name.to_owned());
+        match (found, existing) {
+            (Some(_), Existing::Keep) => Added::ExistsAlready,
+            (Some(found), Existing::Replace) => {
+                rows.insert(found, Row { password });
+                Added::Replaced
+            }
+            (None, _) => {
+                rows.insert(name, Row { password });
+                Added::New
+            }
         }
     });
-    outcome.map_err(OpenError::Store)
+    Ok(outcome?)
 }
 
-pub(crate) type Rows = BTreeMap<String, Row>;
+/// Gives a user another password. Gives the account's name, `None` where there is no such user.
+pub(crate) fn set_password(
+    path: &Path,
+    name: &str,
+    password: &str,
+) -> Result<Option<String>, OpenError> {
+    let document: Document<Rows> = Document::open_irreplaceable(path)?;
+    let password = passwords::hash(password).map_err(OpenError::Random)?;
+    let outcome = document.update(|rows| {
+        let found = rows.find(name)?.0.to_owned();
+        rows.insert(found.clone(), Row { password });
+        Some(found)
+    });
+    Ok(outcome?)
+}
+
+/// Takes a user out of the file. Gives the account's name, `None` where there is no such user.
+pub(crate) fn remove(path: &Path, name: &str) -> Result<Option<String>, StoreError> {
+    let document: Document<Rows> = Document::open_irreplaceable(path)?;
+    document.update(|rows| {
+        let found = rows.find(name)?.0.to_owned();
+        rows.remove(&found);
+        Some(found)
+    })
+}
+
+/// The account's name as it was added.
+pub(crate) fn find(path: &Path, name: &str) -> Result<Option<String>, StoreError> {
+    let document: Document<Rows> = Document::open_irreplaceable(path)?;
+    Ok(document.read()?.find(name).map(|(name, _)| name.to_owned()))
+}
+
+/// All names.
+pub(crate) fn list(path: &Path) -> Result<Vec<String>, StoreError> {
+    let document: Document<Rows> = Document::open_irreplaceable(path)?;
+    Ok(document.read()?.by_name.keys().cloned().collect())
+}
+
+/// What is in the file.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, Row>", into = "BTreeMap<String, Row>")]
+pub(crate) struct Rows {
+    by_name: BTreeMap<String, Row>,
+    /// From [`account_key`] to the name.
+    names: BTreeMap<String, String>,
+}
+
+impl Rows {
+    /// By the very name before any spelling of it: files of older versions may hold two.
+    fn find(&self, name: &str) -> Option<(&str, &Row)> {
+        let exact = self.by_name.get_key_value(name);
+        let alike = self.names.get(&account_key(name));
+        let alike = alike.and_then(|name| self.by_name.get_key_value(name));
+        exact.or(alike).map(|(name, row)| (&**name, row))
+    }
+
+    fn insert(&mut self, name: String, row: Row) {
+        self.names.insert(account_key(&name), name.clone());
+        self.by_name.insert(name, row);
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+        self.names = names_of(&self.by_name);
+    }
+}
+
+fn names_of(rows: &BTreeMap<String, Row>) -> BTreeMap<String, String> {
+    rows.keys().map(|name| (account_key(name), name.clone())).collect()
+}
+
+impl From<BTreeMap<String, Row>> for Rows {
+    fn from(by_name: BTreeMap<String, Row>) -> Self {
+        Self { names: names_of(&by_name), by_name }
+    }
+}
+
+impl From<Rows> for BTreeMap<String, Row> {
+    fn from(rows: Rows) -> Self {
+        rows.by_name
+    }
+}
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
-    /// In PHC's format, which carries salt and parameters: raising the costs leaves old hashes
-    /// valid.
+    /// In PHC's format.
     password: String,
 }
 
-fn hash(password: &[u8]) -> Result<String, getrandom::Error> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt)?;
-    let hash = Argon2::default()
-        .hash_password_with_salt(password, &salt)
-        .expect("default costs, 16 bytes of salt and a password of less than 4 GiB are valid");
-    Ok(hash.to_string())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_name_are_one_account() {
+        let mut rows = Rows::default();
+        rows.insert("Zo\u{eb}".to_owned(), Row { password: String::new() });
+        for text in ["Zo\u{eb}", "zo\u{eb}", " ZO\u{cb} ", "Zoe\u{308}"] {
+            assert_eq!(rows.find(text).map(|(name, _)| name), Some("Zo\u{eb}"), "{text}");
+        }
+        for text in ["Zoe", "Zo\u{eb}x", ""] {
+            assert!(rows.find(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_with_two_spellings_keeps_both_apart() {
+        let rows: Rows = serde_json::from_str(r#"{"Ada":{"password":"1"},"ada":{"password":"2"}}"#)
+            .expect("it is such a file");
+        let password = |name| rows.find(name).map(|(_, row)| row.password.clone());
+        assert_eq!((password("Ada"), password("ada")), (Some("1".into()), Some("2".into())));
+    }
 }

@@ -113,7 +113,7 @@ function signIn({ origin }, username, password) {
     request.once("error", reject);
     request.once("response", async (response) => {
       const chunks = await response.toArray();
-      const { date, ...others } = response.headers;
+      const { date, "x-request-id": id, ...others } = response.headers;
       const text = Buffer.concat(chunks).toString();
       resolve({ status: response.statusCode, headers: others, body: text });
     });

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 export const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
-const program = path.join(target, "debug/session-keeper-backend");
+export const program = path.join(target, "debug/session-keeper-backend");
 
 export const PASSWORD = "correct horse battery staple";
 /** `quitter` is the one whose sessions are ended; the others are there to be found or not. */

@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { makePython } from "../servers/install.mjs";
 import { askForAccounts, askUntilLimited } from "./accounts.mjs";
 import { PASSWORD, target, withServer } from "./backend.mjs";
+import { askUpstream } from "./upstream.mjs";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 const installed = path.join(target, "api");
@@ -30,6 +31,8 @@ const EXAMPLES = 25;
 const ALL_ON = ["--debug-token", "--bind-address", ...UNLIMITED];
 
 await install();
+await askUpstream(path.join(environment, "bin/python"));
+console.log("upstream token: kept, shared, replaced");
 // Python has one core to itself, and passwords take the other.
 await Promise.all([documented(), accounts()]);
 

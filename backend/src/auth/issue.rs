@@ -15,12 +15,19 @@ use session_keeper_tokens::{
 use tracing::info;
 
 use super::Carrier;
-use crate::app::Backend;
+use crate::backend::Backend;
 use crate::client::Client;
-use crate::cookies::Cookie;
+use crate::cookies::{self, Cookie};
 use crate::error::ApiError;
 use crate::metrics::Counter;
 use crate::store::Row;
+
+/// When tokens were issued, and when their session was last used.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IssueTimes {
+    pub(super) issued_at: UnixMillis,
+    pub(super) used_at: UnixMillis,
+}
 
 /// Tokens of one session that their owner may have.
 pub(super) struct Tokens {
@@ -32,13 +39,19 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// The first ones of a session.
-    pub(super) fn first(seed: &Seed, session: Session, client: &Client, backend: &Backend) -> Self {
+    pub(super) fn first(
+        seed: &Seed,
+        session: Session,
+        client: &Client,
+        backend: &Backend,
+    ) -> Result<Self, ApiError> {
         let issued_at = session.created_at;
         match backend.refresh_policy() {
             None => Self::of(seed.access(), None, session, issued_at, client, backend),
             Some(policy) => {
                 let refresh = session.sibling(Kind::Refresh, session.expires_at);
-                Self::pair(seed, &refresh, issued_at, policy, client, backend)
+                let origin = IssueTimes { issued_at, used_at: issued_at };
+                Self::pair(seed, &refresh, origin, policy, client, backend)
             }
         }
     }
@@ -47,18 +60,17 @@ impl Tokens {
     pub(super) fn pair(
         seed: &Seed,
         refresh: &Session,
-        issued_at: UnixMillis,
+        IssueTimes { issued_at, used_at }: IssueTimes,
         policy: &RefreshPolicy,
         client: &Client,
         backend: &Backend,
-    ) -> Self {
+    ) -> Result<Self, ApiError> {
         // What is refreshed never outlives the first refresh token.
         let expires_at = issued_at.after(policy.access.as_duration()).min(refresh.expires_at);
         let mut access = refresh.sibling(Kind::Access, expires_at);
-        // Whoever signs in or refreshes does something.
-        access.used_at = issued_at;
+        access.used_at = used_at;
         let mut refresh = refresh.sibling(Kind::Refresh, refresh.expires_at);
-        refresh.used_at = issued_at;
+        refresh.used_at = used_at;
         Self::of(seed.access(), Some((seed.refresh(), refresh)), access, issued_at, client, backend)
     }
 
@@ -69,15 +81,17 @@ impl Tokens {
         issued_at: UnixMillis,
         client: &Client,
         backend: &Backend,
-    ) -> Self {
-        let bind =
-            |token: &Token| backend.binds_addresses().then(|| Binding::new(token, client.address));
-        let session = session.bound(bind(&access));
-        let refresh = refresh.map(|(token, row)| {
-            let binding = bind(&token);
-            (token, row.bound(binding))
-        });
-        Self { session, issued_at, access, refresh }
+    ) -> Result<Self, ApiError> {
+        let session = session.bound(binding(&access, client, backend)?);
+        let session = session.signed_with(backend.signing_key()?);
+        let refresh = match refresh {
+            Some((token, row)) => {
+                let binding = binding(&token, client, backend)?;
+                Some((token, row.bound(binding)))
+            }
+            None => None,
+        };
+        Ok(Self { session, issued_at, access, refresh })
     }
 
     /// What is stored of them.
@@ -102,6 +116,7 @@ impl Tokens {
                 token_type: Some("Bearer"),
                 expires_in,
                 refresh_token: refresh,
+                csrf_token: None,
                 user,
             };
             return Ok(Json(body).into_response());
@@ -110,20 +125,23 @@ impl Tokens {
         // The page needs the CSRF token for the refresh too, which may come later.
         let longest = self.refresh.as_ref().map_or(&self.session, |(_, row)| row);
         let longest = longest.expires_at.since(now).as_secs();
-        let mut cookies = vec![Cookie::session(&access, expires_in), Cookie::csrf(&csrf, longest)];
-        cookies.extend(refresh.as_deref().map(|token| Cookie::refresh(token, longest)));
+        let mut set = vec![Cookie::session(&access, expires_in), Cookie::csrf(&csrf, longest)];
+        set.extend(refresh.as_deref().map(|token| Cookie::refresh(token, longest)));
         let body = TokenAnswer {
             access_token: None,
             token_type: None,
             expires_in,
             refresh_token: None,
+            csrf_token: Some(csrf.clone()),
             user,
         };
         let mut response = Json(body).into_response();
-        for cookie in cookies {
+        for cookie in set {
             let (name, value) = cookie.header(backend.same_site());
             response.headers_mut().append(name, value);
         }
+        let (name, value) = cookies::csrf_header(&self.session.id);
+        response.headers_mut().insert(name, value);
         Ok(response)
     }
 }
@@ -159,8 +177,9 @@ pub(super) async fn successor_cookies(
         }
     };
     let access = rotation.successor.open(old).access();
-    let binding = backend.binds_addresses().then(|| Binding::new(&access, client.address));
-    let successor = successor_of(session, rotation.at, backend.lifetime()).bound(binding);
+    let successor = successor_of(session, rotation.at, backend.lifetime())
+        .bound(binding(&access, client, backend)?)
+        .signed_with(backend.signing_key()?);
     if session.rotation.is_none() {
         // At the end of its three months it would be due again at once.
         if successor.expires_at <= session.expires_at {
@@ -178,6 +197,13 @@ pub(super) async fn successor_cookies(
     let csrf = session.id.csrf_token();
     let cookies = [Cookie::session(&text, seconds), Cookie::csrf(&csrf, seconds)];
     Ok(cookies.iter().map(|cookie| cookie.header(backend.same_site())).collect())
+}
+
+fn binding(token: &Token, client: &Client, backend: &Backend) -> Result<Option<Binding>, ApiError> {
+    if !backend.binds_addresses() {
+        return Ok(None);
+    }
+    Ok(Some(Binding::new(token, client.address.known()?)))
 }
 
 /// A rotated session goes on for another lifetime, and ends three months after the sign-in.
@@ -198,6 +224,9 @@ struct TokenAnswer {
     expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// For pages that cannot read the API's cookies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csrf_token: Option<String>,
     user: User,
 }
 
@@ -213,7 +242,7 @@ pub(super) async fn begin(
     carrier: Carrier,
     backend: &Arc<Backend>,
 ) -> Result<Response, ApiError> {
-    let tokens = Tokens::first(&random_seed()?, session, client, backend);
+    let tokens = Tokens::first(&random_seed()?, session, client, backend)?;
     backend.store().insert(&tokens.rows(backend), backend.now()).await?;
     backend.metrics().count(Counter::TokensIssued);
     tokens.answer(carrier, backend)

@@ -2,7 +2,10 @@
 //!
 //! Rule 1: a request is refused as 401 only when the store was asked and had no valid session, or
 //! when what was presented is nothing that we could have handed out.
-//! Rule 2: a request that nobody's action caused (`X-Background: 1`) is no use of the session.
+//! Rule 2: a safe request that nobody's action caused (`X-Background: 1`) is no use of the session.
+//! One that changes something is somebody's action, whatever it says of itself.
+//! Rule 3: what a token says of itself decides nothing before its signature was checked: not the
+//! verdict, and not what the operator is told.
 //!
 //! It deliberately does not know the kinds of store, nor how tokens come to be: that is `issue`'s.
 
@@ -19,19 +22,21 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use session_keeper_tokens::{
-    Binding, Presented, Session, Token, TokenHash, UnixMillis, Verdict, is_due, is_superseded,
-    verify,
+    Binding, KeyId, Presented, Session, Token, TokenHash, UnixMillis, Verdict, is_due,
+    is_superseded, verify,
 };
 use tracing::{debug, info, warn};
 
-use crate::app::Backend;
-use crate::client::{Client, Outbox};
+use crate::backend::Backend;
+use crate::client::Client;
 use crate::cookies;
 use crate::cors::X_BACKGROUND;
+use crate::cross_origin::Initiator;
 use crate::error::{ApiError, Refusal};
 use crate::keys::{self, Checked};
 use crate::logging::AUDIT;
 use crate::metrics::Counter;
+use crate::response_cookies::ResponseCookies;
 
 pub(crate) use debug::debug_token;
 pub(crate) use login::login;
@@ -44,6 +49,7 @@ const MISSING_KEY: &str = "a valid session's token is signed with a key that thi
 /// The session that a request was made in. A route that takes it is served to nobody else.
 pub(crate) struct SignedIn {
     pub(crate) session: Session,
+    carrier: Carrier,
     hash: TokenHash,
 }
 
@@ -56,7 +62,7 @@ impl FromRequestParts<Arc<Backend>> for SignedIn {
     ) -> Result<Self, ApiError> {
         let outcome = authenticate(parts, backend).await;
         match &outcome {
-            Ok((session, _)) => {
+            Ok(Self { session, .. }) => {
                 backend.metrics().count(Counter::TokensVerified);
                 debug!("Token validated for user: {}", session.username);
             }
@@ -67,41 +73,60 @@ impl FromRequestParts<Arc<Backend>> for SignedIn {
                 }
             }
         }
-        outcome.map(|(session, hash)| Self { session, hash })
+        outcome
     }
 }
 
-async fn authenticate(parts: &Parts, backend: &Backend) -> Result<(Session, TokenHash), ApiError> {
-    let credential = Credential::look_up(&parts.headers, backend).await?;
+async fn authenticate(parts: &Parts, backend: &Backend) -> Result<SignedIn, ApiError> {
+    let initiator = Initiator::of(&parts.extensions);
+    let credential = Credential::read(&parts.headers, initiator, backend)?;
+    let carrier = credential.carrier;
     let session = credential.session(backend).await?;
     backend.token_limit().count(credential.hash, backend.now())?;
     let client = Client::of(&parts.extensions);
-    let binding = Binding::new(&credential.token, client.address);
-    if !session.may_come_from(&binding) {
-        info!(
-            target: AUDIT,
-            event = "address_changed", user = %session.username, session = %session.id,
-            address = %client.address
-        );
-        return Err(ApiError::Refused(Refusal::AddressChanged));
-    }
-    let is_of_cookie = credential.carrier == Carrier::Cookie;
-    if is_of_cookie && !cookies::is_ours(&parts.method, &parts.headers, &session.id) {
+    check_address(&credential.token, &session, &client)?;
+    if carrier == Carrier::Cookie
+        && !cookies::csrf_valid(&parts.method, &parts.headers, &session.id)
+    {
         return Err(ApiError::CsrfFailed);
     }
-    if parts.headers.get(X_BACKGROUND).is_none_or(|value| value != "1") {
+    if !is_background(parts) {
         credential.note_use(&session, backend).await;
-        if is_of_cookie {
+        if carrier == Carrier::Cookie {
             let rotated = rotate_on_activity(&credential, &session, &client, backend).await;
-            match (rotated, Outbox::of(&parts.extensions)) {
-                (Ok(cookies), Some(outbox)) => outbox.add(cookies),
+            match (rotated, ResponseCookies::of(&parts.extensions)) {
+                (Ok(cookies), Some(response_cookies)) => response_cookies.add(cookies),
                 (Ok(_), None) => {}
                 // The token is as good as it was; the next request tries again.
                 (Err(_), _) => warn!("a token that is due cannot be rotated"),
             }
         }
     }
-    Ok((session, credential.hash))
+    Ok(SignedIn { session, carrier, hash: credential.hash })
+}
+
+fn is_background(parts: &Parts) -> bool {
+    parts.method.is_safe() && parts.headers.get(X_BACKGROUND).is_some_and(|value| value == "1")
+}
+
+/// Holds a token that is bound to an address against where it comes from.
+fn check_address(token: &Token, session: &Session, client: &Client) -> Result<(), ApiError> {
+    if session.bound_to.is_none() {
+        return Ok(());
+    }
+    if session.may_come_from(&Binding::new(token, client.address.known()?)) {
+        return Ok(());
+    }
+    audit("address_changed", session, client);
+    Err(ApiError::Refused(Refusal::AddressChanged))
+}
+
+/// One line for what happened to a session.
+fn audit(event: &'static str, session: &Session, client: &Client) {
+    info!(
+        target: AUDIT,
+        event, user = &*session.username, session = %session.id, address = %client.address
+    );
 }
 
 /// How a token was sent.
@@ -116,11 +141,18 @@ struct Credential {
     carrier: Carrier,
     token: Token,
     hash: TokenHash,
+    /// The key that it names, where that is not here: then nothing that it says is proven.
+    missing_key: Option<KeyId>,
 }
 
 impl Credential {
     /// Reads the `Authorization` header, or where it presents nothing the cookie.
-    fn read(headers: &HeaderMap, backend: &Backend) -> Result<Self, ApiError> {
+    /// Another site's page has no cookie of ours to present.
+    fn read(
+        headers: &HeaderMap,
+        initiator: Initiator,
+        backend: &Backend,
+    ) -> Result<Self, ApiError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let in_header = match (values.next(), values.next()) {
             (Some(value), None) => Presented::from_authorization(value.as_bytes()),
@@ -133,45 +165,49 @@ impl Credential {
             (Presented::Nothing, Some(text)) => (Carrier::Cookie, Presented::from_token(text)),
             (presented, _) => (Carrier::Header, presented),
         };
-        match presented {
-            Presented::Nothing => Err(ApiError::Refused(Refusal::NothingPresented)),
-            Presented::Malformed => Err(ApiError::Refused(Refusal::Malformed)),
-            Presented::Opaque(token) => Ok(Self { carrier, hash: token.hash(), token }),
-            Presented::Signed(text) => {
-                let token = match keys::check(backend.keys(), text)? {
-                    Checked::Good(token) => token,
-                    Checked::OtherKey(token) => return Err(ApiError::OtherKey(token)),
-                    Checked::Wrong => return Err(ApiError::Refused(Refusal::WrongSignature)),
-                };
-                Ok(Self { carrier, hash: token.signed_hash(), token })
-            }
+        if carrier == Carrier::Cookie && initiator == Initiator::Foreign {
+            return Err(ApiError::ForeignOrigin);
         }
+        let opaque = |token: Token| (token.hash(), token, None);
+        let (hash, token, missing_key) = match presented {
+            Presented::Nothing => return Err(ApiError::Refused(Refusal::NothingPresented)),
+            Presented::Malformed => return Err(ApiError::Refused(Refusal::Malformed)),
+            Presented::Opaque(token) => opaque(token),
+            Presented::Signed(text) => match keys::check(backend.keys(), text)? {
+                Checked::Good(token) => (token.signed_hash(), token, None),
+                Checked::KeyMissing(token, key) => (token.signed_hash(), token, Some(key)),
+                Checked::Wrong => return Err(ApiError::Refused(Refusal::WrongSignature)),
+            },
+        };
+        Ok(Self { carrier, token, hash, missing_key })
     }
 
-    /// The same, where a token of ours is signed with a key that is not here: refused only where
-    /// there is no such session. Otherwise the key is missing, and that is nobody's sign-out.
-    async fn look_up(headers: &HeaderMap, backend: &Backend) -> Result<Self, ApiError> {
-        match Self::read(headers, backend) {
-            Err(ApiError::OtherKey(token)) => {
-                let row = backend.store().find(token.signed_hash()).await?;
-                let is_known = matches!(verify(row, backend.now()), Verdict::Valid(_));
-                if is_known && !backend.forgets_keys() {
-                    return Err(ApiError::unavailable(MISSING_KEY));
-                }
-                Err(ApiError::Refused(Refusal::WrongSignature))
-            }
-            outcome => outcome,
-        }
-    }
-
+    /// The session that the token belongs to, if it is good for a request.
     async fn session(&self, backend: &Backend) -> Result<Session, ApiError> {
         let now = backend.now();
-        match verify(backend.store().find(self.hash).await?, now) {
-            Verdict::Valid(session) => Ok(session),
-            Verdict::Rotated(session) => self.not_superseded(session, now, backend).await,
-            Verdict::Expired(_) => Err(ApiError::Refused(Refusal::Expired)),
-            Verdict::Unknown => Err(ApiError::Refused(Refusal::Unknown)),
+        let session = match verify(backend.store().find(self.hash).await?, now) {
+            Verdict::Valid(session) => session,
+            Verdict::Rotated(session) => self.not_superseded(session, now, backend).await?,
+            Verdict::Expired(_) => return Err(ApiError::Refused(Refusal::Expired)),
+            Verdict::Unknown => return Err(ApiError::Refused(Refusal::Unknown)),
+        };
+        if let Some(key) = self.missing_key {
+            // The row says which key its token was signed with. Where that is the one that is not
+            // here, the token cannot be checked, and that is nobody's sign-out. One that names
+            // another key is not ours. Rows of older versions do not say.
+            let is_missing = session.key.is_none_or(|signed_with| signed_with == key);
+            if is_missing && !backend.forgets_keys() {
+                return Err(ApiError::unavailable(MISSING_KEY));
+            }
+            return Err(ApiError::Refused(Refusal::WrongSignature));
         }
+        if backend.is_idle(&session) {
+            return Err(ApiError::Refused(Refusal::Idle));
+        }
+        if !backend.users().has(&session.username) {
+            return Err(ApiError::Refused(Refusal::UserRemoved));
+        }
+        Ok(session)
     }
 
     async fn not_superseded(

@@ -12,20 +12,19 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use serde::Deserialize;
 use session_keeper_tokens::{
-    Attempt, Binding, Kind, Limit, Refresh, RefreshPolicy, Rotation, Session, Token, attempt_key,
-    is_unused, refresh as decide,
+    Attempt, Kind, Limit, Refresh, RefreshPolicy, Rotation, Session, Token, attempt_key, is_unused,
+    refresh as decide,
 };
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::{Carrier, issue};
-use crate::app::Backend;
+use super::{Carrier, audit, check_address, issue, sessions};
+use crate::backend::Backend;
 use crate::body::{Body, Input};
 use crate::client::Client;
 use crate::cookies;
 use crate::error::ApiError;
-use crate::logging::AUDIT;
 use crate::metrics::Counter;
-use crate::store::Whose;
+use crate::store::RevokeScope;
 
 /// A client with access tokens of half a day refreshes twice a day; one that loses its storage in
 /// each tab some times an hour.
@@ -35,7 +34,7 @@ pub(crate) async fn refresh(
     State(backend): State<Arc<Backend>>,
     Extension(client): Extension<Client>,
     headers: HeaderMap,
-    Body(Wish { refresh_token, attempt }): Body<Wish>,
+    Body(RefreshRequest { refresh_token, attempt }): Body<RefreshRequest>,
 ) -> Result<Response, ApiError> {
     let policy = backend.refresh_policy().ok_or(ApiError::NotFound)?;
     let attempt = match attempt.as_deref().map(Attempt::parse) {
@@ -46,13 +45,14 @@ pub(crate) async fn refresh(
     let (carrier, text) = match (&refresh_token, cookies::refresh_in(&headers)) {
         (Some(text), _) => (Carrier::Header, text.as_bytes()),
         (None, Some(text)) => (Carrier::Cookie, text),
-        (None, None) => return Err(ApiError::invalid(Wish::EXPECTED)),
+        (None, None) => return Err(ApiError::invalid(RefreshRequest::EXPECTED)),
     };
     let token = Token::parse(text).ok_or(ApiError::InvalidGrant)?;
-    let asked = Asked { token, attempt, carrier, client: &client, headers: &headers, policy };
+    let refresh =
+        RefreshAttempt { token, attempt, carrier, client: &client, headers: &headers, policy };
     // Whoever loses the race to rotate a token finds the winner's rotation the second time.
     for _ in 0..2 {
-        if let Some(answer) = asked.answer(&backend).await? {
+        if let Some(answer) = refresh.answer(&backend).await? {
             return Ok(answer);
         }
     }
@@ -60,7 +60,7 @@ pub(crate) async fn refresh(
 }
 
 /// One refresh, as it was asked for.
-struct Asked<'a> {
+struct RefreshAttempt<'a> {
     token: Token,
     attempt: Option<Attempt>,
     carrier: Carrier,
@@ -69,7 +69,7 @@ struct Asked<'a> {
     policy: &'a RefreshPolicy,
 }
 
-impl Asked<'_> {
+impl RefreshAttempt<'_> {
     /// `None`: another request was faster.
     async fn answer(&self, backend: &Backend) -> Result<Option<Response>, ApiError> {
         let now = backend.now();
@@ -77,20 +77,21 @@ impl Asked<'_> {
         match decide(row, now, self.attempt, self.policy) {
             Refresh::Rotate(session) => {
                 self.check(&session)?;
+                self.check_user(&session, backend).await?;
                 self.count(&session, backend).await?;
                 let seed = issue::random_seed()?;
                 let successor = seed.seal(&self.token);
                 let rotation = Rotation { at: now, attempt: self.attempt, successor };
-                let tokens = self.tokens(&session, &rotation, backend);
+                let tokens = self.tokens(&session, &rotation, backend).await?;
                 let rows = tokens.rows(backend);
                 if !backend.store().rotate(self.token.hash(), rotation, &rows, now).await? {
                     return Ok(None);
                 }
                 backend.metrics().count(Counter::TokensRefreshed);
-                self.audit("refreshed", &session);
+                audit("refreshed", &session, self.client);
                 tokens.answer(self.carrier, backend).map(Some)
             }
-            Refresh::Repeat(session, rotation) => self.repeat(&session, &rotation, backend),
+            Refresh::Repeat(session, rotation) => self.repeat(&session, &rotation, backend).await,
             Refresh::RepeatIfUnused(session, rotation) => {
                 let seed = rotation.successor.open(&self.token);
                 let access = backend.find_access(&seed.access()).await?;
@@ -98,7 +99,7 @@ impl Asked<'_> {
                 if !is_unused(&rotation, access.as_ref(), refresh.as_ref()) {
                     return self.end(&session, backend).await;
                 }
-                self.repeat(&session, &rotation, backend)
+                self.repeat(&session, &rotation, backend).await
             }
             Refresh::Reused(session) => self.end(&session, backend).await,
             Refresh::Expired(_) | Refresh::Unknown => Err(ApiError::InvalidGrant),
@@ -106,15 +107,16 @@ impl Asked<'_> {
     }
 
     /// The pair that was handed out already.
-    fn repeat(
+    async fn repeat(
         &self,
         session: &Session,
         rotation: &Rotation,
         backend: &Backend,
     ) -> Result<Option<Response>, ApiError> {
         self.check(session)?;
-        self.audit("refresh_repeated", session);
-        self.tokens(session, rotation, backend).answer(self.carrier, backend).map(Some)
+        audit("refresh_repeated", session, self.client);
+        let tokens = self.tokens(session, rotation, backend).await?;
+        tokens.answer(self.carrier, backend).map(Some)
     }
 
     /// Somebody holds a copy: nobody is to go on with this session.
@@ -124,28 +126,54 @@ impl Asked<'_> {
         backend: &Backend,
     ) -> Result<Option<Response>, ApiError> {
         let username = session.username.to_string();
-        let whose = Whose::Session { username, id: session.id };
-        let ended = backend.store().remove(&whose).await?;
+        let scope = RevokeScope::Session { username, id: session.id };
+        let ended = backend.store().remove(&scope).await?;
         backend.metrics().count(Counter::RefreshReused);
         backend.metrics().add(Counter::TokensRevoked, ended);
         warn!("a refresh token came back after its successor was handed out");
-        self.audit("refresh_reused", session);
+        audit("refresh_reused", session, self.client);
         Err(ApiError::InvalidGrant)
     }
 
-    fn tokens(&self, session: &Session, rotation: &Rotation, backend: &Backend) -> issue::Tokens {
+    async fn tokens(
+        &self,
+        session: &Session,
+        rotation: &Rotation,
+        backend: &Backend,
+    ) -> Result<issue::Tokens, ApiError> {
         let seed = rotation.successor.open(&self.token);
-        issue::Tokens::pair(&seed, session, rotation.at, self.policy, self.client, backend)
+        // A client refreshes by itself: where idle sessions end, that is no use of them.
+        let used_at = match backend.idle_limit() {
+            Some(_) => sessions::last_use(session, backend).await?.min(rotation.at),
+            None => rotation.at,
+        };
+        let origin = issue::IssueTimes { issued_at: rotation.at, used_at };
+        issue::Tokens::pair(&seed, session, origin, self.policy, self.client, backend)
     }
 
     fn check(&self, session: &Session) -> Result<(), ApiError> {
-        if !session.may_come_from(&Binding::new(&self.token, self.client.address)) {
-            self.audit("address_changed", session);
+        check_address(&self.token, session, self.client).map_err(|error| match error {
+            ApiError::Refused(_) => ApiError::InvalidGrant,
+            error => error,
+        })?;
+        let post = &Method::POST;
+        if self.carrier == Carrier::Cookie && !cookies::csrf_valid(post, self.headers, &session.id)
+        {
+            return Err(ApiError::CsrfFailed);
+        }
+        Ok(())
+    }
+
+    /// Whether the session may still go on.
+    async fn check_user(&self, session: &Session, backend: &Backend) -> Result<(), ApiError> {
+        if !backend.users().has(&session.username) {
             return Err(ApiError::InvalidGrant);
         }
-        let post = &Method::POST;
-        if self.carrier == Carrier::Cookie && !cookies::is_ours(post, self.headers, &session.id) {
-            return Err(ApiError::CsrfFailed);
+        if backend.idle_limit().is_some() {
+            let used_at = sessions::last_use(session, backend).await?;
+            if backend.is_idle(&Session { used_at, ..session.clone() }) {
+                return Err(ApiError::InvalidGrant);
+            }
         }
         Ok(())
     }
@@ -162,48 +190,41 @@ impl Asked<'_> {
             None => Ok(()),
         }
     }
-
-    fn audit(&self, event: &'static str, session: &Session) {
-        info!(
-            target: AUDIT,
-            event, user = %session.username, session = %session.id,
-            address = %self.client.address
-        );
-    }
 }
 
-/// The session of a refresh token that was sent to sign out. What is no such token, or no JSON, is
-/// nothing that was sent.
+/// The session of a refresh token that was sent to sign out, and how it was sent. What is no such
+/// token, or no JSON, is nothing that was sent.
 pub(super) async fn session_to_end(
     headers: &HeaderMap,
     body: &[u8],
     backend: &Backend,
-) -> Result<Option<Session>, ApiError> {
-    let wish: Option<Wish> = serde_json::from_slice(body).ok();
-    let in_body = wish.and_then(|wish| wish.refresh_token);
-    let text = in_body.as_deref().map(str::as_bytes).or_else(|| cookies::refresh_in(headers));
-    let Some(text) = text else {
-        return Ok(None);
+) -> Result<Option<(Session, Carrier)>, ApiError> {
+    let request: Option<RefreshRequest> = serde_json::from_slice(body).ok();
+    let in_body = request.and_then(|request| request.refresh_token);
+    let (carrier, text) = match (&in_body, cookies::refresh_in(headers)) {
+        (Some(text), _) => (Carrier::Header, text.as_bytes()),
+        (None, Some(text)) => (Carrier::Cookie, text),
+        (None, None) => return Ok(None),
     };
     let Some(token) = Token::parse(text) else { return Ok(None) };
     let row = backend.store().find(token.hash()).await?;
     let now = backend.now();
     let session = row.filter(|row| row.kind == Kind::Refresh && !row.is_expired(now));
-    let is_ours = |row: &Session| cookies::is_ours(&Method::POST, headers, &row.id);
-    match session {
-        Some(row) if in_body.is_none() && !is_ours(&row) => Err(ApiError::CsrfFailed),
-        session => Ok(session),
+    let Some(session) = session else { return Ok(None) };
+    if carrier == Carrier::Cookie && !cookies::csrf_valid(&Method::POST, headers, &session.id) {
+        return Err(ApiError::CsrfFailed);
     }
+    Ok(Some((session, carrier)))
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Wish {
+pub(crate) struct RefreshRequest {
     /// Missing where the cookie carries it.
     refresh_token: Option<String>,
     attempt: Option<String>,
 }
 
-impl Input for Wish {
+impl Input for RefreshRequest {
     const EXPECTED: &'static str =
         r#"send {"refresh_token": string}, and "attempt": string to have a lost answer again"#;
 }

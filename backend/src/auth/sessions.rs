@@ -6,31 +6,41 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::{Extension, Json};
 use serde::Serialize;
 use session_keeper_tokens::{Session, SessionId, UnixMillis};
-use tracing::info;
+use tracing::warn;
 
-use super::{SignedIn, refresh};
-use crate::app::Backend;
-use crate::body::Raw;
+use super::{Carrier, Credential, SignedIn, audit, refresh};
+use crate::backend::Backend;
+use crate::body::{Raw, require_json};
 use crate::client::Client;
 use crate::clock;
-use crate::cookies::Cookie;
+use crate::cookies::{self, Cookie};
+use crate::cross_origin::Initiator;
 use crate::error::ApiError;
 use crate::identity::Identity;
-use crate::logging::AUDIT;
 use crate::metrics::Counter;
-use crate::store::Whose;
+use crate::store::RevokeScope;
 
-pub(crate) async fn me(State(backend): State<Arc<Backend>>, user: SignedIn) -> Json<MeAnswer> {
-    Json(MeAnswer {
-        username: user.session.username.into(),
-        expires_at: clock::iso(user.session.expires_at),
+/// With the CSRF token of a cookie session, for pages that cannot read the API's cookies.
+pub(crate) async fn me(
+    State(backend): State<Arc<Backend>>,
+    SignedIn { session, carrier, .. }: SignedIn,
+) -> impl IntoResponse {
+    let is_cookie = carrier == Carrier::Cookie;
+    let headers: Vec<_> =
+        is_cookie.then(|| cookies::csrf_header(&session.id)).into_iter().collect();
+    let answer = MeAnswer {
+        csrf_token: is_cookie.then(|| session.id.csrf_token()),
+        username: session.username.into(),
+        expires_at: clock::iso(session.expires_at),
         identity: backend.identity().clone(),
-    })
+    };
+    (AppendHeaders(headers), Json(answer))
 }
 
 /// Also with the refresh token, so that whoever comes back after half a day can sign out.
@@ -41,29 +51,33 @@ pub(crate) async fn logout(
     headers: HeaderMap,
     Raw(body): Raw,
 ) -> Result<impl IntoResponse, ApiError> {
-    let session = match user {
-        Ok(SignedIn { session, .. }) => session,
+    // Before anything ends: a page can post a form or a text to any site without being asked.
+    require_json(&headers, &body)?;
+    let (session, carrier) = match user {
+        Ok(SignedIn { session, carrier, .. }) => (session, carrier),
         Err(error) if error.refusal().is_some() => {
             refresh::session_to_end(&headers, &body, &backend).await?.ok_or(error)?
         }
         Err(error) => return Err(error),
     };
-    let username = session.username.to_string();
-    end(&backend, &Whose::Session { username, id: session.id }).await?;
+    end(&backend, &scope_of(&session)).await?;
     audit("signed_out", &session, &client);
-    Ok((StatusCode::NO_CONTENT, without_cookies(&backend)))
+    Ok((StatusCode::NO_CONTENT, erased_cookies(carrier, &backend)))
 }
 
 pub(crate) async fn logout_everywhere(
     State(backend): State<Arc<Backend>>,
     Extension(client): Extension<Client>,
-    SignedIn { session, hash }: SignedIn,
+    SignedIn { session, carrier, hash }: SignedIn,
+    headers: HeaderMap,
+    Raw(body): Raw,
 ) -> Result<impl IntoResponse, ApiError> {
+    require_json(&headers, &body)?;
     // A store whose list of the user's tokens was evicted learns of it by a token that is used.
     backend.store().touch(hash, backend.now()).await?;
-    end(&backend, &Whose::User(session.username.to_string())).await?;
+    end(&backend, &RevokeScope::User(session.username.to_string())).await?;
     audit("signed_out_everywhere", &session, &client);
-    Ok((StatusCode::NO_CONTENT, without_cookies(&backend)))
+    Ok((StatusCode::NO_CONTENT, erased_cookies(carrier, &backend)))
 }
 
 /// The sessions of the user, the newest first.
@@ -71,8 +85,73 @@ pub(crate) async fn list_sessions(
     State(backend): State<Arc<Backend>>,
     SignedIn { session: this, .. }: SignedIn,
 ) -> Result<Json<SessionList>, ApiError> {
-    let now = backend.now();
+    let sessions = sessions_of(&this.username, &backend).await?;
+    let listed = sessions.iter().map(|session| Listed::new(session, session.id == this.id));
+    Ok(Json(SessionList { sessions: listed.collect() }))
+}
+
+/// Ends one session of the user.
+pub(crate) async fn end_session(
+    State(backend): State<Arc<Backend>>,
+    Extension(client): Extension<Client>,
+    SignedIn { session: this, carrier, .. }: SignedIn,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let id: SessionId = id.parse().map_err(|_| ApiError::NoSuchSession)?;
+    // By the user's own name: another user's session is not found.
     let tokens = backend.store().of_user(&this.username).await?;
+    let session = tokens.into_iter().find(|token| token.id == id);
+    let session = session.ok_or(ApiError::NoSuchSession)?;
+    end(&backend, &scope_of(&session)).await?;
+    audit("session_ended", &session, &client);
+    let carrier = if id == this.id { carrier } else { Carrier::Header };
+    Ok((StatusCode::NO_CONTENT, erased_cookies(carrier, &backend)))
+}
+
+/// Ends the session that this browser had when it signed in again (ASVS 7.2.4): its cookie is
+/// replaced, and nobody could end it any more but by the list of sessions.
+pub(super) async fn end_replaced(
+    headers: &HeaderMap,
+    new: &Session,
+    client: &Client,
+    backend: &Backend,
+) {
+    let mut of_cookie = headers.clone();
+    of_cookie.remove(AUTHORIZATION);
+    let replaced = match Credential::read(&of_cookie, Initiator::Ours, backend) {
+        Ok(credential) => credential.session(backend).await,
+        Err(error) => Err(error),
+    };
+    match replaced {
+        Ok(session) if session.id != new.id => match end(backend, &scope_of(&session)).await {
+            Ok(()) => audit("session_replaced", &session, client),
+            Err(_) => warn!("the session that a sign-in replaced cannot be ended"),
+        },
+        Ok(_) | Err(_) => {}
+    }
+}
+
+/// `--sessions-per-user`: ends the oldest ones.
+pub(super) async fn end_surplus(
+    new: &Session,
+    client: &Client,
+    backend: &Backend,
+) -> Result<(), ApiError> {
+    let Some(most) = backend.limits().sessions_per_user else { return Ok(()) };
+    let sessions = sessions_of(&new.username, backend).await?;
+    // The newest first. Of two that began at once, the one that was just begun stays.
+    let others = sessions.iter().filter(|session| session.id != new.id);
+    for session in others.skip(most.saturating_sub(1) as usize) {
+        end(backend, &scope_of(session)).await?;
+        audit("session_limit", session, client);
+    }
+    Ok(())
+}
+
+/// The user's sessions, the newest first, each with its last use and its latest expiry.
+async fn sessions_of(username: &str, backend: &Backend) -> Result<Vec<Session>, ApiError> {
+    let now = backend.now();
+    let tokens = backend.store().of_user(username).await?;
     let mut sessions: BTreeMap<SessionId, Session> = BTreeMap::new();
     for token in tokens.into_iter().filter(|token| !token.is_expired(now)) {
         match sessions.get_mut(&token.id) {
@@ -85,52 +164,44 @@ pub(crate) async fn list_sessions(
     }
     let mut sessions: Vec<Session> = sessions.into_values().collect();
     sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
-    let listed = sessions.iter().map(|session| Listed::new(session, session.id == this.id));
-    Ok(Json(SessionList { sessions: listed.collect() }))
+    Ok(sessions)
 }
 
-/// Ends one session of the user.
-pub(crate) async fn end_session(
-    State(backend): State<Arc<Backend>>,
-    Extension(client): Extension<Client>,
-    SignedIn { session: this, .. }: SignedIn,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, ApiError> {
-    let id: SessionId = id.parse().map_err(|_| ApiError::NoSuchSession)?;
-    // By the user's own name: another user's session is not found.
-    let tokens = backend.store().of_user(&this.username).await?;
-    let session = tokens.into_iter().find(|token| token.id == id);
-    let session = session.ok_or(ApiError::NoSuchSession)?;
-    let username = session.username.to_string();
-    end(&backend, &Whose::Session { username, id }).await?;
-    audit("session_ended", &session, &client);
-    let cookies = if id == this.id { without_cookies(&backend).0 } else { Vec::new() };
-    Ok((StatusCode::NO_CONTENT, AppendHeaders(cookies)))
+/// When the session was last used, whichever of its tokens was sent.
+pub(super) async fn last_use(session: &Session, backend: &Backend) -> Result<UnixMillis, ApiError> {
+    let sessions = sessions_of(&session.username, backend).await?;
+    let this = sessions.iter().find(|other| other.id == session.id);
+    Ok(this.map_or(session.used_at, |this| this.used_at.max(session.used_at)))
 }
 
-async fn end(backend: &Backend, whose: &Whose) -> Result<(), ApiError> {
-    let ended = backend.store().remove(whose).await?;
+fn scope_of(session: &Session) -> RevokeScope {
+    RevokeScope::Session { username: session.username.to_string(), id: session.id }
+}
+
+async fn end(backend: &Backend, scope: &RevokeScope) -> Result<(), ApiError> {
+    let ended = backend.store().remove(scope).await?;
     backend.metrics().add(Counter::TokensRevoked, ended);
     Ok(())
 }
 
 type SetCookies = AppendHeaders<Vec<(axum::http::HeaderName, axum::http::HeaderValue)>>;
 
-fn without_cookies(backend: &Backend) -> SetCookies {
-    AppendHeaders(Cookie::none().map(|cookie| cookie.header(backend.same_site())).into())
-}
-
-fn audit(event: &'static str, session: &Session, client: &Client) {
-    info!(
-        target: AUDIT,
-        event, user = %session.username, session = %session.id, address = %client.address
-    );
+/// Only of who sent one: the token of a body says nothing about the browser that it came through.
+fn erased_cookies(carrier: Carrier, backend: &Backend) -> SetCookies {
+    match carrier {
+        Carrier::Cookie => {
+            AppendHeaders(Cookie::none().map(|cookie| cookie.header(backend.same_site())).into())
+        }
+        Carrier::Header => AppendHeaders(Vec::new()),
+    }
 }
 
 #[derive(Serialize)]
 pub(crate) struct MeAnswer {
     username: String,
     expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csrf_token: Option<String>,
     #[serde(flatten)]
     identity: Identity,
 }

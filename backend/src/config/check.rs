@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Fault, ServeOptions, StoreChoice};
-use crate::store::Begin;
+use crate::store::OpenMode;
 
 /// A combination that cannot be meant; the sentence names the settings.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,8 +32,14 @@ impl ServeOptions {
 
     /// Whether files that are not there may be made: by the first process of a start, and not by
     /// one that takes another's place.
-    pub(crate) fn begin(&self) -> Begin {
-        if self.replaces { Begin::MustExist } else { Begin::MayMake }
+    pub(crate) fn open_mode(&self) -> OpenMode {
+        let must_exist = self.replaces || self.store_must_exist;
+        if must_exist { OpenMode::MustExist } else { OpenMode::CreateIfMissing }
+    }
+
+    /// The same of the file of users: a server may start before there are any.
+    pub(crate) fn users_mode(&self) -> OpenMode {
+        if self.store_must_exist { OpenMode::MustExist } else { OpenMode::CreateIfMissing }
     }
 
     /// `--fault reload-loop`: how often.

@@ -2,8 +2,8 @@
 //!
 //! Rule: an address may hold a password, so it shows itself without one.
 
-use std::env;
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -57,7 +57,10 @@ impl FromStr for StoreChoice {
 }
 
 fn from_environment(variable: &str, default: &str) -> String {
-    env::var(variable).ok().filter(|url| !url.is_empty()).unwrap_or_else(|| default.to_owned())
+    super::variable(variable)
+        .ok()
+        .filter(|url| !url.is_empty())
+        .unwrap_or_else(|| default.to_owned())
 }
 
 impl fmt::Display for StoreChoice {
@@ -85,6 +88,50 @@ fn without_credentials(url: &str) -> String {
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     format!("{scheme}://{}", &rest[..end])
+}
+
+/// Where to listen: a host, which may be a name, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen(String);
+
+impl Listen {
+    /// On all addresses of this machine.
+    pub fn everywhere(port: u16) -> Self {
+        Self(format!("0.0.0.0:{port}"))
+    }
+
+    /// As sockets take it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self("127.0.0.1:8000".to_owned())
+    }
+}
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WANTED: &str = "use HOST:PORT, e.g. 127.0.0.1:8000, [::]:8000 or localhost:8000";
+        let (host, port) = text.rsplit_once(':').ok_or(WANTED)?;
+        let is_ipv6 = host.starts_with('[') && host.ends_with(']');
+        let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let is_host = !host.is_empty() && (is_ipv6 || host.chars().all(usual));
+        if !is_host || port.parse::<u16>().is_err() {
+            return Err(WANTED);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// How signed tokens are signed (RFC 7518, RFC 8037).
@@ -163,8 +210,38 @@ impl FromStr for Origin {
         if !usual || as_sent != text || text != text.to_ascii_lowercase() {
             return Err(WANTED);
         }
+        if !is_host(authority.host()) {
+            return Err(WANTED);
+        }
+        let default = if scheme == "https" { 443 } else { 80 };
+        match authority.port() {
+            Some(port) if port.as_u16() == default => {
+                return Err("leave out the port: browsers send none where it is the scheme's own");
+            }
+            // `https://app.example:` and `:080` are sent by nobody.
+            Some(port) if port.as_str() != port.as_u16().to_string() => return Err(WANTED),
+            None if authority.as_str().ends_with(':') => return Err(WANTED),
+            Some(_) | None => {}
+        }
         HeaderValue::from_str(text).map(Self).map_err(|_| WANTED)
     }
+}
+
+/// Whether a browser writes a host so: an IPv6 address in its shortest form, an IPv4 address in its
+/// usual one, a name in ASCII (punycode) without empty labels.
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return inner.parse::<Ipv6Addr>().is_ok_and(|address| address.to_string() == inner);
+    }
+    let labels: Vec<&str> = host.split('.').collect();
+    let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_name = labels.iter().all(|label| !label.is_empty() && label.chars().all(usual));
+    // What ends in a number is an address to a browser (WHATWG URL, "ends in a number").
+    let is_number = labels.last().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
+    if is_number {
+        return host.parse::<Ipv4Addr>().is_ok();
+    }
+    is_name
 }
 
 #[cfg(test)]
@@ -176,12 +253,25 @@ mod tests {
         for text in ["", "*", "app.example", "https://app.example/", "https://APP.example"]
             .into_iter()
             .chain(["https://user@app.example", "file://x", "https://app.example/path", "null"])
+            .chain(["https://app.example:443", "http://app.example:80", "https://app.example:"])
+            .chain(["https://app.example:08443", "https://app..example", "https://*.example"])
+            .chain(["http://[::0:1]:3000", "http://127.0.0.01:8080", "http://127.1", "https://é.x"])
         {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
         for text in ["https://app.example", "http://127.0.0.1:8080", "http://[::1]:3000"] {
             let origin = text.parse::<Origin>().expect("it is an origin");
             assert_eq!(origin.header_value(), text);
+        }
+    }
+
+    #[test]
+    fn a_place_to_listen_is_a_host_and_a_port() {
+        for text in ["127.0.0.1:8000", "localhost:8000", "[::]:0", "api.example:65535"] {
+            assert!(text.parse::<Listen>().is_ok(), "{text}");
+        }
+        for text in ["", "8000", ":8000", "localhost", "localhost:x", "localhost:65536", "a b:1"] {
+            assert!(text.parse::<Listen>().is_err(), "{text}");
         }
     }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use session_keeper_tokens::{
-    Attempt, Attempts, Binding, Device, Kind, Rotation, Sealed, Session, SessionId, TokenHash,
-    UnixMillis,
+    Attempt, Attempts, Binding, Device, KeyId, Kind, Rotation, Sealed, Session, SessionId,
+    TokenHash, UnixMillis,
 };
 
 use super::{AttemptKey, StoreError};
@@ -23,7 +23,7 @@ pub(super) const CLEANED_AT_ONCE: usize = 1000;
 macro_rules! columns {
     () => {
         "token, username, expires, created, used, session, kind, device, bound_to, rotated_at, \
-         rotated_by, successor"
+         rotated_by, successor, key_id"
     };
 }
 pub(super) use columns;
@@ -36,9 +36,9 @@ pub(super) const TOUCH: &str = "UPDATE auth_tokens SET used = $1 WHERE token = $
 pub(super) const REMOVE_ALL: &str = "DELETE FROM auth_tokens";
 pub(super) const REMOVE_USER: &str = "DELETE FROM auth_tokens WHERE username = $1";
 pub(super) const REMOVE_SESSION: &str = "DELETE FROM auth_tokens WHERE session = $1";
-pub(super) const FORGIVE_ONE: &str =
+pub(super) const RESET_ONE: &str =
     "UPDATE login_attempts SET count = count - 1 WHERE key = $1 AND count > 0";
-pub(super) const FORGIVE_ALL: &str = "DELETE FROM login_attempts WHERE key = $1";
+pub(super) const RESET_ALL: &str = "DELETE FROM login_attempts WHERE key = $1";
 
 /// [`Attempts::add`] in one statement, so that two processes count two: key, now, the end of a
 /// window that begins now, the last beginning of a window that is over, the highest count.
@@ -72,6 +72,7 @@ pub(super) struct Columns {
     pub(super) rotated_at: Option<i64>,
     pub(super) rotated_by: Option<String>,
     pub(super) successor: Option<String>,
+    pub(super) key_id: Option<String>,
 }
 
 impl Columns {
@@ -93,6 +94,7 @@ impl Columns {
             rotated_at: rotation.map(|rotation| millis(rotation.at)),
             rotated_by: rotation.and_then(|rotation| rotation.attempt).map(|by| by.to_string()),
             successor: rotation.map(|rotation| rotation.successor.to_string()),
+            key_id: session.key.map(|key| key.to_string()),
         }
     }
 
@@ -112,6 +114,7 @@ impl Columns {
             }
         };
         let bound_to = self.bound_to.map(|text| text.parse::<Binding>()).transpose();
+        let key = self.key_id.map(|text| text.parse::<KeyId>()).transpose();
         Ok(Session {
             id: self.session.parse::<SessionId>().map_err(|_| invalid("session"))?,
             kind: match &*self.kind {
@@ -126,6 +129,7 @@ impl Columns {
             used_at: time(self.used),
             bound_to: bound_to.map_err(|_| invalid("bound_to"))?.map(Box::new),
             rotation,
+            key: key.map_err(|_| invalid("key_id"))?,
         })
     }
 }

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use super::private::{self, FILE_MODE, folder_of, with_suffix};
-use super::{Begin, StoreError};
+use super::{OpenMode, StoreError};
 use crate::clock;
 
 /// What can be kept in a [`Document`].
@@ -34,12 +34,12 @@ impl<T: Default + Clone + PartialEq + Serialize + DeserializeOwned> Content for 
 
 /// What becomes of a file that is missing or cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Care {
+enum Durability {
     /// Missing, it is empty; corrupt, it is set aside for what was last read: nobody misses it.
     Disposable,
     /// Missing, it is made at the first start only; corrupt, it is set aside for a copy of the last
     /// version, which each write leaves beside it.
-    Copied(Begin),
+    WithBackup(OpenMode),
     /// Missing, it is empty until it was seen; corrupt, it is left alone and is an error: for what
     /// only people can make anew.
     Irreplaceable,
@@ -51,7 +51,7 @@ pub(super) const COPY: &str = ".good";
 /// A JSON value kept in a file.
 pub(crate) struct Document<T> {
     path: PathBuf,
-    care: Care,
+    durability: Durability,
     last_good: Mutex<Option<Version<T>>>,
 }
 
@@ -59,30 +59,33 @@ impl<T: Content> Document<T> {
     /// Makes the folder where there is none, and reads the file once, so that a store that cannot
     /// work is reported at the start. For a value that nobody misses.
     pub(crate) fn open_disposable(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, Care::Disposable)
+        Self::open_with(path, Durability::Disposable)
     }
 
     /// The same for a value that must not be lost, whatever becomes of the file. Under
-    /// [`Begin::MayMake`] the file is there from now on.
-    pub(crate) fn open_copied(path: &Path, begin: Begin) -> Result<Self, StoreError> {
-        Self::open_with(path, Care::Copied(begin))
+    /// [`OpenMode::CreateIfMissing`] the file is there from now on.
+    pub(crate) fn open_with_backup(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        Self::open_with(path, Durability::WithBackup(mode))
     }
 
     /// The same for a value that must not be replaced, whatever has become of the file.
     pub(crate) fn open_irreplaceable(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, Care::Irreplaceable)
+        Self::open_with(path, Durability::Irreplaceable)
     }
 
-    fn open_with(path: &Path, care: Care) -> Result<Self, StoreError> {
-        let document = Self { path: path.to_owned(), care, last_good: Mutex::new(None) };
-        if care != Care::Copied(Begin::MustExist) {
-            private::prepare_folder(path)?;
+    /// What the path names is looked at before anything of it is changed: a mistyped one may be
+    /// another program's.
+    fn open_with(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let path = private::resolve(path)?;
+        let document = Self { path, durability, last_good: Mutex::new(None) };
+        if durability != Durability::WithBackup(OpenMode::MustExist) {
+            private::prepare_folder(&document.path)?;
         }
-        private::narrow_file_mode(path)?;
-        match care {
-            Care::Copied(_) => document.begin()?,
-            Care::Disposable | Care::Irreplaceable => drop(document.read()?),
+        match durability {
+            Durability::WithBackup(_) => document.begin()?,
+            Durability::Disposable | Durability::Irreplaceable => drop(document.read()?),
         }
+        private::narrow_file_mode(&document.path)?;
         Ok(document)
     }
 
@@ -90,8 +93,8 @@ impl<T: Content> Document<T> {
     pub(crate) fn read(&self) -> Result<Arc<T>, StoreError> {
         match self.load()? {
             Loaded::Good(value) => Ok(value),
-            // Whether it is still so is decided under the lock: another process may be mending it.
-            Loaded::Corrupt { .. } => self.update(|_| ()).and_then(|()| self.read_mended()),
+            // Whether it is still so is decided under the lock: another process may be repairing it.
+            Loaded::Corrupt { .. } => self.update(|_| ()).and_then(|()| self.read_repaired()),
         }
     }
 
@@ -99,7 +102,7 @@ impl<T: Content> Document<T> {
     /// acknowledged. A change that changes nothing writes nothing.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, StoreError> {
         let _lock = private::lock(&self.path)?;
-        let current = self.load_or_mend()?;
+        let current = self.load_or_repair()?;
         let mut next = T::clone(&current);
         let outcome = change(&mut next);
         if next != *current {
@@ -108,13 +111,29 @@ impl<T: Content> Document<T> {
         Ok(outcome)
     }
 
+    /// Makes the file, where there is none, with what a missing one stands for.
+    pub(crate) fn make(&self) -> Result<(), StoreError> {
+        let _lock = private::lock(&self.path)?;
+        let value = self.load_or_repair()?;
+        let is_missing = self.last_good().as_ref().is_none_or(|version| version.stamp.is_none());
+        if is_missing { self.write(T::clone(&value)).map(drop) } else { Ok(()) }
+    }
+
     /// A file that is there from the first start on is known for one that is gone when it is not;
     /// and a copy that is missing, torn, or of before somebody put another file there, is renewed.
     fn begin(&self) -> Result<(), StoreError> {
-        // Where the file must be there and is not, no lock is left in a folder that is not ours.
-        self.load()?;
+        // Before the lock: where the file must be there and is not, or is another program's, nothing
+        // is left in a folder that is not ours.
+        if let Loaded::Corrupt { bytes, reason } = self.load()?
+            && !bytes.is_empty()
+            && self.read_copy().is_none()
+        {
+            let advice = "and has no copy beside it: name another file, or move it away and \
+                          everybody signs in again";
+            return Err(self.invalid(format!("{reason}, {advice}")));
+        }
         let _lock = private::lock(&self.path)?;
-        let value = self.load_or_mend()?;
+        let value = self.load_or_repair()?;
         let is_missing = self.last_good().as_ref().is_none_or(|version| version.stamp.is_none());
         if is_missing {
             return self.write(T::clone(&value)).map(drop);
@@ -126,10 +145,10 @@ impl<T: Content> Document<T> {
     }
 
     /// Only under the lock.
-    fn load_or_mend(&self) -> Result<Arc<T>, StoreError> {
+    fn load_or_repair(&self) -> Result<Arc<T>, StoreError> {
         match self.load()? {
             Loaded::Good(value) => Ok(value),
-            Loaded::Corrupt { bytes, reason } => self.mend(&bytes, &reason),
+            Loaded::Corrupt { bytes, reason } => self.repair(&bytes, &reason),
         }
     }
 
@@ -143,7 +162,10 @@ impl<T: Content> Document<T> {
             return Ok(Loaded::Good(value));
         }
         if stamp.is_none() {
-            return self.load_missing().map(Loaded::Good);
+            if let Some(value) = self.load_missing()? {
+                return Ok(Loaded::Good(value));
+            }
+            // It was made between the two looks, as when workers start together.
         }
         let (stamp, bytes) = self.read_file().map_err(|error| self.failed("read", error))?;
         match serde_json::from_slice(&bytes) {
@@ -151,38 +173,40 @@ impl<T: Content> Document<T> {
             // Position and category only: serde's own text may quote what is in the file.
             Err(error) => {
                 let reason = format!("{:?} error at line {}", error.classify(), error.line());
-                match self.care {
-                    Care::Disposable | Care::Copied(_) => Ok(Loaded::Corrupt { bytes, reason }),
-                    Care::Irreplaceable => Err(self.invalid(reason)),
+                match self.durability {
+                    Durability::Disposable | Durability::WithBackup(_) => {
+                        Ok(Loaded::Corrupt { bytes, reason })
+                    }
+                    Durability::Irreplaceable => Err(self.invalid(reason)),
                 }
             }
         }
     }
 
-    /// A missing file may be an empty value; a missing folder is a disk that is not there.
-    fn load_missing(&self) -> Result<Arc<T>, StoreError> {
+    /// A missing file may be an empty value; a missing folder is a disk that is not there. `None`: it
+    /// is not missing any more.
+    fn load_missing(&self) -> Result<Option<Arc<T>>, StoreError> {
         let folder = self.folder();
         let failed = |source| StoreError::io("read", folder, source);
         let mut listed = fs::read_dir(folder).map_err(failed)?.filter_map(Result::ok);
         let is_listed = listed.any(|entry| Some(&*entry.file_name()) == self.path.file_name());
         if is_listed || self.path.try_exists().map_err(failed)? {
-            // The disk came back between the first look and this one.
-            return Err(failed(io::Error::other("it was away a moment ago")));
+            return Ok(None);
         }
         let was_seen = self.last_good().as_ref().is_some_and(|version| version.stamp.is_some());
-        let may_be_missing = match self.care {
-            Care::Disposable => true,
-            Care::Copied(begin) => !was_seen && begin == Begin::MayMake,
-            Care::Irreplaceable => !was_seen,
+        let may_be_missing = match self.durability {
+            Durability::Disposable => true,
+            Durability::WithBackup(mode) => !was_seen && mode == OpenMode::CreateIfMissing,
+            Durability::Irreplaceable => !was_seen,
         };
         if !may_be_missing {
             let advice = "it is gone: put it back, or restart the server to begin without it";
             return Err(self.failed("read", io::Error::new(io::ErrorKind::NotFound, advice)));
         }
-        Ok(self.remember(None, T::default()))
+        Ok(Some(self.remember(None, T::default())))
     }
 
-    fn read_mended(&self) -> Result<Arc<T>, StoreError> {
+    fn read_repaired(&self) -> Result<Arc<T>, StoreError> {
         match self.load()? {
             Loaded::Good(value) => Ok(value),
             Loaded::Corrupt { reason, .. } => Err(self.invalid(reason)),
@@ -191,13 +215,13 @@ impl<T: Content> Document<T> {
 
     /// Only under the lock. The corrupt bytes are safe under their new name before they are
     /// replaced, and the file is never missing in between: that would read as an empty value.
-    fn mend(&self, corrupt: &[u8], reason: &str) -> Result<Arc<T>, StoreError> {
+    fn repair(&self, corrupt: &[u8], reason: &str) -> Result<Arc<T>, StoreError> {
         let last_read = self.last_good().as_ref().map(|version| Arc::clone(&version.value));
         // What this process last read may be older than what others have acknowledged since.
         let (value, origin) = match (self.read_copy(), last_read) {
             (Some(copy), _) => (copy, "the copy of its last version"),
             (None, Some(value)) => (T::clone(&value), "what was last read from it"),
-            (None, None) if self.care == Care::Copied(Begin::MustExist) => {
+            (None, None) if self.durability == Durability::WithBackup(OpenMode::MustExist) => {
                 return Err(self.invalid(reason.to_owned()));
             }
             (None, None) => (T::default(), "NOTHING: what was in it is lost"),
@@ -211,7 +235,7 @@ impl<T: Content> Document<T> {
 
     fn write(&self, value: T) -> Result<Arc<T>, StoreError> {
         let bytes = self.to_bytes(&value)?;
-        if matches!(self.care, Care::Copied(_)) {
+        if matches!(self.durability, Durability::WithBackup(_)) {
             self.write_copy(&bytes)?;
         }
         let stamp = write_whole(&self.path, &bytes).map_err(|error| self.failed("write", error))?;
@@ -238,7 +262,7 @@ impl<T: Content> Document<T> {
 
     /// `None`: there is none that can be read.
     fn read_copy(&self) -> Option<T> {
-        if !matches!(self.care, Care::Copied(_)) {
+        if !matches!(self.durability, Durability::WithBackup(_)) {
             return None;
         }
         let bytes = fs::read(with_suffix(&self.path, COPY)).ok()?;
@@ -319,6 +343,14 @@ impl Stamp {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         }
     }
+}
+
+/// Puts a private file with these bytes in the place of `path`. Only under its lock.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole(path, bytes).map(drop).inspect_err(|_| {
+        // What a full disk took of it.
+        let _ = fs::remove_file(with_suffix(path, ".new"));
+    })
 }
 
 /// Only under the lock: two writers would share the temporary name, which is fixed so that what a

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The store cannot be asked or told: the operator's to mend, and never a reason to sign anybody
+/// The store cannot be asked or told: the operator's to repair, and never a reason to sign anybody
 /// out.
 #[derive(Debug)]
 pub enum StoreError {
@@ -47,12 +47,26 @@ impl StoreError {
         Self::Io { doing, path: path.to_owned(), source }
     }
 
+    /// A file that must be there and is not.
+    pub(crate) fn missing(path: &Path) -> Self {
+        let advice = "there is none: a disk that is away, or a first start (then run `init`, or \
+                      leave out --store-must-exist)";
+        Self::io("use", path, io::Error::new(io::ErrorKind::NotFound, advice))
+    }
+
     pub(crate) fn unavailable(engine: &'static str, reason: impl fmt::Display) -> Self {
         Self::Unavailable { engine, reason: reason.to_string() }
     }
 
     pub(crate) fn corrupt(engine: &'static str, reason: impl fmt::Display) -> Self {
         Self::Corrupt { engine, reason: reason.to_string() }
+    }
+}
+
+impl StoreError {
+    /// Another program's file is at a path that was given for ours.
+    pub(crate) fn is_foreign_file(&self) -> bool {
+        matches!(self, Self::Io { doing: "use", source, .. } if source.kind() == io::ErrorKind::Other)
     }
 }
 

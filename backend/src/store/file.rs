@@ -20,7 +20,9 @@ use session_keeper_tokens::{Attempts, Rotation, Session, TokenHash, UnixMillis};
 use tracing::warn;
 
 use super::row::{self, StoredRow};
-use super::{AttemptKey, Begin, Document, Forgiven, Row, Store, StoreError, Whose, blocking};
+use super::{
+    AttemptKey, AttemptReset, Document, OpenMode, RevokeScope, Row, Store, StoreError, blocking,
+};
 
 /// Sessions in a file.
 #[derive(Debug, Clone)]
@@ -34,12 +36,12 @@ pub(crate) struct FileStore {
 
 impl FileStore {
     /// Opens the file, or makes it where that may be.
-    pub(crate) fn open(path: &Path, begin: Begin) -> Result<Self, StoreError> {
-        let tokens: Arc<Document<Rows>> = Arc::new(Document::open_copied(path, begin)?);
+    pub(crate) fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        let tokens: Arc<Document<Rows>> = Arc::new(Document::open_with_backup(path, mode)?);
         let odd = tokens.read()?.odd.len();
         if odd > 0 {
             let path = path.display();
-            warn!("{odd} rows of {path} cannot be understood, and are kept: mend or delete them");
+            warn!("{odd} rows of {path} cannot be understood, and are kept: repair or delete them");
         }
         let attempts = Document::open_disposable(&path.with_extension("attempts.json"))?;
         let attempts = Arc::new(attempts);
@@ -47,8 +49,8 @@ impl FileStore {
     }
 
     /// As a worker does that reads the file at its start only: a fault, on purpose.
-    pub(crate) fn open_and_read_once(path: &Path, begin: Begin) -> Result<Self, StoreError> {
-        let store = Self::open(path, begin)?;
+    pub(crate) fn open_and_read_once(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        let store = Self::open(path, mode)?;
         let read = Rows::clone(&*store.tokens.read()?);
         Ok(Self { read_once: Some(Arc::new(Mutex::new(read))), ..store })
     }
@@ -131,9 +133,9 @@ impl Store for FileStore {
         self.update(touch).await
     }
 
-    async fn remove(&self, whose: &Whose) -> Result<usize, StoreError> {
-        let whose = whose.clone();
-        self.update(move |rows| rows.remove(&whose)).await
+    async fn remove(&self, scope: &RevokeScope) -> Result<usize, StoreError> {
+        let scope = scope.clone();
+        self.update(move |rows| rows.remove(&scope)).await
     }
 
     async fn of_user(&self, username: &str) -> Result<Vec<Session>, StoreError> {
@@ -171,10 +173,10 @@ impl Store for FileStore {
         .await
     }
 
-    async fn forgive(&self, key: AttemptKey, forgiven: Forgiven) -> Result<(), StoreError> {
-        self.update_attempts(move |counts| match forgiven {
-            Forgiven::All => drop(counts.remove(&key.to_string())),
-            Forgiven::One => {
+    async fn reset_attempts(&self, key: AttemptKey, reset: AttemptReset) -> Result<(), StoreError> {
+        self.update_attempts(move |counts| match reset {
+            AttemptReset::All => drop(counts.remove(&key.to_string())),
+            AttemptReset::One => {
                 if let Some(count) = counts.get_mut(&key.to_string()) {
                     count.count = count.count.saturating_sub(1);
                 }
@@ -201,16 +203,16 @@ impl Rows {
     fn find(&self, hash: &TokenHash) -> Result<Option<Session>, StoreError> {
         let known = self.known.get(hash);
         if known.is_none() && self.odd.keys().any(|key| key.parse() == Ok(*hash)) {
-            let advice = "mend or delete what the log counted at the start";
+            let advice = "repair or delete what the log counted at the start";
             return Err(StoreError::corrupt("the file of tokens", advice));
         }
         Ok(known.cloned())
     }
 
-    fn remove(&mut self, whose: &Whose) -> usize {
+    fn remove(&mut self, scope: &RevokeScope) -> usize {
         let before = self.len();
-        self.known.retain(|_, session| !whose.covers(session));
-        self.odd.retain(|_, text| !covers_odd(whose, text));
+        self.known.retain(|_, session| !scope.covers(session));
+        self.odd.retain(|_, text| !covers_odd(scope, text));
         before - self.len()
     }
 
@@ -229,12 +231,12 @@ impl Rows {
 }
 
 /// Whoever is signed out must stay so when the row is understood again.
-fn covers_odd(whose: &Whose, text: &str) -> bool {
+fn covers_odd(scope: &RevokeScope, text: &str) -> bool {
     let is = |name: &str, wanted: &str| field(text, name).is_some_and(|value| value == *wanted);
-    match whose {
-        Whose::All => true,
-        Whose::User(name) => is("username", name),
-        Whose::Session { id, .. } => is("session", &id.to_string()),
+    match scope {
+        RevokeScope::All => true,
+        RevokeScope::User(name) => is("username", name),
+        RevokeScope::Session { id, .. } => is("session", &id.to_string()),
     }
 }
 

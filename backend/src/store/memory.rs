@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_keeper_tokens::{Attempts, Rotation, Session, TokenHash, UnixMillis};
 
-use super::{AttemptKey, Forgiven, Row, Store, StoreError, Whose};
+use super::{AttemptKey, AttemptReset, RevokeScope, Row, Store, StoreError};
 
 /// So many rows are looked at before waiting requests get their turn: less than a millisecond.
 const CLEANED_AT_ONCE: usize = 4096;
@@ -61,12 +61,12 @@ impl Tokens {
         rows.filter(move |(_, session)| *session.username == *username)
     }
 
-    fn covered_by(&self, whose: &Whose) -> Vec<TokenHash> {
+    fn covered_by(&self, scope: &RevokeScope) -> Vec<TokenHash> {
         let covered =
-            |(hash, session): (&TokenHash, &Session)| whose.covers(session).then_some(*hash);
-        match whose {
-            Whose::All => self.rows.keys().copied().collect(),
-            Whose::User(name) | Whose::Session { username: name, .. } => {
+            |(hash, session): (&TokenHash, &Session)| scope.covers(session).then_some(*hash);
+        match scope {
+            RevokeScope::All => self.rows.keys().copied().collect(),
+            RevokeScope::User(name) | RevokeScope::Session { username: name, .. } => {
                 self.of_user(name).filter_map(covered).collect()
             }
         }
@@ -147,9 +147,9 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn remove(&self, whose: &Whose) -> Result<usize, StoreError> {
+    async fn remove(&self, scope: &RevokeScope) -> Result<usize, StoreError> {
         let mut tokens = self.write();
-        let covered = tokens.covered_by(whose);
+        let covered = tokens.covered_by(scope);
         covered.iter().for_each(|hash| tokens.remove(hash));
         Ok(covered.len())
     }
@@ -189,11 +189,11 @@ impl Store for MemoryStore {
         Ok(counted)
     }
 
-    async fn forgive(&self, key: AttemptKey, forgiven: Forgiven) -> Result<(), StoreError> {
+    async fn reset_attempts(&self, key: AttemptKey, reset: AttemptReset) -> Result<(), StoreError> {
         let mut attempts = self.attempts();
-        match forgiven {
-            Forgiven::All => drop(attempts.remove(&key)),
-            Forgiven::One => {
+        match reset {
+            AttemptReset::All => drop(attempts.remove(&key)),
+            AttemptReset::One => {
                 if let Some((attempts, _)) = attempts.get_mut(&key) {
                     attempts.count = attempts.count.saturating_sub(1);
                 }

@@ -30,14 +30,15 @@ use async_trait::async_trait;
 use session_keeper_tokens::{Attempts, Rotation, Session, SessionId, TokenHash, UnixMillis};
 
 pub(crate) use self::redis::RedisStore;
-pub(crate) use document::Document;
+pub(crate) use document::{Document, write_private};
 pub use error::StoreError;
 pub(crate) use file::FileStore;
 #[cfg(feature = "fuzzing")]
 pub(crate) use file::Rows;
 pub(crate) use memory::MemoryStore;
-pub use open::{Begin, Reads, open};
+pub use open::{OpenMode, Reads, open};
 pub(crate) use postgres::PostgresStore;
+pub(crate) use private::{lock_file, prepare_folder};
 pub(crate) use sqlite::SqliteStore;
 
 /// One kind of store.
@@ -63,7 +64,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn touch(&self, hash: TokenHash, used_at: UnixMillis) -> Result<(), StoreError>;
 
     /// Forgets tokens for good, and says how many.
-    async fn remove(&self, whose: &Whose) -> Result<usize, StoreError>;
+    async fn remove(&self, scope: &RevokeScope) -> Result<usize, StoreError>;
 
     /// A user's tokens, expired or not.
     async fn of_user(&self, username: &str) -> Result<Vec<Session>, StoreError>;
@@ -83,8 +84,8 @@ pub trait Store: fmt::Debug + Send + Sync {
         window: Duration,
     ) -> Result<Attempts, StoreError>;
 
-    /// Takes attempts back. Nothing happens where there are none.
-    async fn forgive(&self, key: AttemptKey, forgiven: Forgiven) -> Result<(), StoreError>;
+    /// Spawn attempts back. Nothing happens where there are none.
+    async fn reset_attempts(&self, key: AttemptKey, reset: AttemptReset) -> Result<(), StoreError>;
 }
 
 /// A token and what is kept of it.
@@ -95,7 +96,7 @@ pub type AttemptKey = TokenHash;
 
 /// Which attempts are taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forgiven {
+pub enum AttemptReset {
     /// The one that was just counted.
     One,
     /// All of them.
@@ -104,7 +105,7 @@ pub enum Forgiven {
 
 /// Whose tokens are forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
+pub enum RevokeScope {
     /// Everybody's.
     All,
     /// One user's.
@@ -118,7 +119,7 @@ pub enum Whose {
     },
 }
 
-impl fmt::Display for Whose {
+impl fmt::Display for RevokeScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("everybody"),
@@ -128,7 +129,7 @@ impl fmt::Display for Whose {
     }
 }
 
-impl Whose {
+impl RevokeScope {
     pub(crate) fn covers(&self, session: &Session) -> bool {
         match self {
             Self::All => true,

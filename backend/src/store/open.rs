@@ -12,9 +12,9 @@ use crate::config::StoreChoice;
 
 /// What a missing file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
+pub enum OpenMode {
     /// A first start: it is made.
-    MayMake,
+    CreateIfMissing,
     /// A disk that is away: it was there before this process took another one's place.
     MustExist,
 }
@@ -32,7 +32,7 @@ pub enum Reads {
 pub async fn open(
     choice: &StoreChoice,
     reads: Reads,
-    begin: Begin,
+    mode: OpenMode,
 ) -> Result<Arc<dyn Store>, StoreError> {
     let store: Arc<dyn Store> = match choice {
         StoreChoice::Memory => {
@@ -42,9 +42,9 @@ pub async fn open(
             );
             return Ok(Arc::new(MemoryStore::default()));
         }
-        StoreChoice::File(path) => Arc::new(open_file(path, reads, begin)?),
+        StoreChoice::File(path) => Arc::new(open_file(path, reads, mode)?),
         StoreChoice::Redis(url) => Arc::new(RedisStore::open(url).await?),
-        StoreChoice::Sqlite(path) => Arc::new(SqliteStore::open(path, begin).await?),
+        StoreChoice::Sqlite(path) => Arc::new(SqliteStore::open(path, mode).await?),
         StoreChoice::Postgres(url) => Arc::new(PostgresStore::open(url).await?),
     };
     let loaded = store.count().await?;
@@ -58,9 +58,9 @@ pub async fn open(
     Ok(store)
 }
 
-fn open_file(path: &Path, reads: Reads, begin: Begin) -> Result<FileStore, StoreError> {
+fn open_file(path: &Path, reads: Reads, mode: OpenMode) -> Result<FileStore, StoreError> {
     match reads {
-        Reads::EachChange => FileStore::open(path, begin),
-        Reads::Once => FileStore::open_and_read_once(path, begin),
+        Reads::EachChange => FileStore::open(path, mode),
+        Reads::Once => FileStore::open_and_read_once(path, mode),
     }
 }

@@ -23,7 +23,7 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::ToSql;
 
 use super::columns::{self, CLEANED_AT_ONCE, Columns, millis};
-use super::{AttemptKey, Forgiven, Row, Store, StoreError, Whose};
+use super::{AttemptKey, AttemptReset, RevokeScope, Row, Store, StoreError};
 use crate::config::StoreChoice;
 use connect::{Failure, NO_PRIMARY, is_lost, reason};
 use statements::{
@@ -232,11 +232,13 @@ impl Store for PostgresStore {
         self.ask(columns::TOUCH, values, Broken::AskAgain).await.map(drop)
     }
 
-    async fn remove(&self, whose: &Whose) -> Result<usize, StoreError> {
-        match whose {
-            Whose::All => self.remove_all().await,
-            Whose::User(name) => self.remove_of(REMOVE_USER, name).await,
-            Whose::Session { id, .. } => self.remove_of(REMOVE_SESSION, &id.to_string()).await,
+    async fn remove(&self, scope: &RevokeScope) -> Result<usize, StoreError> {
+        match scope {
+            RevokeScope::All => self.remove_all().await,
+            RevokeScope::User(name) => self.remove_of(REMOVE_USER, name).await,
+            RevokeScope::Session { id, .. } => {
+                self.remove_of(REMOVE_SESSION, &id.to_string()).await
+            }
         }
     }
 
@@ -270,11 +272,11 @@ impl Store for PostgresStore {
         Ok(columns::attempts(since, count.map_err(|error| corrupt(&error))?))
     }
 
-    async fn forgive(&self, key: AttemptKey, forgiven: Forgiven) -> Result<(), StoreError> {
-        let (statement, broken) = match forgiven {
+    async fn reset_attempts(&self, key: AttemptKey, reset: AttemptReset) -> Result<(), StoreError> {
+        let (statement, broken) = match reset {
             // Taken back twice, it would be one try more for whoever guesses.
-            Forgiven::One => (columns::FORGIVE_ONE, Broken::GiveUp),
-            Forgiven::All => (columns::FORGIVE_ALL, Broken::AskAgain),
+            AttemptReset::One => (columns::RESET_ONE, Broken::GiveUp),
+            AttemptReset::All => (columns::RESET_ALL, Broken::AskAgain),
         };
         self.ask(statement, &[&key.to_string()], broken).await.map(drop)
     }
@@ -318,6 +320,7 @@ fn to_session(row: &tokio_postgres::Row) -> Result<Option<Session>, StoreError> 
             rotated_at: row.try_get(9)?,
             rotated_by: row.try_get(10)?,
             successor: row.try_get(11)?,
+            key_id: row.try_get(12)?,
         })
     };
     columns().map_err(|error| corrupt(&error))?.into_session(ENGINE).map(Some)

@@ -34,9 +34,9 @@ use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use self::index::{Index, Janitor};
-use self::link::{ENGINE, Link, Twice};
+use self::link::{ENGINE, Idempotency, Link};
 use super::row::StoredRow;
-use super::{AttemptKey, Forgiven, Row, Store, StoreError, Whose};
+use super::{AttemptKey, AttemptReset, RevokeScope, Row, Store, StoreError};
 use crate::clock;
 
 /// How much longer than a row is valid Redis keeps it: the clocks of several workers may differ by
@@ -78,15 +78,15 @@ impl RedisStore {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.link.command(command, Twice::IsTheSame).await
+        self.link.command(command, Idempotency::Idempotent).await
     }
 
     async fn run<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
-        twice: Twice,
+        idempotency: Idempotency,
     ) -> Result<T, StoreError> {
-        self.link.run(script, twice).await
+        self.link.run(script, idempotency).await
     }
 
     fn index<'a>(&'a self, username: &'a str) -> Index<'a> {
@@ -100,7 +100,8 @@ impl RedisStore {
         loop {
             let mut remove = scripts::REMOVE_SOME.arg(cursor);
             remove.arg(SCANNED_AT_ONCE);
-            let (next, removed): (u64, usize) = self.run(&remove, Twice::Differs).await?;
+            let (next, removed): (u64, usize) =
+                self.run(&remove, Idempotency::NotIdempotent).await?;
             sum += removed;
             if next == 0 {
                 return Ok(sum);
@@ -127,14 +128,14 @@ impl Store for RedisStore {
     async fn insert(&self, rows: &[Row], now: UnixMillis) -> Result<(), StoreError> {
         let mut insert = scripts::INSERT.prepare_invoke();
         add_rows(&mut insert, rows, now)?;
-        self.run(&insert, Twice::IsTheSame).await
+        self.run(&insert, Idempotency::Idempotent).await
     }
 
     async fn find(&self, hash: TokenHash) -> Result<Option<Session>, StoreError> {
         let mut text: Option<String> = self.ask(cmd("GET").arg(token_key(hash))).await?;
         if text.is_none() {
             // Redis may have become a replica since it was connected to.
-            text = self.run(&scripts::FIND.key(token_key(hash)), Twice::IsTheSame).await?;
+            text = self.run(&scripts::FIND.key(token_key(hash)), Idempotency::Idempotent).await?;
         }
         text.map(|text| parse(&hash, &text)).transpose()
     }
@@ -149,23 +150,23 @@ impl Store for RedisStore {
         let mut rotate = scripts::ROTATE.key(token_key(old));
         rotate.arg(rotation_text(rotation)?);
         add_rows(&mut rotate, successors, now)?;
-        self.run(&rotate, Twice::Differs).await
+        self.run(&rotate, Idempotency::NotIdempotent).await
     }
 
     async fn touch(&self, hash: TokenHash, used_at: UnixMillis) -> Result<(), StoreError> {
         let mut touch = scripts::TOUCH.key(token_key(hash));
         touch.arg(clock::iso(used_at));
-        match self.run::<Option<String>>(&touch, Twice::IsTheSame).await? {
+        match self.run::<Option<String>>(&touch, Idempotency::Idempotent).await? {
             Some(username) => self.index(&username).note(&token_key(hash)).await,
             None => Ok(()),
         }
     }
 
-    async fn remove(&self, whose: &Whose) -> Result<usize, StoreError> {
-        match whose {
-            Whose::All => self.remove_all().await,
-            Whose::User(name) => self.index(name).remove(None).await,
-            Whose::Session { username, id } => self.index(username).remove(Some(*id)).await,
+    async fn remove(&self, scope: &RevokeScope) -> Result<usize, StoreError> {
+        match scope {
+            RevokeScope::All => self.remove_all().await,
+            RevokeScope::User(name) => self.index(name).remove(None).await,
+            RevokeScope::Session { username, id } => self.index(username).remove(Some(*id)).await,
         }
     }
 
@@ -210,16 +211,17 @@ impl Store for RedisStore {
             .arg(now.0)
             .arg(milliseconds(window))
             .arg(milliseconds(window.saturating_add(SLACK)));
-        let (since, count): (u64, u64) = self.run(&attempt, Twice::Differs).await?;
+        let (since, count): (u64, u64) = self.run(&attempt, Idempotency::NotIdempotent).await?;
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         Ok(Attempts { since: UnixMillis(since), count })
     }
 
-    async fn forgive(&self, key: AttemptKey, forgiven: Forgiven) -> Result<(), StoreError> {
-        match forgiven {
-            Forgiven::All => self.ask(&Cmd::del(attempts_key(key))).await,
-            Forgiven::One => {
-                self.run(&scripts::FORGIVE_ONE.key(attempts_key(key)), Twice::Differs).await
+    async fn reset_attempts(&self, key: AttemptKey, reset: AttemptReset) -> Result<(), StoreError> {
+        match reset {
+            AttemptReset::All => self.ask(&Cmd::del(attempts_key(key))).await,
+            AttemptReset::One => {
+                self.run(&scripts::RESET_ONE.key(attempts_key(key)), Idempotency::NotIdempotent)
+                    .await
             }
         }
     }

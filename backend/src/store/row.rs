@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 use session_keeper_tokens::{
-    Attempt, Binding, Device, InvalidHex, Kind, Rotation, Sealed, Session, SessionId, TokenHash,
-    UnixMillis,
+    Attempt, Binding, Device, InvalidHex, KeyId, Kind, Rotation, Sealed, Session, SessionId,
+    TokenHash, UnixMillis,
 };
 
 use crate::clock;
@@ -30,6 +30,8 @@ pub(super) struct StoredRow {
     bound_to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rotated: Option<StoredRotation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -67,6 +69,7 @@ impl StoredRow {
             device: Some(session.device.to_string()),
             bound_to: session.bound_to.as_ref().map(ToString::to_string),
             rotated,
+            key: session.key.map(|key| key.to_string()),
         }
     }
 
@@ -91,6 +94,7 @@ impl StoredRow {
                 None => None,
             },
             rotation: self.rotated.map(StoredRotation::into_rotation).transpose()?.map(Box::new),
+            key: self.key.as_deref().map(str::parse::<KeyId>).transpose().map_err(hex)?,
         })
     }
 }

@@ -6,9 +6,10 @@
 //! Rule 3: a database that was deleted or replaced is not read on: its changes would be lost, and a
 //! session that was ended elsewhere would live.
 //!
-//! It deliberately does not know how a database is opened or mended: that is [`Database`]'s.
+//! It deliberately does not know how a database is opened or repaired: that is [`Database`]'s.
 
 mod database;
+mod identify;
 mod import;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,8 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::columns::{self, CLEANED_AT_ONCE, Columns, columns, millis};
-use super::{AttemptKey, Begin, Forgiven, Row, Store, StoreError, Whose, blocking};
+use super::private;
+use super::{AttemptKey, AttemptReset, OpenMode, RevokeScope, Row, Store, StoreError, blocking};
 use database::{BUSY_WAIT, Database, Identity, is_busy};
 
 const ENGINE: &str = "SQLite";
@@ -38,7 +40,7 @@ const LOOKED_AT_EACH: Duration = Duration::from_secs(1);
 const INSERT: &str = concat!(
     "INSERT INTO auth_tokens (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (token) DO NOTHING"
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (token) DO NOTHING"
 );
 const ROTATE: &str = "UPDATE auth_tokens SET rotated_at = $1, rotated_by = $2, successor = $3 \
                       WHERE token = $4 AND rotated_at IS NULL";
@@ -67,12 +69,17 @@ enum Look {
 impl SqliteStore {
     /// Opens the database, or makes it where that may be, with what an older version kept in a
     /// file.
-    pub(crate) async fn open(path: &Path, begin: Begin) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
         // Absolute: SQLite takes a path that begins with `file:` for a URI.
         let path = std::path::absolute(path)
             .map_err(|source| StoreError::io("find the folder of", path, source))?;
+        let path = private::resolve(&path)?;
         let wanted = path.clone();
-        let database = blocking(move || Database::open(&wanted, begin)).await?;
+        let database = blocking(move || {
+            identify::identify(&wanted)?;
+            Database::open(&wanted, mode)
+        });
+        let database = database.await?;
         Ok(Self {
             path,
             current: RwLock::new(Arc::new(database)),
@@ -106,7 +113,7 @@ impl SqliteStore {
         let (path, old) = (self.path.clone(), stale.files());
         let opened = blocking(move || {
             old.drop_journal_of_replaced(&path)?;
-            Database::open(&path, Begin::MustExist)
+            Database::open(&path, OpenMode::MustExist)
         });
         let opened = Arc::new(opened.await?);
         if opened.identity() != stale.identity() {
@@ -207,11 +214,11 @@ impl Store for SqliteStore {
         self.execute(columns::TOUCH, values).await.map(drop)
     }
 
-    async fn remove(&self, whose: &Whose) -> Result<usize, StoreError> {
-        match whose {
-            Whose::All => self.execute(columns::REMOVE_ALL, ()).await,
-            Whose::User(name) => self.execute(columns::REMOVE_USER, (name.clone(),)).await,
-            Whose::Session { id, .. } => {
+    async fn remove(&self, scope: &RevokeScope) -> Result<usize, StoreError> {
+        match scope {
+            RevokeScope::All => self.execute(columns::REMOVE_ALL, ()).await,
+            RevokeScope::User(name) => self.execute(columns::REMOVE_USER, (name.clone(),)).await,
+            RevokeScope::Session { id, .. } => {
                 self.execute(columns::REMOVE_SESSION, (SessionId::to_string(id),)).await
             }
         }
@@ -251,10 +258,10 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn forgive(&self, key: AttemptKey, forgiven: Forgiven) -> Result<(), StoreError> {
-        let statement = match forgiven {
-            Forgiven::One => columns::FORGIVE_ONE,
-            Forgiven::All => columns::FORGIVE_ALL,
+    async fn reset_attempts(&self, key: AttemptKey, reset: AttemptReset) -> Result<(), StoreError> {
+        let statement = match reset {
+            AttemptReset::One => columns::RESET_ONE,
+            AttemptReset::All => columns::RESET_ALL,
         };
         self.execute(statement, (key.to_string(),)).await.map(drop)
     }
@@ -275,7 +282,7 @@ fn find(from: &Connection, hash: &TokenHash) -> rusqlite::Result<Option<Columns>
 }
 
 fn insert(on: &Connection, row: &Columns) -> rusqlite::Result<()> {
-    let values: [&dyn ToSql; 12] = [
+    let values: [&dyn ToSql; 13] = [
         &row.token,
         &row.username,
         &row.expires,
@@ -288,6 +295,7 @@ fn insert(on: &Connection, row: &Columns) -> rusqlite::Result<()> {
         &row.rotated_at,
         &row.rotated_by,
         &row.successor,
+        &row.key_id,
     ];
     on.prepare_cached(INSERT)?.execute(values).map(drop)
 }
@@ -306,5 +314,6 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
         rotated_at: row.get(9)?,
         rotated_by: row.get(10)?,
         successor: row.get(11)?,
+        key_id: row.get(12)?,
     })
 }

@@ -11,9 +11,10 @@
 mod reports;
 mod worker;
 
+use std::collections::{BTreeSet, VecDeque};
 use std::env;
-use std::io;
-use std::net::TcpListener;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -24,13 +25,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
-use crate::commands::{CommandError, announce};
+use crate::command_error::CommandError;
 use crate::config::{Fault, ServeOptions};
 use crate::identity::{Start, random_boot};
-use crate::metrics;
 use crate::serve::Ended;
 
 pub(crate) use reports::Reports;
@@ -39,24 +39,49 @@ pub(crate) use worker::Worker;
 /// A worker finishes what is in flight within 5 s.
 const END_TIME: Duration = Duration::from_secs(7);
 
-/// A worker that ends sooner than this is not started again at once: it would burn the processor.
-const TOO_SHORT: Duration = Duration::from_secs(1);
+/// A worker that ended while it served is replaced at once; one that could not even start not so
+/// soon: it would burn the processor.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// Some 40 s, in which a disk or a database may come back.
+const MAX_TRIES: u32 = 8;
 
 /// How long a server that is reloaded answers nobody.
 const RELOAD_GAP: Duration = Duration::from_millis(1500);
 
-/// Runs the workers until SIGTERM or SIGINT. Gives an error where one cannot start at all.
-pub(crate) async fn supervise(options: &ServeOptions) -> Result<(), CommandError> {
-    let listener = TcpListener::bind(options.listen)
-        .map_err(|error| CommandError::Listen(options.listen, error))?;
+/// The one line on stdout: whoever started the server waits for it, and learns the port from it.
+pub(crate) fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on http://{address}")?;
+    stdout.flush()
+}
+
+/// Runs the workers until SIGTERM or SIGINT, which are obeyed at any time. Gives an error where one
+/// cannot start at all, and where none can be kept running.
+pub(crate) async fn supervise(
+    options: &ServeOptions,
+    listener: &TcpListener,
+    address: SocketAddr,
+    reports: &Arc<Reports>,
+) -> Result<(), CommandError> {
     let mut ended = Ended::listen().map_err(CommandError::System)?;
-    let reports = Arc::new(Reports::default());
-    let sums = Arc::clone(&reports);
-    metrics::serve(options.watching.metrics, move || sums.sum()).await?;
-    let mut announced = Some(listener.local_addr().map_err(CommandError::System)?);
+    let mut announced = Some(address);
     let reload = options.reloads_each();
     loop {
-        let mut crew = Crew::start(options, &listener, &reports).await?;
+        let mut pool = WorkerPool::new(options, listener, reports)?;
+        tokio::select! {
+            started = pool.start(options.workers) => {
+                if let Err(error) = started {
+                    pool.end().await;
+                    return Err(error);
+                }
+            }
+            () = ended.wait() => {
+                pool.end().await;
+                return Ok(());
+            }
+        }
         if let Some(address) = announced.take() {
             announce(address).map_err(CommandError::System)?;
         }
@@ -68,50 +93,55 @@ pub(crate) async fn supervise(options: &ServeOptions) -> Result<(), CommandError
         };
         tokio::select! {
             () = ended.wait() => {
-                crew.end().await;
+                pool.end().await;
                 return Ok(());
             }
-            outcome = crew.keep() => return outcome,
+            outcome = pool.keep() => {
+                pool.end().await;
+                return outcome;
+            }
             () = reloaded => {
                 warn!("FAULT on purpose: reloading, as a server that watches files does");
-                crew.end().await;
-                sleep(RELOAD_GAP).await;
+                pool.end().await;
             }
+        }
+        tokio::select! {
+            () = ended.wait() => return Ok(()),
+            () = sleep(RELOAD_GAP) => {}
         }
     }
 }
 
-/// Whose place a worker takes.
+/// Why a worker is started.
 #[derive(Clone, Copy, PartialEq)]
-enum Takes {
-    /// Its own, at a start.
-    FirstPlace,
-    /// That of one that has ended.
-    AnothersPlace,
+enum Spawn {
+    /// The server starts.
+    Initial,
+    /// Another one has ended.
+    Replacement,
 }
 
 /// The workers of one start.
-struct Crew<'a> {
+struct WorkerPool<'a> {
     listener: &'a TcpListener,
     reports: &'a Arc<Reports>,
     start: Start,
     /// `--fault random-key`: what this start signs with.
     key: Option<String>,
     pids: Vec<Option<Pid>>,
-    running: JoinSet<(u16, Instant, io::Result<ExitStatus>)>,
+    running: JoinSet<(u16, io::Result<ExitStatus>)>,
     ready: (mpsc::Sender<u16>, mpsc::Receiver<u16>),
 }
 
-impl<'a> Crew<'a> {
-    /// Starts all, and returns when all are ready.
-    async fn start(
-        options: &'a ServeOptions,
+impl<'a> WorkerPool<'a> {
+    fn new(
+        options: &ServeOptions,
         listener: &'a TcpListener,
         reports: &'a Arc<Reports>,
     ) -> Result<Self, CommandError> {
         let has_own_key = options.has(Fault::RandomKey);
         let key = if has_own_key { Some(random_boot()? + &random_boot()?) } else { None };
-        let mut crew = Self {
+        Ok(Self {
             listener,
             reports,
             start: Start::now()?,
@@ -119,37 +149,61 @@ impl<'a> Crew<'a> {
             pids: vec![None; usize::from(options.workers) + 1],
             running: JoinSet::new(),
             ready: mpsc::channel(64),
-        };
-        for number in 1..=options.workers {
-            crew.spawn(number, Takes::FirstPlace).map_err(CommandError::System)?;
-        }
-        for _ in 1..=options.workers {
-            tokio::select! {
-                Some(_) = crew.ready.1.recv() => {}
-                Some(_) = crew.running.join_next() => {
-                    crew.end().await;
-                    return Err(CommandError::WorkerFailed);
-                }
-            }
-        }
-        info!("{} workers are ready", options.workers);
-        Ok(crew)
+        })
     }
 
-    /// Replaces workers that end, for as long as it is polled.
-    async fn keep(&mut self) -> Result<(), CommandError> {
-        loop {
-            let Some(Ok((number, started, status))) = self.running.join_next().await else {
-                return Err(CommandError::WorkerFailed);
-            };
-            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-            error!("worker {number} ended ({status}): another takes its place");
-            if started.elapsed() < TOO_SHORT {
-                sleep(TOO_SHORT).await;
+    /// Starts all, and returns when all are ready.
+    async fn start(&mut self, workers: u16) -> Result<(), CommandError> {
+        for number in 1..=workers {
+            self.spawn(number, Spawn::Initial).map_err(CommandError::System)?;
+        }
+        for _ in 1..=workers {
+            tokio::select! {
+                Some(_) = self.ready.1.recv() => {}
+                Some(_) = self.running.join_next() => return Err(CommandError::WorkerFailed),
             }
-            while let Err(error) = self.spawn(number, Takes::AnothersPlace) {
-                error!("worker {number} cannot be started: {error}; trying again");
-                sleep(TOO_SHORT).await;
+        }
+        info!("{workers} workers are ready");
+        Ok(())
+    }
+
+    /// Replaces workers that end, for as long as it is polled. Where none of them serves and
+    /// [`MAX_TRIES`] replacements in a row came to nothing, whoever started this server is told.
+    async fn keep(&mut self) -> Result<(), CommandError> {
+        let workers = u16::try_from(self.pids.len() - 1).unwrap_or(u16::MAX);
+        let mut serving: BTreeSet<u16> = (1..=workers).collect();
+        let mut failures = 0;
+        let mut waiting: VecDeque<u16> = VecDeque::new();
+        loop {
+            let pause = restart_pause(failures);
+            tokio::select! {
+                Some(number) = self.ready.1.recv() => {
+                    serving.insert(number);
+                    failures = 0;
+                }
+                Some(Ok((number, status))) = self.running.join_next() => {
+                    let status = status.map_or_else(|error| error.to_string(), |of| of.to_string());
+                    error!("worker {number} ended ({status}): another takes its place");
+                    if !serving.remove(&number) {
+                        failures += 1;
+                    }
+                    if serving.is_empty() && failures >= MAX_TRIES {
+                        return Err(CommandError::WorkersKeepFailing(failures));
+                    }
+                    waiting.push_back(number);
+                }
+                () = sleep(pause), if !waiting.is_empty() => {
+                    for number in std::mem::take(&mut waiting) {
+                        if let Err(error) = self.spawn(number, Spawn::Replacement) {
+                            error!("worker {number} cannot be started: {error}; trying again");
+                            failures += 1;
+                            waiting.push_back(number);
+                        }
+                    }
+                    if serving.is_empty() && failures >= MAX_TRIES {
+                        return Err(CommandError::WorkersKeepFailing(failures));
+                    }
+                }
             }
         }
     }
@@ -166,14 +220,14 @@ impl<'a> Crew<'a> {
         }
     }
 
-    fn spawn(&mut self, number: u16, takes: Takes) -> io::Result<()> {
+    fn spawn(&mut self, number: u16, kind: Spawn) -> io::Result<()> {
         let socket = OwnedFd::from(self.listener.try_clone()?);
         // This very program, also after another one was put in its place.
         let program =
             if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { env::current_exe()? };
         let mut command = Command::new(program);
         command.args(env::args_os().skip(1)).arg("--worker").arg(number.to_string());
-        if takes == Takes::AnothersPlace {
+        if kind == Spawn::Replacement {
             // A store or a key that is not there now was there before, and is not made anew.
             command.arg("--replaces");
         }
@@ -188,9 +242,7 @@ impl<'a> Crew<'a> {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         self.pids[usize::from(number)] = pid;
         let (reports, ready) = (Arc::clone(self.reports), self.ready.0.clone());
-        let started = Instant::now();
-        self.running
-            .spawn(async move { (number, started, attend(child, number, &reports, &ready).await) });
+        self.running.spawn(async move { (number, attend(child, number, &reports, &ready).await) });
         Ok(())
     }
 }
@@ -221,4 +273,12 @@ async fn attend(
 /// Whether `options` ask for more than this one process.
 pub(crate) fn are_wanted(options: &ServeOptions) -> bool {
     options.worker.is_none() && (options.workers > 1 || options.reloads_each().is_some())
+}
+
+/// How long to wait after so many replacements in a row that came to nothing.
+fn restart_pause(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        failures => FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(8)).min(LONGEST_PAUSE),
+    }
 }

@@ -18,7 +18,7 @@ struct State {
 }
 
 impl Reports {
-    /// Takes a worker's line. One that cannot be read changes nothing.
+    /// Spawn a worker's line. One that cannot be read changes nothing.
     pub(crate) fn note(&self, worker: u16, line: &str) {
         if let Ok(counts) = serde_json::from_str(line) {
             self.state().running.insert(worker, counts);

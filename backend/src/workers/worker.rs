@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::interval;
 
-use crate::app::Backend;
+use crate::backend::Backend;
 use crate::identity::Start;
 
 /// The environment variable with the start that the worker belongs to.
@@ -50,7 +50,7 @@ impl Worker {
             let mut last = None;
             loop {
                 ticks.tick().await;
-                let counts = Some(backend.metrics().snapshot());
+                let counts = Some(backend.counts());
                 if counts == last {
                     continue;
                 }

@@ -94,7 +94,7 @@ async fn a_preflight_from_a_named_origin_is_answered_without_credentials() {
     let allowed = answer.header("access-control-allow-headers").map(str::to_ascii_lowercase);
     assert_eq!(allowed.as_deref(), Some("authorization,content-type,x-background,x-csrf-token"));
     assert_eq!(answer.header("access-control-max-age"), Some("7200"));
-    assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,DELETE"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,PUT,PATCH,DELETE"));
 }
 
 #[tokio::test]
@@ -117,7 +117,8 @@ async fn a_page_can_read_errors_and_the_headers_that_the_keeper_needs() {
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN), "{path}");
         let exposed = answer.header("access-control-expose-headers").map(str::to_ascii_lowercase);
-        assert_eq!(exposed.as_deref(), Some("www-authenticate,retry-after,date"), "{path}");
+        let expected = "www-authenticate,retry-after,date,x-csrf-token,x-request-id";
+        assert_eq!(exposed.as_deref(), Some(expected), "{path}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::support::{App, Files, PASSWORD, Server};
 fn a_user_who_exists_is_left_alone_unless_replaced() {
     let files = Files::with_ada();
     let before = fs::read_to_string(files.path("users.json")).expect("there are users");
-    assert_refused(&files, &["user", "add", "ada", "--password-stdin"], "other", "--replace");
+    assert_refused(&files, &["user", "add", "ada", "--password-stdin"], "another one", "--replace");
     let after = fs::read_to_string(files.path("users.json")).expect("there are users");
     assert_eq!(before, after);
 }
@@ -16,12 +16,14 @@ fn a_user_who_exists_is_left_alone_unless_replaced() {
 #[tokio::test]
 async fn a_replaced_password_counts_and_the_old_one_does_not() {
     let files = Files::with_ada();
-    let replaced = files
-        .program_with_input(&["user", "add", "ada", "--password-stdin", "--replace"], "other\n");
+    let replaced = files.program_with_input(
+        &["user", "add", "ada", "--password-stdin", "--replace"],
+        "another one\n",
+    );
     assert!(replaced.status.success(), "{replaced:?}");
     let app = App::open(&files).await;
     assert_eq!(app.try_login("ada", PASSWORD).await.code(), "invalid_credentials");
-    assert!(app.try_login("ada", "other").await.status.is_success());
+    assert!(app.try_login("ada", "another one").await.status.is_success());
 }
 
 #[test]
@@ -35,6 +37,7 @@ fn a_name_or_password_that_cannot_be_is_refused_with_a_reason() {
     assert_refused(&files, &add("a\nb"), PASSWORD, "control characters");
     assert_refused(&files, &add("ada"), "", "password is empty");
     assert_refused(&files, &add("ada"), "\n", "password is empty");
+    assert_refused(&files, &add("ada"), "1234567", "under 8 characters");
     assert!(!files.path("users.json").exists());
 }
 
@@ -55,13 +58,39 @@ fn revoking_without_a_store_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn revoking_a_user_without_sessions_says_so() {
+async fn revoking_where_nothing_is_to_be_revoked_is_a_failure_that_says_so() {
     let files = Files::with_ada();
-    drop(App::open(&files).await);
-    fs::write(files.store(), "{}\n").expect("it can be written");
-    let revoke = ["token", "revoke", "--user", "nobody", "--store", "file"];
-    let revoked = files.program(&revoke);
-    assert_eq!(String::from_utf8_lossy(&revoked.stdout), "revoked 0\n");
+    let app = App::open(&files).await;
+    let revoke =
+        |who: &'static [&'static str]| [&["token", "revoke", "--store", "file"], who].concat();
+    // The store of no server, or another one than the server's, looks like this.
+    assert_refused(&files, &revoke(&["--all"]), "", "is it the server's store?");
+    app.login().await;
+    assert_refused(&files, &revoke(&["--user", "nobody"]), "", "no session of user nobody");
+    assert!(files.program(&revoke(&["--user", "ada"])).status.success());
+    assert_refused(&files, &revoke(&["--user", "ada"]), "", "nothing was ended");
+}
+
+#[test]
+fn commands_take_the_settings_of_serve_from_one_file() {
+    let files = Files::with_ada();
+    let settings =
+        "# both read it\nTOKEN_STORE=file:data/other.json\nUSERS_FILE='data/people.json'\n";
+    fs::write(files.path("settings"), settings).expect("the folder is ours");
+    fs::rename(files.path("users.json"), files.path("people.json")).expect("it is ours");
+    let server = Server::start_with(&files, &["--env-file", "data/settings"]);
+    let token = server.login();
+    assert!(files.path("other.json").exists() && !files.path("auth_tokens.sqlite").exists());
+    let listed = files.program(&["user", "list", "--env-file=data/settings"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout), "ada\n");
+    let revoke = ["token", "revoke", "--all", "--env-file", "data/settings"];
+    assert!(files.program(&revoke).status.success());
+    assert_eq!(server.get("/auth/me", &token).code(), "invalid_token");
+    // The command line goes before the file.
+    let elsewhere = [&revoke[..], &["--store", "file:data/nowhere.json"]].concat();
+    assert_refused(&files, &elsewhere, "", "data/nowhere.json does not exist");
+    fs::write(files.path("settings"), "TOKEN_STORE").expect("the folder is ours");
+    assert_refused(&files, &revoke, "", "line 1");
 }
 
 #[test]
@@ -71,7 +100,7 @@ fn a_server_that_cannot_work_says_why_and_does_not_start() {
     assert_refused(&files, &["serve", "--listen", server.address()], "", "choose another --listen");
     fs::create_dir(files.path("folder")).expect("the name is free");
     let folder = ["serve", "--listen", "127.0.0.1:0", "--store", "file:data/folder"];
-    assert_refused(&files, &folder, "", "cannot read data/folder");
+    assert_refused(&files, &folder, "", "cannot use data/folder");
     let origin = ["serve", "--listen", "127.0.0.1:0", "--allow-origin", "*"];
     assert_refused(&files, &origin, "", "scheme://host");
 }

@@ -16,7 +16,9 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::stores::place::{Kind, Place};
-use crate::support::{Answer, Files, PASSWORD, Server, UNLIMITED, request_text, try_read_answer};
+use crate::support::{
+    Answer, Files, PASSWORD, Server, UNLIMITED, request_text, try_read_answer, until,
+};
 
 const ROUNDS: u32 = 200;
 const CLIENTS: u32 = 3;
@@ -51,12 +53,20 @@ fn a_killed_server_loses_and_revives_nothing(kind: Kind) {
         past.assert_known_to(&server, &format!("{kind:?}, round {round}"));
         past.forget_the_oldest();
         *told.lock().expect("no client panicked") = past;
-        let kill_after = Duration::from_micros(dice.roll(40_000));
+        // By what was done and not by the clock alone, or a busy machine would kill before anything.
+        let (kill_at, kill_after) = (dice.roll(12), Duration::from_micros(dice.roll(10_000)));
+        let done = AtomicU64::new(0);
         thread::scope(|scope| {
             for _ in 0..CLIENTS {
                 let (address, told, dice) = (server.address().to_owned(), &told, &dice);
-                scope.spawn(move || while work(&address, told, dice).is_some() {});
+                let done = &done;
+                scope.spawn(move || {
+                    while work(&address, told, dice).is_some() {
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
             }
+            until("some work is done", || done.load(Ordering::Relaxed) >= kill_at);
             // Chance decides what the kill interrupts: that is what the rounds are for.
             thread::sleep(kill_after);
             server.kill();

@@ -105,6 +105,37 @@ async fn a_client_cannot_choose_its_address_where_no_proxy_is_trusted() {
 }
 
 #[tokio::test]
+async fn an_address_that_cannot_be_read_is_no_other_client() {
+    let more = ["--trusted-proxies", "1", "--login-attempts-per-address", "2"];
+    let app = App::open_with(&Files::with_ada(), &more).await;
+    for address in ["unknown", "not an address"] {
+        assert_eq!(login_from(&app, address, "ada", "wrong").await.code(), "invalid_credentials");
+    }
+    // One count for all of them, and none of its own for each or for the proxy.
+    assert_limited(&login_from(&app, "_hidden", "ada", PASSWORD).await, 900);
+    let odd = Request::post("/auth/login")
+        .header("content-type", "application/json")
+        .header("x-forwarded-for", &b"\xff, 192.0.2.9"[..]);
+    let body = json!({ "username": "ada", "password": "wrong" }).to_string();
+    let answer = app.send(odd.body(body.into()).expect("such bytes arrive")).await;
+    assert_eq!(answer.code(), "invalid_credentials", "the proxy's own entry counts");
+}
+
+#[tokio::test]
+async fn a_bound_token_is_good_from_no_address_that_cannot_be_read() {
+    let more = ["--bind-address", "--trusted-proxies", "1"];
+    let app = App::open_with(&Files::with_ada(), &more).await;
+    let refused = login_from(&app, "unknown", "ada", PASSWORD).await;
+    assert_eq!(refused.code(), "invalid_request", "nothing that it could be bound to");
+    let token = token_in(&login_from(&app, "192.0.2.1", "ada", PASSWORD).await);
+    for address in ["unknown", "192.0.2.1, unknown", "[[::1]]"] {
+        let answer = me_from(&app, address, &token).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{address}: no verdict, and no entry");
+    }
+    assert_eq!(me_from(&app, "unknown, 192.0.2.1", &token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn every_answer_tells_browsers_that_it_is_no_page() {
     let app = App::open(&Files::with_ada()).await;
     for path in ["/api/health", "/auth/me", "/nowhere"] {

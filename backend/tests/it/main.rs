@@ -3,9 +3,13 @@
 mod answers;
 mod commands;
 mod cookies;
+mod cross_origin;
+mod endings;
 mod files;
+mod hangups;
 mod killed;
 mod limits;
+mod listeners;
 mod openapi;
 mod outage;
 mod process;

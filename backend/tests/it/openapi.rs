@@ -15,7 +15,9 @@ use session_keeper_backend::{OPENAPI, served};
 use crate::support::{Answer, App, Files, PASSWORD};
 
 /// What no test here can bring about, and why.
-const UNPROVOKED: [(&str, &str); 2] = [
+const UNPROVOKED: [(&str, &str); 4] = [
+    ("/api/upstream/{path} 200", "it takes a server behind: tests/api/upstream.test.mjs has one"),
+    ("jwks.json 503", "it takes a key file that is gone: `signed` does it"),
     ("408", "a body takes 20 s to be too slow, by the real clock"),
     ("internal", "it is a bug: none is known"),
 ];
@@ -81,6 +83,8 @@ async fn what_is_answered_is_documented_and_what_is_documented_is_answered() {
     the_refresh_is_off(&mut seen, &files).await;
     refreshes_are_too_many(&mut seen, &files).await;
     the_client_is_elsewhere(&mut seen, &files).await;
+    the_client_is_unknown(&mut seen, &files).await;
+    foreign_pages_ask(&mut seen, &files).await;
     let excused = |what: &str| UNPROVOKED.iter().any(|(name, _)| what.ends_with(name));
     let documented = documented();
     let undocumented: Vec<_> = seen.statuses.difference(&documented).collect();
@@ -122,7 +126,10 @@ impl Seen {
 /// A route, asked with everything on: without a credential, with good and bad ones, with bodies of
 /// all kinds, by the wrong method, and without its store.
 async fn everybody_asks(seen: &mut Seen, files: &Files, method: &str, path: &str) {
-    let app = App::open_with(files, &["--refresh", "--debug-token"]).await;
+    let url = "http://127.0.0.1:9";
+    let upstream = ["--upstream-url", url, "--upstream-token-url", url];
+    let more = [&["--refresh", "--debug-token", "--jwt", "eddsa"][..], &upstream[..]].concat();
+    let app = App::open_with(files, &more).await;
     let method = Method::try_from(method.to_uppercase().as_str()).expect("it is one");
     seen.ask(&app, path, plain("PATCH", path)).await;
     let mut signed_in = SignedIn::new(&app).await;
@@ -164,6 +171,7 @@ fn bodies(path: &str) -> Vec<String> {
             json!({}),
         ],
         "/auth/logout" => vec![json!({ "refresh_token": "$refresh" }), json!([])],
+        "/auth/logout-everywhere" | "/api/upstream/{path}" => vec![json!({})],
         "/api/tags" => vec![json!({ "name": "north" }), json!({ "name": "" })],
         _ => return vec![String::new()],
     };
@@ -196,6 +204,12 @@ async fn the_refresh_is_off(seen: &mut Seen, files: &Files) {
         let answer = seen.ask(&app, path, request.body(Body::from("{}")).expect("valid")).await;
         assert_eq!(answer.code(), "not_found");
     }
+    for (path, method) in served().into_iter().filter(|(path, _)| path.contains("upstream")) {
+        let method = Method::try_from(method.to_uppercase().as_str()).expect("it is one");
+        let request = signed_in.request(&method, path, "Bearer");
+        let answer = seen.ask(&app, path, request.body(Body::empty()).expect("valid")).await;
+        assert_eq!(answer.code(), "not_found", "there is no API behind");
+    }
 }
 
 async fn refreshes_are_too_many(seen: &mut Seen, files: &Files) {
@@ -217,6 +231,31 @@ async fn the_client_is_elsewhere(seen: &mut Seen, files: &Files) {
     let request = signed_in.request(&Method::GET, "/auth/me", "Bearer");
     let request = request.header("x-forwarded-for", "192.0.2.7").body(Body::empty());
     seen.ask(&app, "/auth/me", request.expect("it is valid")).await;
+}
+
+/// A session that is bound to an address, asked for by a proxy that names none.
+async fn the_client_is_unknown(seen: &mut Seen, files: &Files) {
+    let more = ["--bind-address", "--trusted-proxies", "1"];
+    let app = App::open_with(files, &more).await;
+    let signed_in = SignedIn::new(&app).await;
+    for (path, method) in served() {
+        let method = Method::try_from(method.to_uppercase().as_str()).expect("it is one");
+        let request = signed_in.request(&method, path, "Bearer");
+        let request = request.header("x-forwarded-for", "unknown").body(Body::empty());
+        seen.ask(&app, path, request.expect("it is valid")).await;
+    }
+}
+
+async fn foreign_pages_ask(seen: &mut Seen, files: &Files) {
+    let app = App::open_with(files, &["--refresh", "--debug-token"]).await;
+    let signed_in = SignedIn::new(&app).await;
+    for (path, method) in served() {
+        let method = Method::try_from(method.to_uppercase().as_str()).expect("it is one");
+        let request = signed_in.request(&method, path, "cookie and csrf");
+        let request = request.header("sec-fetch-site", "cross-site").body(Body::empty());
+        let answer = seen.ask(&app, path, request.expect("it is valid")).await;
+        assert!(answer.headers.get("set-cookie").is_none(), "{method} {path}: {answer:?}");
+    }
 }
 
 /// What a user has after signing in twice: by the body, and by cookies.
@@ -254,7 +293,8 @@ impl SignedIn {
     ) -> axum::http::request::Builder {
         // One id that there is, and one that there is not.
         let id = if credential == "Bearer" { &*self.session } else { "none" };
-        let request = Request::builder().method(method).uri(path.replace("{id}", id));
+        let path = path.replace("{id}", id).replace("{path}", "nodes");
+        let request = Request::builder().method(method).uri(path);
         let request = request.header("content-type", "application/json");
         match credential {
             "Bearer" => request.header("authorization", format!("Bearer {}", self.access)),

@@ -25,8 +25,12 @@ async fn a_sign_in_answers_with_a_token_that_verifies() {
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
     let app = App::open(&Files::with_ada()).await;
-    let wrong = app.try_login("ada", "wrong").await;
-    let unknown = app.try_login("nobody", PASSWORD).await;
+    let mut wrong = app.try_login("ada", "wrong").await;
+    let mut unknown = app.try_login("nobody", PASSWORD).await;
+    // No two requests have the same id.
+    for answer in [&mut wrong, &mut unknown] {
+        assert!(answer.headers.remove("x-request-id").is_some());
+    }
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
     assert_eq!(wrong.code(), "invalid_credentials");
     assert_eq!(wrong.text, unknown.text);

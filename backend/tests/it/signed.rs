@@ -87,16 +87,103 @@ async fn tokens_from_before_signing_was_switched_on_stay_good() {
 }
 
 #[tokio::test]
-async fn another_algorithm_or_none_refuses_nobody_who_is_signed_in() {
+async fn another_algorithm_or_none_goes_on_with_the_tokens_of_before() {
+    for (one, other) in [("eddsa", "hs256"), ("hs256", "eddsa")] {
+        let files = Files::with_ada();
+        let token = open(&files, one).await.login().await;
+        for app in [open(&files, other).await, App::open(&files).await] {
+            assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK, "{one}");
+        }
+        let app = open(&files, other).await;
+        let ended = app.post("/auth/logout", &token, &Value::Null).await;
+        assert_eq!(ended.status, StatusCode::NO_CONTENT);
+        for app in [open(&files, one).await, App::open(&files).await] {
+            assert_eq!(app.get("/auth/me", &token).await.code(), "invalid_token");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_can_never_be_checked_again_is_refused() {
     let files = Files::with_ada();
     let token = open(&files, "eddsa").await.login().await;
-    for app in [open(&files, "hs256").await, App::open(&files).await] {
-        assert_eq!(app.get("/auth/me", &token).await.code(), "store_unavailable");
+    fs::remove_file(files.path("keys.json")).expect("it is ours");
+    // Signing is off, and there is no key that anybody could put back.
+    let app = App::open(&files).await;
+    assert_eq!(app.get("/auth/me", &token).await.code(), "invalid_token");
+}
+
+#[tokio::test]
+async fn a_token_says_nothing_of_keys_before_its_signature_was_checked() {
+    for algorithm in ALGORITHMS {
+        let files = Files::with_ada();
+        let app = open(&files, algorithm).await;
+        let token = app.login().await;
+        let [header, claims, signature] = parts_of(&token);
+        let forged = header_with_kid(&header, "0123456789abcdef");
+        for wrong in [
+            format!("{forged}.{claims}.{signature}"),
+            format!("{forged}.{claims}.{}", "A".repeat(signature.len())),
+            format!("{}.{claims}.{signature}", header_with_kid(&header, "no key at all")),
+        ] {
+            let answer = app.get("/auth/me", &wrong).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "invalid_token"));
+        }
+        assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
     }
-    let app = open(&files, "eddsa").await;
-    app.post("/auth/logout", &token, &Value::Null).await;
-    let other = open(&files, "hs256").await;
-    assert_eq!(other.get("/auth/me", &token).await.code(), "invalid_token");
+}
+
+#[tokio::test]
+async fn a_rotated_cookie_whose_key_is_missing_is_503_and_never_401() {
+    let files = Files::with_ada();
+    let more = ["--jwt", "eddsa", "--rotate-after-seconds", "600", "--token-seconds", "3600"];
+    let app = App::open_with(&files, &more).await;
+    let body = serde_json::json!({ "username": "ada", "password": PASSWORD, "cookie": true });
+    let signed_in = app.post("/auth/login", "none", &body).await;
+    let cookie = signed_in.header("set-cookie").and_then(|line| line.split(';').next());
+    let cookie = cookie.expect("a sign-in sets it").to_owned();
+    let me = async |app: &App| {
+        let request = axum::http::Request::get("/auth/me").header("cookie", &cookie);
+        app.send(request.body(axum::body::Body::empty()).expect("it is valid")).await
+    };
+    app.advance(std::time::Duration::from_secs(600));
+    assert!(me(&app).await.header("set-cookie").is_some(), "it was rotated");
+    fs::remove_file(files.path("keys.json")).expect("it is ours");
+    let other = App::open_with(&files, &more).await;
+    other.advance(std::time::Duration::from_secs(600));
+    assert_eq!(me(&other).await.code(), "store_unavailable", "the key may be put back");
+}
+
+#[tokio::test]
+async fn the_public_keys_check_the_tokens_and_say_who_they_are_for() {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use ed25519_dalek::{Signature, Verifier, VerifyingKey};
+    let files = Files::with_ada();
+    let claims = ["--jwt-issuer", "https://api.example", "--jwt-audience", "nodes"];
+    let more = [&["--jwt", "eddsa"][..], &claims].concat();
+    let app = App::open_with(&files, &more).await;
+    let token = app.login().await;
+    assert!(files.program(&["key", "rotate"]).status.success());
+    let keys = app.get("/.well-known/jwks.json", "none").await.json();
+    let keys = keys["keys"].as_array().expect("they are listed");
+    assert_eq!(keys.len(), 2, "also those of before");
+    let kid = kid_of(&token);
+    let key = keys.iter().find(|key| key["kid"] == *kid).expect("it is listed");
+    let x = key["x"].as_str().expect("it is text");
+    let x: [u8; 32] =
+        Base64UrlUnpadded::decode_vec(x).ok().and_then(|x| x.try_into().ok()).expect("it is a key");
+    let [header, body, signature] = parts_of(&token);
+    let signature = Base64UrlUnpadded::decode_vec(&signature).expect("it is base64url");
+    let signature = Signature::from_slice(&signature).expect("it is a signature");
+    let key = VerifyingKey::from_bytes(&x).expect("it is a key");
+    key.verify(format!("{header}.{body}").as_bytes(), &signature).expect("it is signed by it");
+    assert_eq!(
+        (&claims_of(&token)["iss"], &claims_of(&token)["aud"]),
+        (&Value::from("https://api.example"), &Value::from("nodes"))
+    );
+    for app in [open(&files, "hs256").await, App::open(&files).await] {
+        assert_eq!(app.get("/.well-known/jwks.json", "none").await.code(), "not_found");
+    }
 }
 
 #[tokio::test]
@@ -194,6 +281,18 @@ fn claims_of(token: &str) -> Value {
 
 fn kid_of(token: &str) -> String {
     part_of(token, 0)["kid"].as_str().expect("the key is named").to_owned()
+}
+
+fn parts_of(token: &str) -> [String; 3] {
+    let parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    parts.try_into().expect("a JWT has three parts")
+}
+
+fn header_with_kid(header: &str, kid: &str) -> String {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    let mut changed = part_of(header, 0);
+    changed["kid"] = kid.into();
+    Base64UrlUnpadded::encode_string(changed.to_string().as_bytes())
 }
 
 fn part_of(token: &str, nth: usize) -> Value {

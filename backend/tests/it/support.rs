@@ -21,7 +21,7 @@ use clap::Parser;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use session_keeper_backend::tokens::UnixMillis;
-use session_keeper_backend::{Backend, Clock, Command as Chosen, Options, app};
+use session_keeper_backend::{Backend, ClientCredentials, Clock, Command as Chosen, Options, app};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -108,6 +108,13 @@ impl Files {
         child.wait_with_output().expect("the program ends")
     }
 
+    /// Runs the program in the folder, and does not wait for anything.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the program starts")
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_session-keeper-backend"));
         command.current_dir(self.0.path()).args(arguments);
@@ -142,7 +149,19 @@ impl App {
         let mut line = vec!["session-keeper-backend", "serve", "--allow-origin", ORIGIN];
         line.extend(["--store", store, "--users", users, "--tags", tags, "--key-file", keys]);
         line.extend(more);
-        let options = Options::try_parse_from(line).expect("the options are valid");
+        let mut options = Options::try_parse_from(line).expect("the options are valid");
+        options.command = match options.command {
+            Chosen::Serve(mut options) => {
+                // Tests run at once, and none may change the environment that all of them share.
+                if options.upstream.url.is_some() {
+                    let (id, secret) = ("backend".to_owned(), "s3cret".to_owned());
+                    options.upstream.client = Some(ClientCredentials { id, secret });
+                    options.upstream.token_file = Some(files.path("upstream.json"));
+                }
+                Chosen::Serve(options)
+            }
+            command => command,
+        };
         let Chosen::Serve(options) = options.command else { panic!("the command is serve") };
         let clock = Arc::new(AtomicU64::new(1_900_000_000_000));
         let hand = Arc::clone(&clock);
@@ -242,9 +261,17 @@ impl Server {
     }
 
     pub(crate) fn start_with_env(files: &Files, more: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut child = files
-            .command(&["serve", "--listen", "127.0.0.1:0"])
-            .args(more)
+        let line = [&["serve", "--listen", "127.0.0.1:0"][..], more].concat();
+        Self::spawn(files.command(&line), env)
+    }
+
+    /// Where the environment says.
+    pub(crate) fn start_without_address(files: &Files, env: &[(&str, &str)]) -> Self {
+        Self::spawn(files.command(&["serve"]), env)
+    }
+
+    fn spawn(mut command: Command, env: &[(&str, &str)]) -> Self {
+        let mut child = command
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -270,6 +297,26 @@ impl Server {
 
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("the time is not zero");
+        stream
+    }
+
+    /// `None`: the system takes no more.
+    pub(crate) fn try_connect(&self) -> Option<TcpStream> {
+        TcpStream::connect(&self.address).ok()
+    }
+
+    /// From another address of this machine.
+    pub(crate) fn connect_from(&self, address: [u8; 4], port: u16) -> TcpStream {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let stream = runtime.expect("the system has threads").block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().expect("there are sockets");
+            socket.bind((address, 0).into()).expect("it is an address of this machine");
+            let stream = socket.connect(([127, 0, 0, 1], port).into()).await;
+            stream.and_then(tokio::net::TcpStream::into_std)
+        });
+        let stream = stream.expect("the server listens");
+        stream.set_nonblocking(false).expect("it is a socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("the time is not zero");
         stream
     }

@@ -98,8 +98,51 @@ fn a_worker_that_cannot_serve_is_no_server_and_says_why() {
     let output = files.program(&line);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(stderr.contains("cannot read data/folder"), "{stderr}");
+    assert!(stderr.contains("cannot use data/folder"), "{stderr}");
     assert!(output.stdout.is_empty(), "it never listened");
+}
+
+#[test]
+fn first_starts_of_a_file_store_with_workers_do_not_get_in_each_others_way() {
+    for round in 0..30 {
+        let files = Files::with_cheap_ada();
+        let more = ["--workers", "3", "--store", "file", "--jwt", "eddsa"];
+        let server = Server::start_with(&files, &more);
+        let health = server.get("/api/health", "none");
+        assert_eq!(health.status, StatusCode::OK, "round {round}");
+    }
+}
+
+#[test]
+fn sigterm_is_obeyed_while_workers_start() {
+    let files = Files::with_cheap_ada();
+    // Somebody else holds the lock: the workers wait for it, for 5 s each time.
+    let lock = std::fs::File::create(files.path("auth_tokens.sqlite.lock")).expect("it is ours");
+    lock.lock().expect("nobody else has it");
+    let line = ["serve", "--listen", "127.0.0.1:0", "--workers", "2"];
+    let mut server = files.spawn(&line);
+    until("the workers have started", || children_of(server.id()).len() == 2);
+    let started = std::time::Instant::now();
+    signal("TERM", server.id());
+    let ended = server.wait().expect("it ends");
+    assert!(ended.success(), "{ended:?}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
+fn workers_that_cannot_be_kept_running_end_the_server_with_a_reason() {
+    let files = Files::with_cheap_ada();
+    let server = Server::start_with(&files, &["--workers", "2", "--store", "file"]);
+    let token = server.login();
+    std::fs::remove_file(files.store()).expect("it is ours");
+    std::fs::create_dir(files.store()).expect("the name is free");
+    for pid in workers_of(&server) {
+        signal("KILL", pid);
+    }
+    let (well, stderr) = server.wait();
+    assert!(!well && stderr.contains("no worker could be kept running"), "{stderr}");
+    assert!(stderr.contains("cannot use data/auth_tokens.json"), "their own words: {stderr}");
+    drop(token);
 }
 
 #[test]
@@ -174,7 +217,11 @@ fn assert_is_known_to_some(server: &Server) {
 }
 
 fn workers_of(server: &Server) -> Vec<u32> {
-    let output = Command::new("pgrep").args(["-P", &server.pid().to_string()]).output();
+    children_of(server.pid())
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let output = Command::new("pgrep").args(["-P", &pid.to_string()]).output();
     let output = output.expect("pgrep runs");
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().map(|line| line.parse().expect("pgrep prints numbers")).collect()

@@ -130,7 +130,9 @@ impl BackendCommand {
     /// Makes or replaces a user.
     pub(crate) async fn add_user(&self, name: &str, password: &str) -> Result<(), BackendError> {
         let mut command = prepared(&self.program);
-        command.args(["user", "add", name, "--replace", "--password-stdin", "--users"]);
+        command.args(["user", "add", name, "--replace", "--password-stdin"]);
+        // A demo's password is written on its page.
+        command.args(["--allow-weak-password", "--users"]);
         command.arg(self.data.join("users.json"));
         run(command, password.as_bytes()).await
     }
@@ -138,7 +140,7 @@ impl BackendCommand {
     /// Removes every token from the store, whether or not the server runs.
     pub(crate) async fn revoke_tokens(&self) -> Result<(), BackendError> {
         let mut command = prepared(&self.program);
-        command.args(["token", "revoke", "--all", "--store"]).arg(self.store());
+        command.args(["token", "revoke", "--all", "--allow-none", "--store"]).arg(self.store());
         run(command, b"").await
     }
 

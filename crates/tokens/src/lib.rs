@@ -30,7 +30,7 @@ pub use rotation::{
     refresh,
 };
 pub use session::{
-    Binding, KEPT_AFTER_EXPIRY, Kind, Session, SessionId, Verdict, network_of, verify,
+    Binding, KEPT_AFTER_EXPIRY, KeyId, Kind, Session, SessionId, Verdict, network_of, verify,
 };
 pub use time::{InvalidLifetime, Lifetime, UnixMillis};
 pub use token::{Presented, Token, TokenHash};

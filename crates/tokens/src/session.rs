@@ -78,6 +78,11 @@ pub fn network_of(address: IpAddr) -> u128 {
     }
 }
 
+/// Which key a signed token was signed with (RFC 7517 section 4.5: `kid`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyId([u8; 8]);
+hex_type!(KeyId, 8);
+
 /// One token of a session, as it is stored under the token's hash. Small, because a million of them
 /// are in memory where the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +105,8 @@ pub struct Session {
     pub bound_to: Option<Box<Binding>>,
     /// What became of it, if another token took its place.
     pub rotation: Option<Box<Rotation>>,
+    /// What it was signed with, if it was signed.
+    pub key: Option<KeyId>,
 }
 
 impl Session {
@@ -121,6 +128,7 @@ impl Session {
             used_at: now,
             bound_to: None,
             rotation: None,
+            key: None,
         }
     }
 
@@ -133,6 +141,7 @@ impl Session {
             used_at: UnixMillis(0),
             bound_to: None,
             rotation: None,
+            key: None,
             ..self.clone()
         }
     }
@@ -142,6 +151,23 @@ impl Session {
     pub fn bound(mut self, to: Option<Binding>) -> Self {
         self.bound_to = to.map(Box::new);
         self
+    }
+
+    /// Notes what it is signed with.
+    #[must_use]
+    pub fn signed_with(mut self, key: Option<KeyId>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Whether it went unused for `limit` at `now`. A token of `lifetime` that was not used yet
+    /// counts from when it was issued.
+    pub fn is_idle(&self, now: UnixMillis, limit: Duration, lifetime: Lifetime) -> bool {
+        let last_use = match self.used_at {
+            UnixMillis(0) => self.expires_at.before(lifetime.as_duration()),
+            used_at => used_at,
+        };
+        now.since(last_use) >= limit
     }
 
     /// Whether its time is over at `now`.
@@ -241,6 +267,19 @@ mod tests {
         let session = session_of(3600);
         assert!(!session.is_worth_noting(SIGN_IN.after(Duration::from_millis(59_999))));
         assert!(session.is_worth_noting(SIGN_IN.after(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn a_session_is_idle_from_the_limit_on_and_a_new_token_counts_from_its_issue() {
+        let limit = Duration::from_secs(600);
+        let lifetime = Lifetime::from_secs(3600).expect("it is within bounds");
+        let at = |seconds| SIGN_IN.after(Duration::from_secs(seconds));
+        let session = session_of(3600);
+        assert!(!session.is_idle(at(599), limit, lifetime));
+        assert!(session.is_idle(at(600), limit, lifetime));
+        let successor = session.sibling(Kind::Access, at(1000 + 3600));
+        assert!(!successor.is_idle(at(1599), limit, lifetime));
+        assert!(successor.is_idle(at(1600), limit, lifetime));
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn where_the_copy_cannot_be_read_either_what_was_read_last_takes_its_place() {
 fn whoever_takes_anothers_place_begins_with_nothing_of_a_corrupt_file() {
     let (_folder, path) = place();
     fs::write(&path, "{ half a fi").expect("the folder is ours");
-    let opened: Result<Document<Names>, _> = Document::open_copied(&path, Begin::MustExist);
+    let opened: Result<Document<Names>, _> = Document::open_with_backup(&path, OpenMode::MustExist);
     let error = opened.expect_err("there is nothing to go on with").to_string();
     assert!(error.contains("cannot understand"), "{error}");
     assert_eq!(fs::read_to_string(&path).ok().as_deref(), Some("{ half a fi"));
@@ -98,12 +98,13 @@ fn a_start_makes_the_copy_that_of_the_file() {
 #[test]
 fn a_copied_file_is_there_from_the_first_start_on_and_then_it_must_be() {
     let (_folder, path) = place();
-    let missing: Result<Document<Names>, _> = Document::open_copied(&path, Begin::MustExist);
+    let missing: Result<Document<Names>, _> =
+        Document::open_with_backup(&path, OpenMode::MustExist);
     assert!(missing.is_err() && !path.exists() && !with_suffix(&path, ".lock").exists());
     drop(copied::<Names>(&path));
     assert!(path.exists());
     let document: Document<Names> =
-        Document::open_copied(&path, Begin::MustExist).expect("it is there");
+        Document::open_with_backup(&path, OpenMode::MustExist).expect("it is there");
     let away = with_suffix(&path, ".away");
     fs::rename(&path, &away).expect("the folder is ours");
     assert!(document.read().is_err());
@@ -154,7 +155,7 @@ fn place() -> (TempDir, PathBuf) {
 }
 
 fn copied<T: Content>(path: &Path) -> Document<T> {
-    Document::open_copied(path, Begin::MayMake).expect("it opens")
+    Document::open_with_backup(path, OpenMode::CreateIfMissing).expect("it opens")
 }
 
 fn set(document: &Document<Names>, name: &str, number: u8) {

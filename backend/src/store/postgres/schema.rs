@@ -13,7 +13,7 @@ use tokio_postgres::{Client, GenericClient};
 use super::connect::{Failure, reason};
 
 /// Each brings the schema from the version of its place to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
 
 /// A migration may have to rewrite a large table.
 const WAIT: Duration = Duration::from_secs(60);

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redis::{Cmd, cmd};
 use session_keeper_tokens::SessionId;
 
-use super::link::{ENGINE, Link, Twice};
+use super::link::{ENGINE, Idempotency, Link};
 use super::{StoreError, scripts};
 
 /// Looked at by Redis before others get their turn: three milliseconds at most.
@@ -31,13 +31,13 @@ const CLEANED_AT_ONCE: usize = 250;
 pub(super) struct Janitor(AtomicU64);
 
 impl Janitor {
-    /// Takes the hashes of tokens that are gone out of users' indexes, and so the indexes of users
+    /// Spawn the hashes of tokens that are gone out of users' indexes, and so the indexes of users
     /// that have none.
     pub(super) async fn clean_up(&self, link: &Link) -> Result<(), StoreError> {
         for _ in 0..CLEANED_PAGES {
             let mut prune = scripts::PRUNE_SOME.arg(self.0.load(Ordering::Relaxed));
             prune.arg(CLEANED_AT_ONCE);
-            let (next, is_again): (u64, bool) = link.run(&prune, Twice::IsTheSame).await?;
+            let (next, is_again): (u64, bool) = link.run(&prune, Idempotency::Idempotent).await?;
             self.0.store(next, Ordering::Relaxed);
             if next == 0 && !is_again {
                 break;
@@ -57,7 +57,7 @@ pub(super) struct Index<'a> {
 impl Index<'_> {
     /// Notes that a token is in use, which shows where the index lacks it.
     pub(super) async fn note(&self, token: &str) -> Result<(), StoreError> {
-        self.link.run(scripts::NOTE.key(&self.key).key(token), Twice::IsTheSame).await
+        self.link.run(scripts::NOTE.key(&self.key).key(token), Idempotency::Idempotent).await
     }
 
     /// Forgets the user's tokens, or one session's, and says how many. Nothing that was there at
@@ -72,7 +72,11 @@ impl Index<'_> {
 
     /// Hash and text of each row.
     pub(super) async fn rows(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        if !self.link.run::<bool>(&scripts::IS_WHOLE.key(&self.key), Twice::IsTheSame).await? {
+        if !self
+            .link
+            .run::<bool>(&scripts::IS_WHOLE.key(&self.key), Idempotency::Idempotent)
+            .await?
+        {
             self.rebuild().await?;
         }
         let (mut rows, mut pages) = (BTreeMap::new(), Pages::default());
@@ -80,7 +84,7 @@ impl Index<'_> {
             let mut scan = cmd("SSCAN");
             scan.arg(&self.key).arg(cursor).arg("COUNT").arg(AT_ONCE);
             let (next, hashes): (u64, Vec<String>) =
-                self.link.command(&scan, Twice::IsTheSame).await?;
+                self.link.command(&scan, Idempotency::Idempotent).await?;
             pages.turn_to(next, self.link)?;
             self.add_rows(hashes, &mut rows).await?;
         }
@@ -100,7 +104,7 @@ impl Index<'_> {
         for hash in &hashes {
             get.arg(format!("auth_token:{hash}"));
         }
-        let texts: Vec<Option<String>> = self.link.command(&get, Twice::IsTheSame).await?;
+        let texts: Vec<Option<String>> = self.link.command(&get, Idempotency::Idempotent).await?;
         let mut gone = Vec::new();
         for (hash, text) in hashes.into_iter().zip(texts) {
             match text {
@@ -110,7 +114,7 @@ impl Index<'_> {
             }
         }
         if !gone.is_empty() {
-            self.link.command::<()>(&Cmd::srem(&self.key, gone), Twice::IsTheSame).await?;
+            self.link.command::<()>(&Cmd::srem(&self.key, gone), Idempotency::Idempotent).await?;
         }
         Ok(())
     }
@@ -133,7 +137,7 @@ impl Index<'_> {
             let mut take = scripts::TAKE_SOME.key(&self.key);
             take.arg(AT_ONCE).arg(u8::from(sum.is_none()));
             let (is_usable, removed, is_left): (bool, usize, bool) =
-                self.link.run(&take, Twice::Differs).await?;
+                self.link.run(&take, Idempotency::NotIdempotent).await?;
             if !is_usable {
                 return Ok(sum);
             }
@@ -151,7 +155,7 @@ impl Index<'_> {
             let mut take = scripts::TAKE_SESSION.key(&self.key);
             take.arg(id.to_string()).arg(cursor).arg(AT_ONCE);
             let (is_usable, removed, next): (bool, usize, u64) =
-                self.link.run(&take, Twice::Differs).await?;
+                self.link.run(&take, Idempotency::NotIdempotent).await?;
             if !is_usable {
                 return Ok(None);
             }
@@ -168,11 +172,11 @@ impl Index<'_> {
         while let Some(cursor) = pages.cursor {
             let mut collect = scripts::COLLECT_SOME.key(&self.key);
             collect.arg(cursor).arg(AT_ONCE).arg(self.username);
-            let next: u64 = self.link.run(&collect, Twice::IsTheSame).await?;
+            let next: u64 = self.link.run(&collect, Idempotency::Idempotent).await?;
             pages.turn_to(next, self.link)?;
         }
         let unmark = Cmd::srem(&self.key, scripts::LOST);
-        self.link.command(&unmark, Twice::IsTheSame).await
+        self.link.command(&unmark, Idempotency::Idempotent).await
     }
 }
 

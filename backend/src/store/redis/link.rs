@@ -40,11 +40,11 @@ enum Ask<'a> {
 
 /// Whether a call may be made again when nobody knows if it took place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Twice {
+pub(super) enum Idempotency {
     /// It changes nothing that it has not changed already.
-    IsTheSame,
+    Idempotent,
     /// It counts, or the second would be told of the first.
-    Differs,
+    NotIdempotent,
 }
 
 /// One connection for all calls of a worker.
@@ -94,17 +94,17 @@ impl Link {
     pub(super) async fn command<T: FromRedisValue>(
         &self,
         command: &Cmd,
-        twice: Twice,
+        idempotency: Idempotency,
     ) -> Result<T, StoreError> {
-        self.ask(&Ask::Command(command), twice).await
+        self.ask(&Ask::Command(command), idempotency).await
     }
 
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
-        twice: Twice,
+        idempotency: Idempotency,
     ) -> Result<T, StoreError> {
-        self.ask(&Ask::Script(script), twice).await
+        self.ask(&Ask::Script(script), idempotency).await
     }
 
     /// Of the last connection that was made.
@@ -113,13 +113,17 @@ impl Link {
     }
 
     /// Asks, and waits for the answer.
-    async fn ask<T: FromRedisValue>(&self, ask: &Ask<'_>, twice: Twice) -> Result<T, StoreError> {
+    async fn ask<T: FromRedisValue>(
+        &self,
+        ask: &Ask<'_>,
+        idempotency: Idempotency,
+    ) -> Result<T, StoreError> {
         let mut outcome = self.ask_once(ask).await;
         let has_ended = |error: &Failure| {
             matches!(error, Failure::Redis(error) if error.is_connection_dropped()
                 && !error.is_connection_refusal())
         };
-        if twice == Twice::IsTheSame && outcome.as_ref().is_err_and(has_ended) {
+        if idempotency == Idempotency::Idempotent && outcome.as_ref().is_err_and(has_ended) {
             outcome = self.ask_once(ask).await;
         }
         let value = outcome.map_err(|failure| StoreError::unavailable(ENGINE, failure))?;

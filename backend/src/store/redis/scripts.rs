@@ -217,7 +217,7 @@ pub(super) static ATTEMPT: Lua = Lua::new(|| {
 });
 
 /// Key: what is counted.
-pub(super) static FORGIVE_ONE: Lua = Lua::new(|| {
+pub(super) static RESET_ONE: Lua = Lua::new(|| {
     Script::new(
         "local count = redis.call('HGET', KEYS[1], 'count')
          if count and tonumber(count) > 0 then redis.call('HINCRBY', KEYS[1], 'count', -1) end",

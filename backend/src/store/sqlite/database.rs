@@ -17,9 +17,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::identify::APPLICATION_ID;
 use super::{ENGINE, import};
 use crate::store::private::{self, FILE_MODE, with_suffix};
-use crate::store::{Begin, StoreError};
+use crate::store::{OpenMode, StoreError};
 
 /// How long another process may hold the database.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(2);
@@ -35,7 +36,7 @@ const IDLE_READERS: usize = 16;
 const JOURNAL_BYTES: i64 = 16 << 20;
 
 /// Each brings the schema from the version of its place to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("0001.sql"), include_str!("0002.sql")];
 
 /// A database that is open.
 pub(super) struct Database {
@@ -48,17 +49,17 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn open(path: &Path, begin: Begin) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
         let failed = |error: rusqlite::Error| describe(path, &error);
-        match begin {
-            Begin::MayMake => private::prepare_folder(path)?,
+        match mode {
+            OpenMode::CreateIfMissing => private::prepare_folder(path)?,
             // Before the lock, which would be left in a folder that is not ours.
-            Begin::MustExist => drop(Identity::of(path)?),
+            OpenMode::MustExist => drop(Identity::of(path)?),
         }
         // Without it, two processes that start together would switch to the journal of rule 1 at
         // once, which SQLite refuses to one of them.
         let _lock = private::lock(path)?;
-        if begin == Begin::MayMake {
+        if mode == OpenMode::CreateIfMissing {
             make_file(path)?;
         }
         for suffix in ["", "-wal", "-shm"] {
@@ -66,8 +67,9 @@ impl Database {
         }
         let file = Identity::of(path)?;
         let mut writer = connect(path).map_err(failed)?;
+        mark_new(&writer, path).map_err(failed)?;
         prepare_writer(&writer).map_err(failed)?.check(path)?;
-        migrate(&mut writer, path, begin)?;
+        migrate(&mut writer, path, mode)?;
         let journal = Identity::of(&with_suffix(path, "-wal")).ok();
         Ok(Self {
             path: path.to_owned(),
@@ -254,6 +256,15 @@ impl Journal {
     }
 }
 
+/// Says whose it is in the header of a file that has none yet: before the journal of rule 1, in which
+/// it would stand until the first checkpoint.
+fn mark_new(writer: &Connection, path: &Path) -> rusqlite::Result<()> {
+    if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        writer.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    Ok(())
+}
+
 fn prepare_writer(writer: &Connection) -> rusqlite::Result<Journal> {
     let journal = writer.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     // Without a sync of each commit, a power cut would take acknowledged sign-ins back, and
@@ -263,14 +274,14 @@ fn prepare_writer(writer: &Connection) -> rusqlite::Result<Journal> {
     Ok(Journal(journal))
 }
 
-fn migrate(writer: &mut Connection, path: &Path, begin: Begin) -> Result<(), StoreError> {
+fn migrate(writer: &mut Connection, path: &Path, mode: OpenMode) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| describe(path, &error);
     let version_before = version(writer, path)?;
     if version_before == MIGRATIONS.len() {
         import::warn_of_ignored(path);
         return Ok(());
     }
-    if version_before == 0 && begin == Begin::MustExist {
+    if version_before == 0 && mode == OpenMode::MustExist {
         let path = path.display();
         let reason = format_args!("{path} is empty, and was not: put the database back");
         return Err(StoreError::unavailable(ENGINE, reason));
@@ -282,6 +293,7 @@ fn migrate(writer: &mut Connection, path: &Path, begin: Begin) -> Result<(), Sto
         transaction.execute_batch(script).map_err(failed)?;
     }
     let imported = if version == 0 { import::import(&transaction, path)? } else { None };
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
     let latest = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
     transaction.pragma_update(None, "user_version", latest).map_err(failed)?;
     transaction.commit().map_err(failed)?;
@@ -318,7 +330,7 @@ pub(super) fn describe(path: &Path, error: &rusqlite::Error) -> StoreError {
         return StoreError::unavailable(
             ENGINE,
             format_args!(
-                "{shown} is damaged or no database: mend a copy by `sqlite3 {shown} .recover`, or \
+                "{shown} is damaged or no database: repair a copy by `sqlite3 {shown} .recover`, or \
                  move it away and everybody signs in again"
             ),
         );

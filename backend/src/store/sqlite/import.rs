@@ -30,7 +30,7 @@ pub(super) struct Imported {
     _lock: File,
 }
 
-/// Takes over the rows of the file beside `database`, if there is one. One that cannot be read is
+/// Spawn over the rows of the file beside `database`, if there is one. One that cannot be read is
 /// an error: to begin with nothing would sign everybody out.
 pub(super) fn import(on: &Connection, database: &Path) -> Result<Option<Imported>, StoreError> {
     let file = folder_of(database).join(FILE);
@@ -47,14 +47,14 @@ pub(super) fn import(on: &Connection, database: &Path) -> Result<Option<Imported
     let Rows { known, odd } = serde_json::from_slice(&bytes).map_err(|error| {
         // Position and category only: serde's own text may quote what is in the file.
         let reason = format!(
-            "{:?} error at line {}: mend it or move it away",
+            "{:?} error at line {}: repair it or move it away",
             error.classify(),
             error.line()
         );
         failed(io::Error::new(io::ErrorKind::InvalidData, reason))
     })?;
     if !odd.is_empty() {
-        let reason = format!("{} rows cannot be understood: mend or delete them", odd.len());
+        let reason = format!("{} rows cannot be understood: repair or delete them", odd.len());
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, reason)));
     }
     let now = clock::system_now();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_keeper_backend::store::{Forgiven, Store};
+use session_keeper_backend::store::{AttemptReset, Store};
 use session_keeper_backend::tokens::{Attempts, TokenHash, UnixMillis};
 use tokio::task::JoinSet;
 
@@ -64,10 +64,10 @@ async fn one_attempt_is_taken_back(kind: Kind) {
     for _ in 0..3 {
         attempt(&*store, key, NOW).await;
     }
-    forgive(&*store, key, Forgiven::One).await;
+    reset_attempts(&*store, key, AttemptReset::One).await;
     assert_eq!(attempt(&*store, key, after(1)).await, Attempts { since: NOW, count: 3 });
     for _ in 0..5 {
-        forgive(&*store, key, Forgiven::One).await;
+        reset_attempts(&*store, key, AttemptReset::One).await;
     }
     assert_eq!(attempt(&*store, key, after(1)).await.count, 1);
 }
@@ -78,7 +78,7 @@ async fn all_attempts_are_taken_back(kind: Kind) {
     for key in [key, key, other] {
         attempt(&*store, key, NOW).await;
     }
-    forgive(&*store, key, Forgiven::All).await;
+    reset_attempts(&*store, key, AttemptReset::All).await;
     assert_eq!(attempt(&*store, key, after(1)).await, Attempts { since: after(1), count: 1 });
     assert_eq!(attempt(&*store, other, after(1)).await.count, 2);
 }
@@ -86,8 +86,8 @@ async fn all_attempts_are_taken_back(kind: Kind) {
 async fn there_is_nothing_to_forgive_where_nothing_was_tried(kind: Kind) {
     let Some((_place, store)) = shared(kind).await else { return };
     let key = hash();
-    forgive(&*store, key, Forgiven::One).await;
-    forgive(&*store, key, Forgiven::All).await;
+    reset_attempts(&*store, key, AttemptReset::One).await;
+    reset_attempts(&*store, key, AttemptReset::All).await;
     assert_eq!(attempt(&*store, key, NOW).await, Attempts { since: NOW, count: 1 });
 }
 
@@ -97,7 +97,7 @@ async fn all_workers_count_together(kind: Kind) {
     let key = hash();
     attempt(&*one, key, NOW).await;
     assert_eq!(attempt(&*other, key, NOW).await.count, 2);
-    forgive(&*one, key, Forgiven::All).await;
+    reset_attempts(&*one, key, AttemptReset::All).await;
     assert_eq!(attempt(&*other, key, NOW).await.count, 1);
 }
 
@@ -113,6 +113,6 @@ async fn attempt(store: &dyn Store, key: TokenHash, now: UnixMillis) -> Attempts
     store.attempt(key, now, WINDOW).await.expect("the store counts")
 }
 
-async fn forgive(store: &dyn Store, key: TokenHash, forgiven: Forgiven) {
-    store.forgive(key, forgiven).await.expect("the store forgives");
+async fn reset_attempts(store: &dyn Store, key: TokenHash, reset: AttemptReset) {
+    store.reset_attempts(key, reset).await.expect("the store forgives");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Begin, Reads, open};
+use session_keeper_backend::store::{OpenMode, Reads, open};
 
 use super::place::{Kind, alone};
 use super::rows::{find, insert, name, row};
@@ -27,12 +27,12 @@ async fn what_is_away_is_not_made_anew(kind: Kind) {
     let away = path.with_extension("away");
     fs::rename(&path, &away).expect("the folder is ours");
     for reads in [Reads::EachChange, Reads::Once] {
-        let opened = open(&place.choice, reads, Begin::MustExist).await;
+        let opened = open(&place.choice, reads, OpenMode::MustExist).await;
         opened.expect_err("it is away");
         assert!(!path.exists(), "it was made anew");
     }
     fs::rename(&away, &path).expect("the folder is ours");
-    let second = open(&place.choice, Reads::EachChange, Begin::MustExist).await;
+    let second = open(&place.choice, Reads::EachChange, OpenMode::MustExist).await;
     assert_eq!(find(&*second.expect("it is back"), hash).await, Some(session));
 }
 
@@ -41,7 +41,7 @@ async fn whoever_takes_the_place_of_one_that_stored_nothing_yet_opens_what_that_
     for kind in [Kind::File, Kind::Sqlite] {
         let Some((place, first)) = alone(kind).await else { return };
         drop(first);
-        let second = open(&place.choice, Reads::EachChange, Begin::MustExist).await;
+        let second = open(&place.choice, Reads::EachChange, OpenMode::MustExist).await;
         assert_eq!(second.expect("it was made").count().await.ok(), Some(0));
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept, found, rotated, removed, cleaned up and counted.
 
-use session_keeper_backend::store::Whose;
+use session_keeper_backend::store::RevokeScope;
 use session_keeper_backend::tokens::{
     Binding, Device, Kind as TokenKind, Session, UnixMillis, Verdict, verify,
 };
@@ -104,7 +104,7 @@ async fn what_is_gone_is_not_rotated(kind: Kind) {
     let Some((_place, store)) = shared(kind).await else { return };
     let old = row(&name());
     insert(&*store, std::slice::from_ref(&old)).await;
-    let whose = Whose::User(old.1.username.to_string());
+    let whose = RevokeScope::User(old.1.username.to_string());
     store.remove(&whose).await.expect("it can be told");
     let successor = sibling(&old);
     let rotated = store.rotate(old.0, rotation(None), std::slice::from_ref(&successor), NOW).await;
@@ -140,7 +140,7 @@ async fn a_session_a_user_and_everybody_are_removed(kind: Kind) {
     let (phone, laptop, other) = (row(&ada), row(&ada), row(&grace));
     let rows = [phone.clone(), sibling(&phone), laptop.clone(), other.clone(), sibling(&other)];
     insert(&*store, &rows).await;
-    let session = Whose::Session { username: ada.clone(), id: phone.1.id };
+    let session = RevokeScope::Session { username: ada.clone(), id: phone.1.id };
     let left = async || {
         let mut left = Vec::new();
         for (hash, _) in &rows {
@@ -149,12 +149,12 @@ async fn a_session_a_user_and_everybody_are_removed(kind: Kind) {
         left
     };
     for (whose, removed, wanted) in [
-        (Whose::User(name()), 0, [true, true, true, true, true]),
+        (RevokeScope::User(name()), 0, [true, true, true, true, true]),
         (session.clone(), 2, [false, false, true, true, true]),
         (session, 0, [false, false, true, true, true]),
-        (Whose::User(ada), 1, [false, false, false, true, true]),
-        (Whose::All, 2, [false; 5]),
-        (Whose::All, 0, [false; 5]),
+        (RevokeScope::User(ada), 1, [false, false, false, true, true]),
+        (RevokeScope::All, 2, [false; 5]),
+        (RevokeScope::All, 0, [false; 5]),
     ] {
         let count = store.remove(&whose).await.expect("it can be told");
         assert_eq!((count, left().await), (removed, wanted.to_vec()), "{whose:?}");
@@ -236,7 +236,7 @@ async fn what_one_worker_does_others_see_at_once(kind: Kind) {
     assert!(rotated.expect("it can be told"));
     assert!(find(&*one, old.0).await.is_some_and(|row| row.rotation.is_some()));
     assert_eq!(find(&*one, successor.0).await, Some(successor.1));
-    let whose = Whose::User(old.1.username.to_string());
+    let whose = RevokeScope::User(old.1.username.to_string());
     assert_eq!(one.remove(&whose).await.expect("it can be told"), 2);
     assert_eq!(find(&*other, old.0).await, None);
     assert_eq!(other.of_user(&old.1.username).await.expect("it can be asked"), []);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use session_keeper_backend::store::{Row, Store, Whose};
+use session_keeper_backend::store::{RevokeScope, Row, Store};
 
 use super::for_each_kind;
 use super::place::{Kind, alone};
@@ -73,7 +73,7 @@ async fn a_user_is_removed_and_no_other(kind: Kind) {
     let rows = rows_of_all();
     insert(&*store, &rows.concat()).await;
     for (index, name) in names().into_iter().enumerate() {
-        let removed = store.remove(&Whose::User(name.clone())).await;
+        let removed = store.remove(&RevokeScope::User(name.clone())).await;
         assert_eq!(removed.expect("it can be told"), rows[index].len(), "{name:?}");
         for other in &rows[..=index] {
             assert_eq!(find(&*store, other[0].0).await, None, "{name:?}");

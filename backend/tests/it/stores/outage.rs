@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Begin, Forgiven, Reads, Store, StoreError, Whose, open};
+use session_keeper_backend::store::{
+    AttemptReset, OpenMode, Reads, RevokeScope, Store, StoreError, open,
+};
 use session_keeper_backend::tokens::TokenHash;
 use session_keeper_services::{Service, ServiceError, unless_missing};
 use tempfile::TempDir;
@@ -97,8 +99,9 @@ async fn a_server_goes_and_comes(mut server: Service, choice: fn(String) -> Stor
 }
 
 async fn store_with_row(choice: &StoreChoice) -> (Arc<dyn Store>, TokenHash) {
-    let store =
-        open(choice, Reads::EachChange, Begin::MayMake).await.expect("the store can be opened");
+    let store = open(choice, Reads::EachChange, OpenMode::CreateIfMissing)
+        .await
+        .expect("the store can be opened");
     let (hash, session) = row(&name());
     insert(&*store, &[(hash, session)]).await;
     (store, hash)
@@ -108,8 +111,8 @@ async fn store_with_row(choice: &StoreChoice) -> (Arc<dyn Store>, TokenHash) {
 /// where the server had heard it: nothing of it is about the row at `kept`.
 async fn every_call_fails(store: &dyn Store, kept: TokenHash) {
     let (other, key) = (row(&name()), hash());
-    let user = Whose::User(other.1.username.to_string());
-    let session = Whose::Session { username: other.1.username.to_string(), id: other.1.id };
+    let user = RevokeScope::User(other.1.username.to_string());
+    let session = RevokeScope::Session { username: other.1.username.to_string(), id: other.1.id };
     let rows = std::slice::from_ref(&other);
     tokio::join!(
         fails("find", store.find(kept)),
@@ -122,8 +125,8 @@ async fn every_call_fails(store: &dyn Store, kept: TokenHash) {
         fails("of_user", store.of_user(&other.1.username)),
         fails("count", store.count()),
         fails("attempt", store.attempt(key, NOW, Duration::from_secs(60))),
-        fails("forgive one", store.forgive(key, Forgiven::One)),
-        fails("forgive all", store.forgive(key, Forgiven::All)),
+        fails("reset_attempts one", store.reset_attempts(key, AttemptReset::One)),
+        fails("reset_attempts all", store.reset_attempts(key, AttemptReset::All)),
     );
 }
 
@@ -133,7 +136,7 @@ async fn fails<T: fmt::Debug>(what: &str, call: impl Future<Output = Result<T, S
 }
 
 async fn opening_fails(choice: &StoreChoice) {
-    let outcome = within(SOON, open(choice, Reads::EachChange, Begin::MayMake)).await;
+    let outcome = within(SOON, open(choice, Reads::EachChange, OpenMode::CreateIfMissing)).await;
     let error = outcome.expect_err("there is nothing to open").to_string();
     for secret in ["ada", "s3cret"] {
         assert!(!error.contains(secret), "{error}");

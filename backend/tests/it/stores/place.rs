@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Begin, Reads, Store, open};
+use session_keeper_backend::store::{OpenMode, Reads, Store, open};
 use session_keeper_services::{Service, unless_missing};
 use tempfile::TempDir;
 
@@ -73,7 +73,7 @@ impl Place {
 
     /// As a worker does at its start.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
-        open(&self.choice, Reads::EachChange, Begin::MayMake)
+        open(&self.choice, Reads::EachChange, OpenMode::CreateIfMissing)
             .await
             .expect("the store can be opened")
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Begin, Reads, Row, Store, Whose, open};
+use session_keeper_backend::store::{OpenMode, Reads, RevokeScope, Row, Store, open};
 use session_keeper_services::{Service, unless_missing};
 use tokio_postgres::{Client, NoTls};
 
@@ -29,12 +29,14 @@ async fn a_standby_gives_no_verdict_and_is_believed_when_it_is_the_primary() {
         assert!(store.count().await.is_err());
         assert!(store.touch(kept.0, after(60)).await.is_err());
         assert!(store.rotate(kept.0, rotation(None), &[], NOW).await.is_err());
-        assert!(store.remove(&Whose::User(name())).await.is_err());
+        assert!(store.remove(&RevokeScope::User(name())).await.is_err());
     };
     refuses(&*store).await;
     let choice = StoreChoice::Postgres(server.url().to_owned());
-    let error =
-        open(&choice, Reads::EachChange, Begin::MayMake).await.expect_err("it is none").to_string();
+    let error = open(&choice, Reads::EachChange, OpenMode::CreateIfMissing)
+        .await
+        .expect_err("it is none")
+        .to_string();
     assert!(error.contains("standby"), "{error}");
     connect(server.url()).await.execute("SELECT pg_promote()", &[]).await.expect("it obeys");
     assert_eq!(find(&*store, kept.0).await, Some(kept.1.clone()));
@@ -51,8 +53,9 @@ async fn of_several_hosts_the_primary_is_asked() {
     let url = primary.url().replace(&format!("127.0.0.1:{}", primary.port()), &both);
     assert!(url.contains(&both), "{url}");
     let choice = StoreChoice::Postgres(url);
-    let store =
-        open(&choice, Reads::EachChange, Begin::MayMake).await.expect("one of them takes changes");
+    let store = open(&choice, Reads::EachChange, OpenMode::CreateIfMissing)
+        .await
+        .expect("one of them takes changes");
     let fresh = row(&name());
     insert(&*store, std::slice::from_ref(&fresh)).await;
     assert_eq!(find(&*store, fresh.0).await, Some(fresh.1));
@@ -63,7 +66,8 @@ async fn of_several_hosts_the_primary_is_asked() {
 async fn own_server(options: &str) -> Option<(Service, Arc<dyn Store>, Row)> {
     let server = unless_missing(Service::postgres())?;
     let choice = StoreChoice::Postgres(format!("{}{options}", server.url()));
-    let store = open(&choice, Reads::EachChange, Begin::MayMake).await.expect("the server runs");
+    let store =
+        open(&choice, Reads::EachChange, OpenMode::CreateIfMissing).await.expect("the server runs");
     let kept = row(&name());
     insert(&*store, std::slice::from_ref(&kept)).await;
     assert_eq!(find(&*store, kept.0).await.as_ref(), Some(&kept.1));

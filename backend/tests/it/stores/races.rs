@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use session_keeper_backend::store::{Row, Store, StoreError, Whose};
+use session_keeper_backend::store::{RevokeScope, Row, Store, StoreError};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::for_each_kind;
@@ -82,8 +82,8 @@ async fn a_use_brings_no_removed_row_back(kind: Kind) {
         let (hash, session) = row(&username);
         insert(&*store, &[(hash, session.clone())]).await;
         let whose = match round % 2 {
-            0 => Whose::User(username.clone()),
-            _ => Whose::Session { username: username.clone(), id: session.id },
+            0 => RevokeScope::User(username.clone()),
+            _ => RevokeScope::Session { username: username.clone(), id: session.id },
         };
         let (toucher, remover) = (Arc::clone(&other), Arc::clone(&store));
         let (touched, removed) =
@@ -105,8 +105,8 @@ async fn a_rotation_brings_no_removed_session_back(kind: Kind) {
         let old = row(&username);
         insert(&*store, std::slice::from_ref(&old)).await;
         let whose = match round % 2 {
-            0 => Whose::User(username.clone()),
-            _ => Whose::Session { username: username.clone(), id: old.1.id },
+            0 => RevokeScope::User(username.clone()),
+            _ => RevokeScope::Session { username: username.clone(), id: old.1.id },
         };
         let pair = [sibling(&old), sibling(&old)];
         let (rotator, remover, successors) = (Arc::clone(&other), Arc::clone(&store), pair.clone());
@@ -130,7 +130,7 @@ async fn when_everybody_is_signed_out_nobody_slips_through(kind: Kind) {
         let first = row(&name());
         insert(&*store, std::slice::from_ref(&first)).await;
         let client = Refreshing::begin(Arc::clone(&other), first);
-        store.remove(&Whose::All).await.expect("it can be told");
+        store.remove(&RevokeScope::All).await.expect("it can be told");
         client.ends_by_being_told().await;
         assert_eq!(store.count().await.expect("it can be asked"), 0);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redis::{Cmd, FromRedisValue, cmd};
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Begin, Reads, Row, Store, Whose, open};
+use session_keeper_backend::store::{OpenMode, Reads, RevokeScope, Row, Store, open};
 use session_keeper_services::{Service, unless_missing};
 
 use super::races::Refreshing;
@@ -119,7 +119,7 @@ async fn among_thousands_of_a_user_no_token_slips_through() {
     let username = name();
     insert_many(&*store, &username, MANY).await;
     for round in 0..6 {
-        let other = open(&choice, Reads::EachChange, Begin::MayMake).await;
+        let other = open(&choice, Reads::EachChange, OpenMode::CreateIfMissing).await;
         let first = row(&username);
         insert(&*store, std::slice::from_ref(&first)).await;
         let client = Refreshing::begin(other.expect("the server runs"), first.clone());
@@ -135,7 +135,7 @@ async fn among_thousands_of_a_user_no_token_slips_through() {
 async fn own_server() -> Option<(Service, Arc<dyn Store>)> {
     let server = unless_missing(Service::redis())?;
     let choice = StoreChoice::Redis(server.url().to_owned());
-    let store = open(&choice, Reads::EachChange, Begin::MayMake).await;
+    let store = open(&choice, Reads::EachChange, OpenMode::CreateIfMissing).await;
     Some((server, store.expect("the server runs")))
 }
 
@@ -144,12 +144,12 @@ fn names() -> [String; 3] {
     [name(), format!("{}-\"\\/\0\u{7f}é", name()), format!("{}ß@example.org", name())]
 }
 
-fn session_of((_, session): &Row) -> Whose {
-    Whose::Session { username: session.username.to_string(), id: session.id }
+fn session_of((_, session): &Row) -> RevokeScope {
+    RevokeScope::Session { username: session.username.to_string(), id: session.id }
 }
 
-fn user_of((_, session): &Row) -> Whose {
-    Whose::User(session.username.to_string())
+fn user_of((_, session): &Row) -> RevokeScope {
+    RevokeScope::User(session.username.to_string())
 }
 
 async fn found(store: &dyn Store, rows: &[&Row]) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, cmd};
 use session_keeper_backend::StoreChoice;
-use session_keeper_backend::store::{Begin, Reads, Row, Store, Whose, open};
+use session_keeper_backend::store::{OpenMode, Reads, RevokeScope, Row, Store, open};
 use session_keeper_backend::tokens::{Session, UnixMillis};
 use session_keeper_services::{Service, unless_missing};
 
@@ -65,7 +65,7 @@ async fn hashes_of_tokens_that_are_gone_do_not_pile_up() {
     let gone = row(&username);
     insert(&*store, std::slice::from_ref(&gone)).await;
     let _: u64 = ask(&place, &Cmd::del(format!("auth_token:{}", gone.0))).await;
-    assert_eq!(store.remove(&Whose::User(username)).await.expect("it can be told"), 0);
+    assert_eq!(store.remove(&RevokeScope::User(username)).await.expect("it can be told"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,7 +78,7 @@ async fn among_thousands_of_rows_nobody_slips_through_either() {
     let first = row(&name());
     insert(&*store, std::slice::from_ref(&first)).await;
     let client = Refreshing::begin(place.open().await, first);
-    store.remove(&Whose::All).await.expect("it can be told");
+    store.remove(&RevokeScope::All).await.expect("it can be told");
     client.ends_by_being_told().await;
     assert_eq!(store.count().await.expect("it can be asked"), 0);
 }
@@ -114,22 +114,27 @@ async fn the_address_may_name_a_user_a_password_and_a_database() {
         .expect("the server does what it is told");
     let url = |user: &str| server.url().replacen("//", &format!("//{user}@"), 1);
     let choice = StoreChoice::Redis(format!("{}/3", url("keeper:p%40ss%2Fw%3Ard")));
-    let store = open(&choice, Reads::EachChange, Begin::MayMake)
+    let store = open(&choice, Reads::EachChange, OpenMode::CreateIfMissing)
         .await
         .expect("it may do all that is needed");
     let kept = row(&name());
     insert(&*store, std::slice::from_ref(&kept)).await;
     assert_eq!(find(&*store, kept.0).await, Some(kept.1.clone()));
-    assert_eq!(store.remove(&Whose::All).await.expect("it can be told"), 1);
+    assert_eq!(store.remove(&RevokeScope::All).await.expect("it can be told"), 1);
     insert(&*store, std::slice::from_ref(&kept)).await;
-    let other =
-        open(&StoreChoice::Redis(server.url().to_owned()), Reads::EachChange, Begin::MayMake).await;
+    let other = open(
+        &StoreChoice::Redis(server.url().to_owned()),
+        Reads::EachChange,
+        OpenMode::CreateIfMissing,
+    )
+    .await;
     assert_eq!(find(&*other.expect("it can be opened"), kept.0).await, None);
     let wrong = url("keeper:s3cret");
     let beyond = format!("{}/99", url("keeper:p%40ss%2Fw%3Ard"));
     let encrypted = wrong.replacen("redis://", "rediss://", 1);
     for (url, wanted) in [(wrong, "password"), (beyond, "number"), (encrypted, "that it runs")] {
-        let outcome = open(&StoreChoice::Redis(url), Reads::EachChange, Begin::MayMake).await;
+        let outcome =
+            open(&StoreChoice::Redis(url), Reads::EachChange, OpenMode::CreateIfMissing).await;
         let error = outcome.expect_err("there is no such").to_string();
         assert!(error.contains(wanted), "{error}");
         assert!(!error.contains("s3cret") && !error.contains("keeper"), "{error}");
@@ -166,7 +171,7 @@ async fn a_redis_that_is_full_refuses_rows_and_finds_those_that_it_has() {
         assert_eq!(find(&*store, *hash).await, None);
     }
     assert_eq!(find(&*store, kept.0).await, Some(kept.1.clone()));
-    assert_eq!(store.remove(&Whose::User(kept.1.username.to_string())).await.ok(), Some(1));
+    assert_eq!(store.remove(&RevokeScope::User(kept.1.username.to_string())).await.ok(), Some(1));
     tell(&server, &["CONFIG", "SET", "maxmemory", "0"]).await;
     insert(&*store, &pair).await;
 }
@@ -180,11 +185,13 @@ async fn a_replica_never_says_that_a_token_is_unknown() {
     assert!(store.of_user(&name()).await.is_err());
     assert!(store.insert(&[row(&name())], NOW).await.is_err());
     assert!(store.rotate(hash(), rotation(None), &[], NOW).await.is_err());
-    assert!(store.remove(&Whose::User(name())).await.is_err());
-    assert!(store.remove(&Whose::All).await.is_err());
+    assert!(store.remove(&RevokeScope::User(name())).await.is_err());
+    assert!(store.remove(&RevokeScope::All).await.is_err());
     let choice = StoreChoice::Redis(server.url().to_owned());
-    let error =
-        open(&choice, Reads::EachChange, Begin::MayMake).await.expect_err("it is none").to_string();
+    let error = open(&choice, Reads::EachChange, OpenMode::CreateIfMissing)
+        .await
+        .expect_err("it is none")
+        .to_string();
     assert!(error.contains("replica"), "{error}");
     tell(&server, &["REPLICAOF", "NO", "ONE"]).await;
     assert_eq!(find(&*store, kept.0).await, Some(kept.1));
@@ -232,7 +239,8 @@ async fn a_redis_that_refuses_connections_is_an_error_at_once() {
 async fn own_server() -> Option<(Service, Arc<dyn Store>, Row)> {
     let server = unless_missing(Service::redis())?;
     let choice = StoreChoice::Redis(server.url().to_owned());
-    let store = open(&choice, Reads::EachChange, Begin::MayMake).await.expect("the server runs");
+    let store =
+        open(&choice, Reads::EachChange, OpenMode::CreateIfMissing).await.expect("the server runs");
     let kept = row(&name());
     insert(&*store, std::slice::from_ref(&kept)).await;
     Some((server, store, kept))
