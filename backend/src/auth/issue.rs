@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use session_keeper_tokens::{
@@ -127,22 +127,21 @@ impl Tokens {
         let longest = longest.expires_at.since(now).as_secs();
         let mut set = vec![Cookie::session(&access, expires_in), Cookie::csrf(&csrf, longest)];
         set.extend(refresh.as_deref().map(|token| Cookie::refresh(token, longest)));
+        let mut headers: HeaderMap =
+            std::iter::once(cookies::csrf_header(&self.session.id)).collect();
+        for cookie in set {
+            let (name, value) = cookie.header(backend.same_site());
+            headers.append(name, value);
+        }
         let body = TokenAnswer {
             access_token: None,
             token_type: None,
             expires_in,
             refresh_token: None,
-            csrf_token: Some(csrf.clone()),
+            csrf_token: Some(csrf),
             user,
         };
-        let mut response = Json(body).into_response();
-        for cookie in set {
-            let (name, value) = cookie.header(backend.same_site());
-            response.headers_mut().append(name, value);
-        }
-        let (name, value) = cookies::csrf_header(&self.session.id);
-        response.headers_mut().insert(name, value);
-        Ok(response)
+        Ok((headers, Json(body)).into_response())
     }
 }
 

@@ -42,11 +42,11 @@ pub(crate) async fn login(
     }
     let slot = backend.users().acquire_slot().await?;
     let attempt = LoginAttempt { backend, client, initiator, headers, credentials };
-    let (mut sender, receiver) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     // On a task of its own: dropping this handler, as hyper does when the client hangs up, neither
     // frees the slot nor loses the audit line.
     tokio::spawn(async move {
-        let outcome = attempt.run(slot, &mut sender).await;
+        let outcome = attempt.run(slot, &sender).await;
         // Nobody waits any more: it is audited.
         drop(sender.send(outcome));
     });
@@ -64,7 +64,7 @@ struct LoginAttempt {
 }
 
 impl LoginAttempt {
-    async fn run(self, slot: Slot, waiting: &mut Waiting) -> Result<Response, ApiError> {
+    async fn run(self, slot: Slot, waiting: &Waiting) -> Result<Response, ApiError> {
         let address = self.client.address;
         let outcome = self.try_to_sign_in(slot, waiting).await;
         if let Err(ApiError::Unavailable(_) | ApiError::Internal(_)) = outcome {
@@ -73,7 +73,7 @@ impl LoginAttempt {
         outcome
     }
 
-    async fn try_to_sign_in(self, slot: Slot, waiting: &mut Waiting) -> Result<Response, ApiError> {
+    async fn try_to_sign_in(self, slot: Slot, waiting: &Waiting) -> Result<Response, ApiError> {
         let Self { backend, client, initiator, headers, credentials } = self;
         let Credentials { username, password, cookie } = credentials;
         let account = attempt_key("account", &account_key(&username));

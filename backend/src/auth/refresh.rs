@@ -152,10 +152,10 @@ impl RefreshAttempt<'_> {
     }
 
     fn check(&self, session: &Session) -> Result<(), ApiError> {
-        check_address(&self.token, session, self.client).map_err(|error| match error {
-            ApiError::Refused(_) => ApiError::InvalidGrant,
-            error => error,
-        })?;
+        if let Err(error) = check_address(&self.token, session, self.client) {
+            let is_elsewhere = error.refusal().is_some();
+            return Err(if is_elsewhere { ApiError::InvalidGrant } else { error });
+        }
         let post = &Method::POST;
         if self.carrier == Carrier::Cookie && !cookies::csrf_valid(post, self.headers, &session.id)
         {

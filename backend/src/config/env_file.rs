@@ -66,10 +66,10 @@ fn with_default(argument: Arg, values: &'static HashMap<String, String>) -> Arg 
     let variable = argument.get_env().and_then(|name| name.to_str());
     let Some(value) = variable.and_then(|name| values.get(name)) else { return argument };
     let argument = argument.hide_default_value(true);
-    match argument.get_action() {
-        ArgAction::Append => argument.default_values(value.split(',').map(OsStr::from)),
-        _ => argument.default_value(OsStr::from(&**value)),
+    if matches!(argument.get_action(), ArgAction::Append) {
+        return argument.default_values(value.split(',').map(OsStr::from));
     }
+    argument.default_value(OsStr::from(&**value))
 }
 
 /// The error is the number of a line.

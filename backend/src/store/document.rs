@@ -161,11 +161,11 @@ impl<T: Content> Document<T> {
         if let Some(value) = self.cached(stamp) {
             return Ok(Loaded::Good(value));
         }
-        if stamp.is_none() {
-            if let Some(value) = self.load_missing()? {
-                return Ok(Loaded::Good(value));
-            }
-            // It was made between the two looks, as when workers start together.
+        // Else it was made between the two looks, as when workers start together.
+        if stamp.is_none()
+            && let Some(value) = self.load_missing()?
+        {
+            return Ok(Loaded::Good(value));
         }
         let (stamp, bytes) = self.read_file().map_err(|error| self.failed("read", error))?;
         match serde_json::from_slice(&bytes) {

@@ -88,7 +88,7 @@ fn what_is_no_request_is_refused_in_json() {
 #[test]
 fn a_name_can_be_listened_on_and_platforms_set_the_port() {
     let files = Files::with_cheap_ada();
-    let named = Server::start_with(&files, &["--listen", "localhost:0"]);
+    let named = Server::start_without_address(&files, &[("LISTEN", "localhost:0")]);
     assert_eq!(named.get("/api/health", "none").status.as_u16(), 200);
     // Below the ports that the system hands out: no other test is given it.
     let port = (10_000 + std::process::id() % 20_000).to_string();

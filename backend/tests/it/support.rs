@@ -150,18 +150,14 @@ impl App {
         line.extend(["--store", store, "--users", users, "--tags", tags, "--key-file", keys]);
         line.extend(more);
         let mut options = Options::try_parse_from(line).expect("the options are valid");
-        options.command = match options.command {
-            Chosen::Serve(mut options) => {
-                // Tests run at once, and none may change the environment that all of them share.
-                if options.upstream.url.is_some() {
-                    let (id, secret) = ("backend".to_owned(), "s3cret".to_owned());
-                    options.upstream.client = Some(ClientCredentials { id, secret });
-                    options.upstream.token_file = Some(files.path("upstream.json"));
-                }
-                Chosen::Serve(options)
-            }
-            command => command,
-        };
+        if let Chosen::Serve(options) = &mut options.command
+            && options.upstream.url.is_some()
+        {
+            // Tests run at once, and none may change the environment that all of them share.
+            let (id, secret) = ("backend".to_owned(), "s3cret".to_owned());
+            options.upstream.client = Some(ClientCredentials { id, secret });
+            options.upstream.token_file = Some(files.path("upstream.json"));
+        }
         let Chosen::Serve(options) = options.command else { panic!("the command is serve") };
         let clock = Arc::new(AtomicU64::new(1_900_000_000_000));
         let hand = Arc::clone(&clock);
