@@ -54,7 +54,7 @@ describe("a 401 of a request of the app", { concurrency: AT_ONCE }, () => {
       if (turn % 2 === 0) await platform.fault("/api/tags", REFUSED, 1);
       const outcome = await visitor.page.evaluate(askFor, "/api/tags", {});
       statuses.push(outcome.status);
-      assert.ok(outcome.ms < 1_000, `${outcome.ms} ms`);
+      assert.ok(outcome.ms < LEEWAY_MS, `${outcome.ms} ms`);
     }
     assert.deepEqual(statuses, Array(8).fill(200));
     await visitor.assertNeverSignedOut();
@@ -94,7 +94,7 @@ describe("a 401 of a request of the app", { concurrency: AT_ONCE }, () => {
     for (let turn = 0; turn < 10; turn++) {
       const outcome = await visitor.page.evaluate(askFor, "/api/admin", {});
       assert.equal(outcome.status, 401);
-      assert.ok(outcome.ms < 1_000, `the ${turn + 1}. took ${outcome.ms} ms`);
+      assert.ok(outcome.ms < LEEWAY_MS, `the ${turn + 1}. took ${outcome.ms} ms`);
     }
     const checks = await platform.requests({ path: "/auth/me" });
     assert.ok(checks.length <= 2, `${checks.length} checks`);
