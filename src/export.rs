@@ -73,6 +73,11 @@ impl Core {
         self.0.dispatch(Input::Report { status });
     }
 
+    /// A request of the app to the API's origin was answered as only the API itself does.
+    pub fn app_proof(&self) {
+        self.0.dispatch(Input::AppProof);
+    }
+
     /// The tag of the generation whose credential a request of the app carries when it is sent
     /// now, 0 where there is no session; -1 less where the request has to be reported as ready
     /// first.

@@ -9,7 +9,9 @@ use std::fmt;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
-use session_keeper_core::{AppAction, AppEvent, AppRequest, Destination, Generation, Replay};
+use session_keeper_core::{
+    AppAction, AppEvent, AppRequest, Destination, Generation, Input, Replay, ServerState,
+};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -21,7 +23,7 @@ use web_sys::{
 
 use crate::driver::Driver;
 use crate::options::Auth;
-use crate::{page, transport};
+use crate::{clock, page, transport};
 
 #[wasm_bindgen]
 extern "C" {
@@ -110,6 +112,13 @@ pub(crate) async fn send(
     loop {
         pending.facts.sent_with = driver.with_core(|core| core.generation().map(Generation::tag));
         let outcome = attempt(driver, &request, allowed).await;
+        if let Ok(response) = &outcome
+            && pending.facts.destination == Destination::Api
+            && driver.with_core(|core| core.snapshot().server != ServerState::Awake)
+            && is_proof(response)
+        {
+            driver.dispatch(Input::AppProof);
+        }
         let Some(event) = event_of(&outcome, &request, pending.facts.destination) else {
             return outcome;
         };
@@ -118,6 +127,19 @@ pub(crate) async fn send(
             AppAction::Deliver | AppAction::Refuse => return outcome,
         }
     }
+}
+
+/// JSON that is fresh comes from the API: platforms answer for it with pages.
+fn is_proof(response: &Response) -> bool {
+    let header = |name| response.headers().get(name).ok().flatten();
+    // A service worker answers from its store with the date of then.
+    let is_old = header("Date")
+        .and_then(|date| clock::parse_date(&date))
+        .is_some_and(|date| clock::wall().0.saturating_sub(date.0) > 60_000);
+    let kind = header("Content-Type").unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim_ascii_end();
+    let is_json = essence.ends_with("/json") || essence.ends_with("+json");
+    response.ok() && !response.redirected() && is_json && !is_old && header("Age").is_none()
 }
 
 /// What the core has to know of; nothing where the answer is the app's.

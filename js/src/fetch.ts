@@ -7,6 +7,7 @@
  */
 
 import type { Snapshot } from "../types.js";
+import { now } from "./clock.js";
 import { KeeperError } from "./errors.js";
 import type { Options } from "./options.js";
 import { isAllowedOrigin, type KeeperInit, type Outcome, type Outgoing } from "./outgoing.js";
@@ -36,6 +37,8 @@ export interface Sender extends EventTarget {
   /** Starts a verification where nothing waits for its verdict. */
   refused(): void;
   readonly reportRequest: Report;
+  /** The API has answered a request of the app. */
+  proveAwake(): void;
 }
 
 /** What is reported to the core, by its numbers. */
@@ -87,6 +90,8 @@ async function deliver(keeper: Sender, outgoing: Outgoing): Promise<Response> {
     for (;;) {
       const outcome = await outgoing.attempt(credentialOf(keeper, sentWith));
       const event = eventOf(outcome, outgoing, isOurs);
+      // The core has its own proofs while all is well.
+      if (isOurs && keeper.snapshot.server !== "awake" && isProof(outcome)) keeper.proveAwake();
       if (event === undefined) return result(outcome);
       if (!keeper.isActive) {
         if (event === UNAUTHORIZED) keeper.refused();
@@ -116,6 +121,16 @@ function eventOf(
   if (!isOurs || signal?.aborted || error instanceof KeeperError) return undefined;
   if (!response) return NO_RESPONSE;
   return WAKING.includes(response.status) ? UNAVAILABLE : undefined;
+}
+
+/** JSON that is fresh comes from the API: platforms answer for it with pages. */
+function isProof({ response }: Outcome): boolean {
+  const header = (name: string) => response!.headers.get(name);
+  if (!response?.ok || response.redirected || header("Age")) return false;
+  if (!/[/+]json\b/.test(header("Content-Type") ?? "")) return false;
+  // A service worker answers from its store with the date of then.
+  const date = Date.parse(header("Date") ?? "");
+  return !(now() - date > 60_000);
 }
 
 function result({ response, error }: Outcome): Response {

@@ -209,6 +209,10 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
     return (this.isActive && this.call?.("admit")) || 0;
   }
 
+  proveAwake(): void {
+    this.call?.("app_proof");
+  }
+
   reportRequest: Report = (...facts) => this.call?.("report_request", ...facts);
 
   receive(name: string, detail: object = {}): void {

@@ -348,3 +348,31 @@ test("headers of every kind are sent, and again as they were at the call", async
     }
   }
 });
+
+test("an answer of the API proves it awake where the core does not know that", async (t) => {
+  const keeper = await signedIn(t);
+  const proofs = () => core().calls.filter((call) => call === "app_proof").length;
+  const json = { "Content-Type": "application/json; charset=utf-8" };
+  const answered = async (status, headers, url = "/nodes") => {
+    const before = proofs();
+    answerWith(t, new Response("{}", { status, headers }));
+    await keeper.fetch(url);
+    return proofs() - before;
+  };
+  core().change({ server: "waking" });
+  assert.equal(await answered(200, json), 1);
+  assert.equal(await answered(201, { "Content-Type": "application/problem+json" }), 1);
+  const old = new Date(Date.now() - 120_000).toUTCString();
+  for (const [status, headers, url] of [
+    [200, { "Content-Type": "text/html" }],
+    [404, json],
+    [500, json],
+    [200, { ...json, Age: "5" }],
+    [200, { ...json, Date: old }],
+    [200, json, FILES],
+  ]) {
+    assert.equal(await answered(status, headers, url), 0, `${status} ${JSON.stringify(headers)}`);
+  }
+  core().change({ server: "awake" });
+  assert.equal(await answered(200, json), 0, "it is known");
+});

@@ -89,6 +89,10 @@ export class Core {
     this.#take(`report ${status}`);
   }
 
+  app_proof() {
+    this.#take("app_proof");
+  }
+
   admit() {
     return this.asksFirst ? -1 - this.generation : this.generation;
   }

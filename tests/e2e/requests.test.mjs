@@ -133,6 +133,19 @@ describe("requests of the app", { concurrency: AT_ONCE }, () => {
     await visitor.assertNeverSignedOut();
   });
 
+  it("prove the server awake where its health path fails alone", async (t) => {
+    const visitor = await arrive(t, { prepare });
+    await visitor.signIn(SELDOM);
+    await visitor.platform.fault("/api/health", { status: 503 });
+    await visitor.serverIs("waking");
+    const server = await visitor.page.evaluate(async () => {
+      await window.keeper.fetch("/api/tags");
+      return window.keeper.snapshot.server;
+    });
+    assert.equal(server, "awake");
+    await visitor.assertNeverSignedOut();
+  });
+
   it("end with the app's signal where head or body never comes", async (t) => {
     const visitor = await arrive(t, { prepare });
     await visitor.signIn(SELDOM);
