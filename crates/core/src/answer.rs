@@ -25,6 +25,10 @@ pub enum Probe {
 pub const CANDIDATES: [&str; 6] =
     ["/auth/me", "/api/auth/me", "/users/me", "/me", "/api/me", "/auth/user"];
 
+/// One of [`CANDIDATES`], by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate(pub u8);
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "one is at hand at a time, and it is copied rarely")]

@@ -3,8 +3,7 @@
 //! Rule: a diagnosis changes nothing. Each is told once for a page, but for those that explain a
 //! sign-out, and names only what cannot be anything else that is seen more often.
 
-use crate::answer::Probe;
-use crate::event::Candidate;
+use crate::answer::{Candidate, Probe};
 use crate::time::{Duration, Instant};
 
 /// What is wrong, on the server or between.

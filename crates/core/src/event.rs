@@ -1,11 +1,11 @@
 //! The events, declared once: the variant, its code, how loud it is and its fields follow from
 //! one list. `js/src/events.json` holds the same list for the face; a test keeps the two equal.
 
-use crate::answer::{CANDIDATES, Grade, Probe};
+use crate::answer::{CANDIDATES, Candidate, Grade, Probe};
+use crate::confirm_context::Basis;
 use crate::diagnosis::Diagnosis;
-use crate::input::PageEvent;
 use crate::label::{Label, Origin};
-use crate::outlook::Basis;
+use crate::page::PageEvent;
 use crate::requests::RequestId;
 use crate::server::ServerState;
 use crate::session::{Rule, SignOutReason};
@@ -170,10 +170,6 @@ impl Event {
         TABLE[self.index() as usize].1
     }
 }
-
-/// One of [`CANDIDATES`], by its index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate(pub u8);
 
 /// What a field of an event may be.
 trait Field {

@@ -5,6 +5,7 @@ use crate::app_request::{AppEvent, AppRequest};
 use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::message::Message;
+use crate::page::PageEvent;
 use crate::requests::{ReadId, RequestId, TokenHandle};
 use crate::session::{SignOut, TokenFacts};
 use crate::time::UnixMillis;
@@ -77,25 +78,6 @@ pub enum Input {
     StoreFailed,
     /// Another tab says something: a hint to read the record again.
     TabMessage(Message),
-}
-
-/// What happens to a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageEvent {
-    /// Somebody is looking.
-    Visible,
-    /// Nobody is looking.
-    Hidden,
-    /// The browser believes that there is a network.
-    Online,
-    /// The browser knows that there is none.
-    Offline,
-    /// Frozen, in the back/forward cache, or not yet shown (prerendering): no requests, no timers.
-    Suspended,
-    /// Back from there.
-    Resumed,
-    /// Somebody touched the page.
-    UserActivity,
 }
 
 /// What the store holds for this app.

@@ -58,7 +58,9 @@ mod session;
 mod time;
 mod words;
 
-pub use answer::{Body, CANDIDATES, Classified, Grade, Outcome, Probe, Response, ServerFacts};
+pub use answer::{
+    Body, CANDIDATES, Candidate, Classified, Grade, Outcome, Probe, Response, ServerFacts,
+};
 pub use app_request::{
     AppAction, AppEvent, AppRequest, AppRequestId, AppRequestOptions, Destination, OnUnauthorized,
     Replay,
@@ -66,19 +68,20 @@ pub use app_request::{
 pub use backend::BackendRecord;
 pub use challenge::Challenge;
 pub use chance::Chance;
+pub use confirm_context::Basis;
 pub use diagnosis::{Cause, Diagnosis};
 pub use effect::{Effect, Notice};
-pub use event::{Candidate, Event, FieldVisitor, Level, Reason};
+pub use event::{Event, FieldVisitor, Level, Reason};
 pub use generation::{Generation, TokenId};
 pub use history::Entry;
-pub use input::{Input, PageEvent, Record, StoredSession};
+pub use input::{Input, Record, StoredSession};
 pub use keeper::{Keeper, Timer};
 pub use label::{Label, Origin};
 pub use message::{Message, PROTOCOL};
 pub use options::{
     Confirm, Credential, HealthOptions, Options, OriginRelation, VerifyOptions, WhenHidden,
 };
-pub use outlook::Basis;
+pub use page::PageEvent;
 pub use requests::{ReadId, RequestId, TokenHandle};
 pub use server::ServerState;
 pub use session::{

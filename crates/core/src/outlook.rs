@@ -3,7 +3,7 @@
 //! Rule: nothing here decides. The limits are those of G2; `confirm.rs` holds them.
 
 use crate::confirm::{Confirmation, WARM_UP};
-use crate::confirm_context::{ConfirmContext, Token};
+use crate::confirm_context::{Basis, ConfirmContext, Token};
 use crate::options::Confirm;
 use crate::time::Duration;
 
@@ -12,56 +12,6 @@ use crate::time::Duration;
 pub(crate) struct Outlook {
     pub(crate) limit: Duration,
     pub(crate) basis: Basis,
-}
-
-/// What decides how long a confirmation takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basis {
-    /// The app wants the first 401 to be believed.
-    Immediate,
-    /// The token is known to have run out.
-    Expired,
-    /// The backend names its instances, and they are known.
-    Instances,
-    /// The backend has been consistent so far.
-    Consistent,
-    /// The backend has just started or woken up.
-    JustStarted,
-    /// Nothing is known of the backend yet.
-    Unknown,
-    /// There is no health path that could prove the server awake.
-    NoHealth,
-    /// The backend was caught rejecting a token that is good.
-    Inconsistent,
-}
-
-impl Basis {
-    /// Every one, in order.
-    pub const ALL: [Self; 8] = [
-        Self::Immediate,
-        Self::Expired,
-        Self::Instances,
-        Self::Consistent,
-        Self::JustStarted,
-        Self::Unknown,
-        Self::NoHealth,
-        Self::Inconsistent,
-    ];
-
-    /// The word on the public face.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Immediate => "immediate",
-            Self::Expired => "expired",
-            Self::Instances => "instances",
-            Self::Consistent => "consistent",
-            Self::JustStarted => "just-started",
-            Self::Unknown => "unknown",
-            Self::NoHealth => "no-health",
-            Self::Inconsistent => "inconsistent",
-        }
-    }
 }
 
 /// Whether there is a health path that can prove the server awake.

@@ -1,9 +1,27 @@
 //! What is known of the page: whether somebody looks, whether it can act at all.
 
-use crate::input::PageEvent;
 use crate::options::{HealthOptions, WhenHidden};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
+
+/// What happens to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageEvent {
+    /// Somebody is looking.
+    Visible,
+    /// Nobody is looking.
+    Hidden,
+    /// The browser believes that there is a network.
+    Online,
+    /// The browser knows that there is none.
+    Offline,
+    /// Frozen, in the back/forward cache, or not yet shown (prerendering): no requests, no timers.
+    Suspended,
+    /// Back from there.
+    Resumed,
+    /// Somebody touched the page.
+    UserActivity,
+}
 
 #[derive(Debug)]
 pub(crate) struct Page {

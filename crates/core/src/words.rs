@@ -2,7 +2,7 @@
 
 use crate::answer::{Grade, Probe};
 use crate::event::Reason;
-use crate::input::PageEvent;
+use crate::page::PageEvent;
 
 impl Reason {
     /// Every one, in order.

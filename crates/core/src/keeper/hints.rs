@@ -5,10 +5,10 @@
 use alloc::vec::Vec;
 
 use super::Keeper;
-use crate::answer::{Body, CANDIDATES, Outcome, Probe, Response, Verdict};
+use crate::answer::{Body, CANDIDATES, Candidate, Outcome, Probe, Response, Verdict};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
-use crate::event::{Candidate, Event};
+use crate::event::Event;
 use crate::options::OriginRelation;
 use crate::time::Instant;
 

@@ -7,7 +7,7 @@ use super::{Keeper, Life, Session};
 use crate::answer::Probe;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::input::PageEvent;
+use crate::page::PageEvent;
 
 impl Keeper {
     pub(super) fn start(&mut self, out: &mut Vec<Effect>) {
