@@ -137,6 +137,23 @@ test("an answer without a user between two refusals clears nothing, and a user d
   assert.equal(typed("signout").length, 0);
 });
 
+test("a 401 of any request starts a verification, at most one in 10 s", async (t) => {
+  const { keeper, api, pass } = await visit(t, { stored: stored({ token: "good" }) });
+  await keeper.start();
+  await pass(500);
+  const asked = () => api.sent.filter(({ path }) => path === "/auth/me").length;
+  const before = asked();
+  api.answer = (request) => json(request.url.endsWith("/items") ? 401 : 200, ME);
+  for (let i = 0; i < 3; i++) assert.equal((await keeper.fetch("/items")).status, 401);
+  await pass(500);
+  assert.equal(asked(), before + 1);
+  await pass(10_000);
+  keeper.reportResponse({ url: "/items", status: 401 });
+  await pass(500);
+  assert.equal(asked(), before + 2);
+  assert.equal(keeper.snapshot.session, "signed-in");
+});
+
 test("a sign-in is stored, told and verified at once, and outlives a reload", async (t) => {
   const { keeper, pass, typed, record, store } = await visit(t);
   assert.equal((await keeper.start()).session, "signed-out");

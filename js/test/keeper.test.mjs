@@ -297,6 +297,37 @@ for (const [what, report] of [
   });
 }
 
+test("an auth that returns nothing has its request sent, and one error says so", async (t) => {
+  const lines = hush(t);
+  const auth = (request) => void request.headers.set("x-key", "1");
+  const { keeper, api } = await visit(t, {
+    auth,
+    log: "warn",
+    answers: { "/auth/me": () => json(200, { name: "ada" }) },
+  });
+  await keeper.signIn();
+  assert.equal((await keeper.verify()).session, "signed-in");
+  await keeper.fetch("/nodes");
+  const keys = ["/auth/me", "/nodes"].map((path) => api.at(path)[0].request.headers.get("x-key"));
+  assert.deepEqual(keys, ["1", "1"]);
+  assert.equal(lines.filter((line) => line.includes("auth must return")).length, 1);
+});
+
+test("a classify that throws is said once, and a 401 ends the session all the same", async (t) => {
+  const lines = hush(t);
+  const classify = () => assert.fail("the app's own");
+  const { keeper, api } = await visit(t, {
+    verify: { classify },
+    confirm: "immediate",
+    log: "warn",
+  });
+  await keeper.signIn("good");
+  assert.equal((await keeper.verify()).session, "signed-in");
+  api.good = "another";
+  assert.equal((await keeper.verify()).session, "signed-out");
+  assert.equal(lines.filter((line) => line.includes("classify threw")).length, 1);
+});
+
 test("stop() ends a start() whose record never came", async (t) => {
   const persist = { get: () => new Promise(() => {}), set() {}, remove() {} };
   const { keeper } = await visit(t, { persist });
