@@ -9,16 +9,19 @@ import type { Authorize, Classify } from "../types.js";
 import { PREFIX } from "./errors.js";
 
 /** Tells the developer of the app about a mistake in it, each one once. */
-export type Complain = (text: string, error?: unknown) => void;
+export type Complain = (text: string) => void;
 
 export function complainer(isSilent: boolean): Complain {
   const reported = new Set<string>();
-  return (text, ...error) => {
+  return (text) => {
     if (isSilent || reported.has(text)) return;
     reported.add(text);
-    console.error(PREFIX + text, ...error);
+    console.error(PREFIX + text);
   };
 }
+
+/** What was thrown, without its message, which may repeat an answer and a token in it. */
+const nameOf = (error: unknown): string => (error instanceof Error ? error.name : typeof error);
 
 /** What it says in other words than its own counts as nothing: the usual table decides. */
 export const guardClassify =
@@ -28,7 +31,7 @@ export const guardClassify =
     try {
       said = classify(response, body);
     } catch (error) {
-      return complain("verify.classify threw: the answer counts as usual", error);
+      return complain(`verify.classify threw (${nameOf(error)}): the answer counts as usual`);
     }
     if (said === "valid" || said === "rejected") return said;
     if (said === undefined || said === null) return undefined;
@@ -48,7 +51,7 @@ export const guardAuthorize =
       if (typeof (authorized as Request | undefined)?.url === "string")
         return authorized as Request;
     } catch (error) {
-      complain("auth threw: the request is not sent", error);
+      complain(`auth threw (${nameOf(error)}): the request is not sent`);
       throw error;
     }
     complain("auth must return the request to send: the one that it was given is sent");

@@ -34,6 +34,7 @@ for (const [what, classify, sentence] of [
     assert.equal(lines.length, 1);
     assert.match(lines[0], /^error: \[session-keeper\] /);
     assert.match(lines[0], sentence);
+    assert.doesNotMatch(lines[0], /the app's own/, "its message may hold a token");
     classifier(classify, "silent")(new Response(), {});
     assert.equal(lines.length, 1);
   });

@@ -136,7 +136,9 @@ describe("a canary token", { concurrency: AT_ONCE }, () => {
     await meetRefusals(visitor, boot);
     await lookAtKeeper(visitor);
     const [{ key, text }] = await recordsOf(visitor);
-    for (const secret of secrets) assert.ok(text.includes(secret), "the record holds no token");
+    const [token, refresh] = secrets;
+    assert.ok(text.includes(token), "the record holds no token");
+    assert.ok(!text.includes(refresh), "nothing uses a refresh token yet");
     await assertOnlyIn(visitor, ear, secrets, { records: [key] });
 
     await platform.control("revoke");
@@ -355,7 +357,7 @@ async function misuse({ page }, [token, refresh]) {
       const attempts = [
         () => keeper.signIn(`${token} x`),
         () => keeper.signIn({ token: { token } }),
-        () => keeper.signIn({ token, refreshToken: `${refresh}\n` }),
+        () => keeper.signIn({ token: `${token}\n`, refreshToken: refresh }),
         () => keeper.signIn({ token, expiresAt: 1_900_000_000 }),
         () => keeper.signIn(soon),
         () => createKeeper({ name: `${token} ` }),
