@@ -400,12 +400,12 @@ async function fetchInAllForms({ page, platform }) {
       () => keeper.fetch(new Request("/api/tags", { method: "POST", body: "{}" })),
       () => keeper.fetch(new URL("/api/tags?page=1", location.href)),
       () => keeper.fetch(`${api}/api/tags`),
+      () => keeper.fetch("/api/tags", { body: "GET has none" }),
       () => keeper.fetch("/api/moved"),
       () => keeper.fetch("/api/broken"),
       () => Promise.all([keeper.fetch("/api/down"), keeper.fetch("/api/down")]),
       () => keeper.fetch("/api/tags", { signal: gone }),
       () => keeper.fetch("http://["),
-      () => keeper.fetch("/api/tags", { body: "GET has none" }),
     ];
     const names = [];
     for (const attempt of attempts) {
@@ -423,7 +423,7 @@ async function fetchInAllForms({ page, platform }) {
   const [read, , , stranger, ...errors] = names;
   assert.deepEqual([read, stranger], [200, 401]);
   const many = "too-many-waiting";
-  const expected = ["redirected", "TypeError", many, ABORT_ERR, "TypeError", "TypeError"];
+  const expected = ["TypeError", "redirected", "TypeError", many, ABORT_ERR, "TypeError"];
   assert.deepEqual(errors, expected);
 }
 
