@@ -45,6 +45,7 @@ pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
     let object = json::object();
     let name = match notice {
         Notice::Changed => "change",
+        Notice::Restored => "restored",
         Notice::Settled => "settled",
         Notice::Forbidden => {
             set(&object, "status", 403.0);

@@ -36,9 +36,6 @@ const NOTHING: Snapshot = Object.freeze({
   failure: undefined,
 });
 
-/** What the core logs when the record was read, for a cookie that only the server can judge. */
-const READ = ["no-record", "record-corrupt", "record-foreign", "store-failed"];
-
 /** Methods that an app may take off a keeper: `const { signIn } = keeper`. */
 const DETACHABLE = [
   "start",
@@ -218,7 +215,6 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
   receive(name: string, detail: object = {}): void {
     if (name === "log") {
       const entry = readEntry(detail as RawEntry, this.options);
-      this.isRead ||= READ.includes(entry.code);
       this.emit(name, { entry });
       const diagnosis = readDiagnosis(entry);
       if (diagnosis) this.emit(entry.code, diagnosis);
@@ -280,10 +276,7 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
   }
 
   private isRestored(): boolean {
-    const { session, signOut, failure } = this.snapshot;
-    if (!this.call || this.phase !== "running" || this.isRead) return true;
-    // A fallback may know the session by the core that crashed, and has yet to read its record.
-    return !failure && (session !== "restoring" || !!signOut);
+    return this.isRead || !this.call || this.phase !== "running";
   }
 
   /** Calls the core, and what takes over where the core crashes in it. */

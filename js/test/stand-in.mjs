@@ -47,6 +47,7 @@ export class Core {
 
   start() {
     this.#take("start");
+    this.notify("restored", {});
     if (this.restored) this.change(this.restored);
   }
 

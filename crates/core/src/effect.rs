@@ -103,6 +103,9 @@ pub enum Effect {
 /// News for the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// The stored record was read, or could not be: what is known of the session stands in the
+    /// snapshot, unless only the server can tell.
+    Restored,
     /// The snapshot is another one.
     Changed,
     /// A session began.

@@ -71,7 +71,10 @@ impl Keeper {
 
     fn take_record(&mut self, read: ReadId, record: Record, out: &mut Vec<Effect>) {
         match &self.session {
-            Session::Restoring => self.restore(read, &record, out),
+            Session::Restoring => {
+                self.restore(read, &record, out);
+                out.push(Effect::Notify(Notice::Restored));
+            }
             Session::SignedOut => self.follow_sign_in(read, &record, out),
             Session::Active(_) => self.compare(read, &record, out),
         }
