@@ -38,7 +38,10 @@ export interface Refusal {
   readonly boot?: string;
 }
 
-/** Why the refusals were believed. Empty for a sign-out by the user. */
+/**
+ * Why the refusals were believed. Without a rule where the fallback decided, and without refusals
+ * for a sign-out by the user.
+ */
 export interface Evidence {
   /**
    * `instances`: every instance seen in the last 10 min refused twice over, 6 s apart;
