@@ -235,7 +235,6 @@ impl Admission {
     }
 
     /// Whether a request wants a newer token than the one of this generation.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the refresher asks it"))]
     pub(crate) fn wants_refresh(&self, context: &Context) -> bool {
         self.entries.iter().any(|entry| match entry.stage {
             Stage::AwaitsToken => !context.awaits_record,

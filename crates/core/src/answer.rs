@@ -19,6 +19,8 @@ pub enum Probe {
     /// One of [`CANDIDATES`], by its index, with the credential: asked once where the verify path
     /// is not there, so that the error names the right one.
     Candidate(u8),
+    /// The refresh path, or the app's function in its place.
+    Refresh,
 }
 
 /// Where backends usually answer who the user is, most usual first.
@@ -233,7 +235,7 @@ pub(crate) fn read(probe: Probe, outcome: &Outcome, accepted: Accepted) -> Readi
             let (availability, verdict) = read_verify(response);
             reading(availability, verdict)
         }
-        (Outcome::Response(_), Probe::SignOut) => {
+        (Outcome::Response(_), Probe::SignOut | Probe::Refresh) => {
             reading(Availability::Nothing, Verdict::Inconclusive)
         }
     }

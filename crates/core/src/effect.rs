@@ -6,6 +6,7 @@ use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::history::Entry;
 use crate::message::Message;
+use crate::refresher::AttemptId;
 use crate::requests::{ReadId, RequestId, TokenHandle};
 use crate::server::ServerState;
 use crate::session::SignOut;
@@ -22,6 +23,23 @@ pub enum Effect {
         probe: Probe,
         /// Whose credential.
         generation: Option<Generation>,
+    },
+    /// Refresh the token of this generation and tell how it ended, by
+    /// [`Input::RefreshAnswer`](crate::Input::RefreshAnswer).
+    Refresh {
+        /// Names the request in what comes back.
+        request: RequestId,
+        /// Whose token.
+        generation: Generation,
+        /// The attempt's id, for a server that knows what it is.
+        attempt: AttemptId,
+    },
+    /// Write the session down again, together with the id of the attempt that is about to be sent.
+    StoreAttempt {
+        /// Whose token is about to be refreshed.
+        generation: Generation,
+        /// The attempt's id.
+        attempt: AttemptId,
     },
     /// Give a request up. Whatever still comes of it is ignored.
     Abort {
@@ -113,6 +131,8 @@ pub enum Notice {
         /// In another tab.
         from_other_tab: bool,
     },
+    /// The session goes on with a newer token.
+    Refreshed,
     /// A session ended.
     SignedOut(SignOut),
     /// The server answered 403 to a verification.
@@ -124,7 +144,7 @@ pub enum Notice {
         /// Since when, by the wall clock.
         since: UnixMillis,
     },
-    /// A verification has its answer or used up its repeats.
+    /// A verification has its answer or used up its repeats, or a refresh got none.
     Settled,
     /// Something for the history and the console.
     Logged(Entry),

@@ -147,6 +147,13 @@ events! {
         = "wrong-path", Error;
     Misconfigured { probe as "probe": Probe, status as "status": u16 } = "misconfigured", Error;
     Diagnosed { found as "": Diagnosis } = "diagnosis", Warn;
+    Refreshed {} = "refreshed", Info;
+    RefreshFailed {
+        is_usable as "usable": bool,
+        wait as "ms": Duration,
+        status as "status": Option<u16>
+    } = "refresh-failed", Info;
+    RefreshRejected { status as "status": u16 } = "refresh-rejected", Warn;
 }
 
 impl Event {
@@ -165,6 +172,10 @@ impl Event {
         }
         // An answer that nobody expects of a verify path is somebody's bug.
         if matches!(self, Self::Kept { why: Reason::NoVerdict, .. }) {
+            return Level::Error;
+        }
+        // Neither the path nor the answer will change by itself.
+        if matches!(self, Self::RefreshFailed { is_usable: false, .. }) {
             return Level::Error;
         }
         TABLE[self.index() as usize].1

@@ -6,6 +6,7 @@ use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::message::Message;
 use crate::page::PageEvent;
+use crate::refresher::{NewToken, RefreshAnswer};
 use crate::requests::{ReadId, RequestId, TokenHandle};
 use crate::session::{SignOut, TokenFacts};
 use crate::time::UnixMillis;
@@ -61,6 +62,17 @@ pub enum Input {
         /// How.
         outcome: Outcome,
     },
+    /// The app wants a newer token, though the present one has not run out.
+    Refresh,
+    /// A refresh ended.
+    RefreshAnswer {
+        /// Which request.
+        request: RequestId,
+        /// How.
+        answer: RefreshAnswer,
+    },
+    /// The app has got a newer token of the same session by itself.
+    Renew(NewToken),
     /// What the store holds, after [`Effect::ReadRecord`](crate::Effect::ReadRecord).
     Record {
         /// Which read this is the answer to.

@@ -12,6 +12,7 @@ mod learning;
 mod lifecycle;
 mod noticing;
 mod records;
+mod refreshing;
 mod schedule;
 mod sessions;
 mod verifying;
@@ -35,6 +36,7 @@ use crate::options::Options;
 use crate::page::{Page, Presence};
 use crate::prober::Prober;
 use crate::reads::Reads;
+use crate::refresher::Refresher;
 use crate::requests::Requests;
 use crate::revocation::Revocation;
 use crate::rng::Rng;
@@ -44,6 +46,7 @@ use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
 use hints::VerifyPath;
 use judging::PendingRejection;
 use records::LateRecord;
+use refreshing::PendingRefreshRejection;
 use schedule::VerifySchedule;
 use sessions::PendingCommand;
 
@@ -77,6 +80,8 @@ pub struct Keeper {
     late_record: LateRecord,
     pending_command: Option<PendingCommand>,
     revocation: Revocation,
+    refresher: Refresher,
+    pending_refresh_rejection: Option<PendingRefreshRejection>,
     /// The newest generation that is known, of whatever tab.
     newest: Option<Generation>,
     sign_out: Option<SignOut>,
@@ -140,6 +145,8 @@ pub enum Timer {
     SignOut,
     /// When a request of the app has waited long enough.
     AppRequest,
+    /// When the token is to be refreshed, or an attempt repeated.
+    Refresh,
 }
 
 impl Keeper {
@@ -170,6 +177,8 @@ impl Keeper {
             late_record: LateRecord::default(),
             pending_command: None,
             revocation: Revocation::default(),
+            refresher: Refresher::default(),
+            pending_refresh_rejection: None,
             newest: None,
             sign_out: None,
             history: History::default(),
@@ -224,6 +233,7 @@ impl Keeper {
         consider(self.next_burst(), Timer::Confirmation);
         consider(self.next_revocation(), Timer::SignOut);
         consider(self.admission.next_timeout(), Timer::AppRequest);
+        consider(self.next_refresh(), Timer::Refresh);
         first
     }
 
@@ -281,11 +291,7 @@ impl Keeper {
     /// handed over on this device longer ago than it was issued for.
     #[must_use]
     pub fn has_run_out(&self) -> bool {
-        let Some(active) = self.active() else { return false };
-        let TokenFacts { expires_at, lifetime, .. } = active.facts;
-        let by_server = expires_at.zip(self.clock.server_wall()).is_some_and(|(at, now)| at <= now);
-        let age = active.saved_at.map(|saved_at| self.clock.wall().since(saved_at));
-        by_server || age.zip(lifetime).is_some_and(|(age, lifetime)| age >= lifetime)
+        self.expiry().is_some_and(|expiry| expiry.has_run_out())
     }
 
     /// The present moment on its line.
@@ -314,6 +320,11 @@ impl Keeper {
             Input::Record { read, record } => self.handle_record(read, record, out),
             Input::Backend(record) => self.backend.restore(record, self.clock.wall()),
             Input::StoreFailed => self.log(out, Event::StoreFailed {}),
+            Input::Refresh => self.handle_refresh_wanted(out),
+            Input::RefreshAnswer { request, answer } => {
+                self.handle_refresh_answer(request, &answer, out);
+            }
+            Input::Renew(new) => self.handle_renew(new, out),
             Input::TabMessage(_) | Input::RecordChanged => self.read_record(out),
         }
     }
@@ -330,6 +341,7 @@ impl Keeper {
             self.send_ping(out);
         }
         self.schedule_check_for_app(out);
+        self.run_refresh(out);
         if due(self.next_verification()) && !self.reads.is_fresh(now) {
             // Another tab may have signed in or out.
             self.read_record(out);

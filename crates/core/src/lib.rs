@@ -36,6 +36,7 @@ mod confirm_context;
 mod diagnosis;
 mod effect;
 mod event;
+mod expiry;
 mod freshness;
 mod generation;
 mod history;
@@ -50,6 +51,7 @@ mod page;
 mod paths;
 mod prober;
 mod reads;
+mod refresher;
 mod requests;
 mod revocation;
 mod rng;
@@ -79,9 +81,12 @@ pub use keeper::{Keeper, Timer};
 pub use label::{Label, Origin};
 pub use message::{Message, PROTOCOL};
 pub use options::{
-    Confirm, Credential, HealthOptions, Options, OriginRelation, VerifyOptions, WhenHidden,
+    Confirm, Credential, HealthOptions, Options, OriginRelation, RefreshOptions, VerifyOptions,
+    WhenHidden,
 };
 pub use page::PageEvent;
+pub use outlook::Basis;
+pub use refresher::{AttemptId, NewToken, RefreshAnswer};
 pub use requests::{ReadId, RequestId, TokenHandle};
 pub use server::ServerState;
 pub use session::{

@@ -19,6 +19,8 @@ pub struct Options {
     pub tell_sign_out: bool,
     /// Where the server is, as browsers see it.
     pub origin_relation: OriginRelation,
+    /// How the token is refreshed, or `None`: it is used until the server refuses it.
+    pub refresh: Option<RefreshOptions>,
     /// The requests of the app.
     pub app_requests: AppRequestOptions,
 }
@@ -32,9 +34,20 @@ impl Default for Options {
             credential: Credential::default(),
             tell_sign_out: false,
             origin_relation: OriginRelation::default(),
+            refresh: None,
             app_requests: AppRequestOptions::default(),
         }
     }
+}
+
+/// Refreshing the token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RefreshOptions {
+    /// How long ahead of its expiry the token is refreshed; at most half of its life. `None`: a
+    /// twelfth of its life, at most one hour.
+    pub margin: Option<Duration>,
+    /// Whether it takes a refresh token: a cookie, or a function of the app's, may do without.
+    pub needs_token: bool,
 }
 
 /// What proves the user to the server.

@@ -119,7 +119,7 @@ impl Paths {
         match probe {
             Probe::Health => Some(&mut self.health),
             Probe::Verify => Some(&mut self.verify),
-            Probe::SignOut | Probe::Candidate(_) => None,
+            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => None,
         }
     }
 
@@ -127,7 +127,7 @@ impl Paths {
         match probe {
             Probe::Health => Some((&self.health, &self.verify)),
             Probe::Verify => Some((&self.verify, &self.health)),
-            Probe::SignOut | Probe::Candidate(_) => None,
+            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => None,
         }
     }
 }

@@ -152,6 +152,13 @@ impl Requests {
         }
     }
 
+    /// The page could not run: the bounds of the requests of this kind count from now.
+    pub(crate) fn restart(&mut self, probe: Probe, now: Instant) {
+        for request in self.under_way.iter_mut().filter(|request| request.probe == probe) {
+            (request.sent, request.stage) = (now, Stage::Fresh);
+        }
+    }
+
     pub(crate) fn any(&self, probe: Probe) -> bool {
         self.under_way.iter().any(|request| request.probe == probe)
     }

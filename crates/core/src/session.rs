@@ -6,6 +6,7 @@ use crate::answer::Grade;
 use crate::chance::Chance;
 use crate::label::Label;
 use crate::label::Origin;
+use crate::refresher::AttemptId;
 use crate::server::ServerState;
 use crate::time::{Duration, UnixMillis};
 
@@ -60,6 +61,10 @@ pub struct TokenFacts {
     pub lifetime: Option<Duration>,
     /// What kind it is.
     pub kind: TokenKind,
+    /// Whether a refresh token came along.
+    pub has_refresh_token: bool,
+    /// The attempt to refresh it that was made or is about to be made.
+    pub refresh_attempt: Option<AttemptId>,
 }
 
 /// Why a session ended.
@@ -107,12 +112,20 @@ pub enum Rule {
     Immediate,
     /// The token had run out and was rejected twice.
     Expired,
+    /// The server rejected the refresh twice, 6 s apart.
+    RefreshRejected,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 5] =
-        [Self::Instances, Self::Chance, Self::Limit, Self::Immediate, Self::Expired];
+    pub const ALL: [Self; 6] = [
+        Self::Instances,
+        Self::Chance,
+        Self::Limit,
+        Self::Immediate,
+        Self::Expired,
+        Self::RefreshRejected,
+    ];
 
     /// The word on the public face and in the tombstone.
     #[must_use]
@@ -123,6 +136,7 @@ impl Rule {
             Self::Limit => "limit",
             Self::Immediate => "immediate",
             Self::Expired => "expired",
+            Self::RefreshRejected => "refresh-rejected",
         }
     }
 }

@@ -68,6 +68,7 @@ impl Probe {
             Self::Verify => 1,
             Self::SignOut => 2,
             Self::Candidate(_) => 3,
+            Self::Refresh => 4,
         }
     }
 
@@ -79,6 +80,7 @@ impl Probe {
             Self::Verify => "verify",
             Self::SignOut => "sign-out",
             Self::Candidate(_) => "candidate",
+            Self::Refresh => "refresh",
         }
     }
 }

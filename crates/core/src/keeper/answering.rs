@@ -15,6 +15,7 @@ use crate::instances::Boot;
 use crate::label::Origin;
 use crate::options::HealthOptions;
 use crate::prober::{Change, ProbeContext, Sign};
+use crate::refresher::Finding;
 use crate::requests::{Limits, Overdue, Request, RequestId, Requests};
 use crate::server::Recovery;
 use crate::time::{Duration, Instant};
@@ -71,15 +72,19 @@ impl Keeper {
         generation: Option<Generation>,
         out: &mut Vec<Effect>,
     ) {
+        let limits = self.limits(probe);
+        let request = self.requests.open(probe, generation, self.now(), limits);
+        out.push(Effect::Send { request, probe, generation });
+    }
+
+    pub(super) fn limits(&self, probe: Probe) -> Limits {
         let health = self.options.health.as_ref();
         let hold = health.map_or(HealthOptions::default().wake_timeout, |it| it.wake_timeout);
         let answer = match (probe, health) {
             (Probe::Health, Some(health)) => health.timeout,
             _ => self.options.verify.timeout,
         };
-        let limits = Limits { answer, hold: hold.max(answer) };
-        let request = self.requests.open(probe, generation, self.now(), limits);
-        out.push(Effect::Send { request, probe, generation });
+        Limits { answer, hold: hold.max(answer) }
     }
 
     pub(super) fn abort(&mut self, probe: Probe, out: &mut Vec<Effect>) {
@@ -106,6 +111,8 @@ impl Keeper {
                 self.log_answer(&request, outcome, out);
                 self.handle_candidate(index, outcome, out);
             }
+            // Its answers come by an input of their own.
+            Probe::Refresh => self.refresh_failed(outcome, Finding::Unavailable, out),
         }
     }
 
@@ -166,7 +173,12 @@ impl Keeper {
         }
     }
 
-    fn log_answer(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
+    pub(super) fn log_answer(
+        &mut self,
+        request: &Request,
+        outcome: &Outcome,
+        out: &mut Vec<Effect>,
+    ) {
         let (probe, request_id) = (request.probe, request.id);
         let took = self.now().since(request.sent);
         let event = match outcome {
@@ -258,7 +270,7 @@ impl Keeper {
                 self.handle_sign(request.probe, &Sign::HELD, out);
             }
             // Their paths may be wrong or blocked by themselves.
-            Probe::SignOut | Probe::Candidate(_) => {}
+            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => {}
         }
     }
 
@@ -273,6 +285,7 @@ impl Keeper {
                 self.handle_revocation_answer(request, &silence, Duration::ZERO, out);
             }
             Probe::Candidate(index) => self.handle_candidate(index, &silence, out),
+            Probe::Refresh => self.refresh_failed(&silence, Finding::Unavailable, out),
         }
     }
 
@@ -316,6 +329,7 @@ impl Keeper {
 
     /// The server is there again, or another one is.
     fn on_server_back(&mut self, is_asked: bool, out: &mut Vec<Effect>) {
+        self.refresher.expedite(self.now());
         if let Some(confirmation) = self.confirmation() {
             confirmation.hurry();
         }

@@ -30,7 +30,10 @@ impl Keeper {
         let generation = self.generation().map(Generation::tag);
         match event {
             AppEvent::Unauthorized if request.sent_with == generation => {
-                self.handle_report(401, out);
+                // A refresh comes first (gate 3): see `run_refresh`.
+                if self.refresh() == Refresh::Unavailable {
+                    self.handle_report(401, out);
+                }
             }
             AppEvent::NoResponse | AppEvent::Unavailable => {
                 if request.destination == Destination::Api {
@@ -66,7 +69,8 @@ impl Keeper {
             }
             Session::Restoring | Session::SignedOut => true,
         };
-        let is_under_way = self.requests.any(Probe::Verify);
+        let is_under_way = self.requests.any(Probe::Verify)
+            || self.admission.wants_refresh(&self.admission_context());
         if is_decided_elsewhere || is_under_way || self.prober.server.is_bad() {
             return;
         }
@@ -94,7 +98,7 @@ impl Keeper {
         self.admission.checked(generation, request.sent, self.now(), result);
     }
 
-    fn admission_context(&self) -> Context {
+    pub(super) fn admission_context(&self) -> Context {
         let session = self.active().map(|active| SessionView {
             generation: active.generation.tag(),
             is_suspect: matches!(active.verification, Verification::Suspect(_)),
@@ -127,11 +131,5 @@ impl Keeper {
     /// Whether the record is being read that may hold the token.
     fn awaits_record(&self) -> bool {
         matches!(self.session, Session::Restoring) && self.reads.is_open()
-    }
-
-    /// Whether a newer token may be expected for the present session.
-    #[expect(clippy::unused_self, reason = "the refresher answers here")]
-    const fn refresh(&self) -> Refresh {
-        Refresh::Unavailable
     }
 }

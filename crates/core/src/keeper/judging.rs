@@ -52,6 +52,7 @@ impl Keeper {
 
     /// The record is known again: counts the rejections that are about the session of now.
     pub(super) fn evaluate_pending(&mut self, out: &mut Vec<Effect>) {
+        self.evaluate_refresh_rejection(out);
         let pending_rejections = core::mem::take(&mut self.pending_rejections);
         if pending_rejections.is_empty() {
             return;
@@ -68,7 +69,12 @@ impl Keeper {
                     self.enter_signed_out(out);
                 }
                 Session::SignedOut => {}
-                Session::Active(_) => self.add_rejection(rejection, out),
+                Session::Active(_) => {
+                    // Gate 3: unless a refresh can fix it.
+                    if self.is_confirming() || !self.refresh_after_401() {
+                        self.add_rejection(rejection, out);
+                    }
+                }
             }
         }
         self.evaluate(out);

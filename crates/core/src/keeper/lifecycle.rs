@@ -61,6 +61,9 @@ impl Keeper {
     /// The page could not run for a while: what is under way is about another time.
     pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
         self.abort_all(out);
+        // A refresh goes on: its answer may be the only copy of a token.
+        self.requests.restart(Probe::Refresh, self.now());
+        self.refresher.interrupt();
         self.prober.paths.reset();
         self.postpone();
     }

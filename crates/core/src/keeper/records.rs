@@ -134,6 +134,12 @@ impl Keeper {
         let store = Effect::Store { generation: ours, expires_at, verified_at };
         match record {
             Record::Session(stored) if stored.generation == ours => {
+                if facts.refresh_attempt.is_none()
+                    && let Some(active) = self.active_mut()
+                {
+                    // Another tab's attempt with the same refresh token, or an older page's.
+                    active.facts.refresh_attempt = stored.facts.refresh_attempt;
+                }
                 // A verification that is newer than what the store knows of is told there: a
                 // page that is loaded later need not make it again.
                 if verified_at > stored.verified_at {
@@ -142,6 +148,7 @@ impl Keeper {
             }
             Record::Session(stored) if stored.generation.number >= ours.number => {
                 self.abort(Probe::Verify, out);
+                self.abort(Probe::Refresh, out);
                 out.push(Effect::Forget { generation: ours });
                 self.follow(read, stored, out);
             }

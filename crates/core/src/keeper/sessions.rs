@@ -42,6 +42,7 @@ impl Keeper {
             self.revocation.cancel();
         }
         self.abort_verification(out);
+        self.abort(Probe::Refresh, out);
         if let Some(generation) = self.generation() {
             out.push(Effect::Forget { generation });
         }
@@ -115,6 +116,8 @@ impl Keeper {
             acceptance: Acceptance::Possible,
             verification: Verification::Unverified,
         });
+        self.refresher.reset();
+        self.pending_refresh_rejection = None;
         self.sign_out = None;
         self.late_record = LateRecord::Unwanted;
     }
@@ -149,6 +152,7 @@ impl Keeper {
 
     pub(super) fn leave(&mut self, sign_out: SignOut, out: &mut Vec<Effect>) {
         self.abort_verification(out);
+        self.abort(Probe::Refresh, out);
         if sign_out.from_other_tab
             && let Some(generation) = self.generation()
         {

@@ -14,6 +14,7 @@ mod pace;
 mod page;
 mod pinging;
 mod properties;
+mod refreshing;
 mod restoring;
 mod signing_out;
 mod starting;

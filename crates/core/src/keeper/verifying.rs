@@ -45,7 +45,8 @@ impl Keeper {
         // for the record is the answer to whatever would be asked.
         let waits = self.requests.any(Probe::Verify)
             || self.reads.is_open()
-            || !self.pending_rejections.is_empty();
+            || !self.pending_rejections.is_empty()
+            || self.refresh_comes_first();
         if !wanted || self.life != Life::Running || waits {
             return None;
         }
@@ -172,6 +173,7 @@ impl Keeper {
             return self.inconclusive(request, why, Some(200), next, out);
         }
         self.verify_schedule.accepted_here = true;
+        self.refresher.accepted();
         self.next_periodic();
         if let Some(sample_at) = self.next_learning_sample() {
             self.verify_schedule.no_later_than(sample_at);

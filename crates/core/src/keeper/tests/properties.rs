@@ -8,8 +8,9 @@ use proptest::sample::select;
 use super::world::*;
 use crate::{
     AppEvent, AppRequest, AppRequestId, Classified, Destination, Effect, Input, Keeper, Message,
-    Notice, Now, Options, Outcome, PageEvent, Probe, ReadId, Record, Replay, RequestId, Response,
-    SessionState, TokenFacts, TokenHandle, TokenKind, UnixMillis, WhenHidden,
+    NewToken, Notice, Now, Options, Outcome, PageEvent, Probe, ReadId, Record, RefreshAnswer,
+    RefreshOptions, Replay, RequestId, Response, SessionState, TokenFacts, TokenHandle, TokenKind,
+    UnixMillis, WhenHidden,
 };
 
 /// The longest that a request may be held, and that a body may take.
@@ -88,8 +89,11 @@ fn peaceful_inputs() -> Vec<Input> {
             expires_at: Some(UnixMillis(WALL + 60_000)),
             lifetime: Some(secs(60)),
             kind: TokenKind::Opaque,
+            has_refresh_token: true,
+            refresh_attempt: None,
         },
     });
+    inputs.push(Input::Refresh);
     inputs.push(Input::TabMessage(Message::Written { generation: generation(2) }));
     inputs
 }
@@ -117,12 +121,17 @@ fn steps(violent: bool) -> impl Strategy<Value = Vec<Step>> {
 
 fn options() -> impl Strategy<Value = Options> {
     let hidden_modes = select(std::vec![WhenHidden::Ping, WhenHidden::Pause, WhenHidden::Always]);
-    (0..5, hidden_modes).prop_map(|(kind, when_hidden)| {
+    (0..7, hidden_modes).prop_map(|(kind, when_hidden)| {
         let mut options = hidden(when_hidden);
         match kind {
             0 => options.health = None,
             1 => options = cookie(),
             2 => options = at_once(),
+            4 => options.refresh = Some(RefreshOptions { margin: None, needs_token: true }),
+            5 => {
+                options = cookie();
+                options.refresh = Some(RefreshOptions { margin: None, needs_token: false });
+            }
             3 => options.tell_sign_out = true,
             _ => {}
         }
@@ -181,7 +190,9 @@ impl Run {
             }
             Step::Broadcast(input) => self.input(input),
             Step::Answer(n, outcome) => {
-                if let Some((request, ..)) = self.open.get(n).copied() {
+                if let Some((request, Probe::Refresh, _)) = self.open.get(n).copied() {
+                    self.input(refresh_answer(request, outcome));
+                } else if let Some((request, ..)) = self.open.get(n).copied() {
                     self.open[n].2 = u64::MAX;
                     self.input(Input::Answering { request });
                     let bound = self.line() + BODY;
@@ -211,7 +222,9 @@ impl Run {
             Input::Page(PageEvent::Resumed) => self.here = true,
             Input::Page(PageEvent::Hidden) => self.hidden = true,
             Input::Page(PageEvent::Visible) => self.hidden = false,
-            Input::Answer { request, .. } => self.open.retain(|(id, ..)| id != request),
+            Input::Answer { request, .. } | Input::RefreshAnswer { request, .. } => {
+                self.open.retain(|(id, ..)| id != request);
+            }
             _ => {}
         }
         let effects = self.keeper.handle_input(Now::from_millis(self.mono, self.wall), input);
@@ -221,6 +234,11 @@ impl Run {
                     assert!(request.0 as u64 > self.sent_last, "an id was used twice");
                     self.sent_last = request.0.into();
                     self.open.push((*request, *probe, self.line() + HELD));
+                }
+                Effect::Refresh { request, .. } => {
+                    assert!(u64::from(request.0) > self.sent_last, "an id was used twice");
+                    self.sent_last = request.0.into();
+                    self.open.push((*request, Probe::Refresh, self.line() + HELD));
                 }
                 Effect::ReadRecord { read } => self.reads.push(*read),
                 Effect::Abort { request } => self.open.retain(|(id, ..)| id != request),
@@ -241,13 +259,16 @@ impl Run {
         assert!(pings <= 1, "{pings} pings at once");
         assert!(self.open.len() <= 5, "{} requests at once", self.open.len());
         if !self.life || !self.here {
-            // A sign-out goes on without its page.
-            let asks = self.open.iter().any(|(_, probe, _)| *probe != Probe::SignOut);
+            // A sign-out goes on without its page, and a refresh to its end.
+            let goes_on = |probe| matches!(probe, Probe::SignOut | Probe::Refresh);
+            let asks = self.open.iter().any(|(_, probe, _)| !goes_on(*probe));
             assert!(!asks, "a request of a page that cannot act");
             assert_eq!(self.keeper.next_timeout(), None);
             return;
         }
-        for (id, _, bound) in &self.open {
+        let refreshes = self.open.iter().filter(|(_, probe, _)| *probe == Probe::Refresh).count();
+        assert!(refreshes <= 1, "{refreshes} refreshes at once");
+        for (id, _, bound) in self.open.iter().filter(|(_, probe, _)| *probe != Probe::Refresh) {
             assert!(line < *bound, "{id:?} is open beyond its bound");
         }
         let signed_in = self.keeper.snapshot().signed_in() == Some(true);
@@ -257,6 +278,19 @@ impl Run {
         if let Some((at, _)) = self.keeper.next_timeout() {
             assert!(at > self.keeper.now(), "it spins");
         }
+    }
+}
+
+/// A success brings a token, as long as it is one.
+fn refresh_answer(request: RequestId, outcome: Outcome) -> Input {
+    let is_success = matches!(outcome, Outcome::Response(Response { status: 200, .. }));
+    let facts =
+        TokenFacts { lifetime: Some(secs(60)), has_refresh_token: true, ..TokenFacts::default() };
+    let token = NewToken { token: TokenHandle(2), facts, is_same: false };
+    let token = is_success.then_some(token);
+    Input::RefreshAnswer {
+        request,
+        answer: RefreshAnswer { outcome, is_invalid_grant: false, token },
     }
 }
 

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::vec::Vec;
 
 use crate::{
-    BackendRecord, Body, Challenge, Confirm, Credential, Duration, Effect, Entry, Event,
-    Generation, HealthOptions, Input, Keeper, Label, Notice, Now, Options, Outcome, PageEvent,
-    Probe, ReadId, Record, RequestId, Response, ServerFacts, ServerState, SessionState, SignOut,
-    StoredSession, TokenFacts, TokenHandle, TokenId, UnixMillis,
+    AttemptId, BackendRecord, Body, Challenge, Confirm, Credential, Duration, Effect, Entry, Event,
+    Generation, HealthOptions, Input, Keeper, Label, NewToken, Notice, Now, Options, Outcome,
+    PageEvent, Probe, ReadId, Record, RefreshAnswer, RequestId, Response, ServerFacts, ServerState,
+    SessionState, SignOut, StoredSession, TokenFacts, TokenHandle, TokenId, UnixMillis,
 };
 
 /// Some day in 2025.
@@ -41,6 +41,16 @@ pub(super) struct World {
     pub(super) health: Reply,
     pub(super) verify: Reply,
     pub(super) sign_out: Reply,
+    /// What the server does with a refresh.
+    pub(super) refresh: Reply,
+    /// The token that comes with a success.
+    pub(super) new_token: Option<TokenFacts>,
+    pub(super) is_same: bool,
+    pub(super) is_invalid_grant: bool,
+    /// Each refresh, by when it was sent, with its token and attempt.
+    pub(super) refreshes: Vec<(u64, Generation, AttemptId)>,
+    /// The facts of the token that was handed over last.
+    handed: TokenFacts,
     pub(super) candidates: [Reply; crate::CANDIDATES.len()],
     /// Answers of verify that come before the usual one.
     pub(super) script: VecDeque<Reply>,
@@ -69,6 +79,12 @@ impl World {
             health: Reply::Answer(well("a", "1")),
             verify: Reply::Answer(well("a", "1")),
             sign_out: Reply::Answer(status(204)),
+            refresh: Reply::Answer(nameless()),
+            new_token: Some(TokenFacts::default()),
+            is_same: false,
+            is_invalid_grant: false,
+            refreshes: Vec::new(),
+            handed: TokenFacts::default(),
             candidates: core::array::from_fn(|_| Reply::Answer(status(404))),
             script: VecDeque::new(),
             record: Record::Absent,
@@ -113,9 +129,15 @@ impl World {
     pub(super) fn input(&mut self, input: Input) -> Vec<Effect> {
         let now = Now::from_millis(self.mono, self.wall);
         self.reported = self.mono;
-        self.open.retain(
-            |open| !matches!(&input, Input::Answer { request, .. } if *request == open.request),
-        );
+        self.open.retain(|open| !is_end_of(&input, open.request));
+        match &input {
+            Input::SignIn { facts, .. } => self.handed = *facts,
+            Input::Renew(NewToken { facts, .. }) => self.handed = *facts,
+            Input::RefreshAnswer { answer: RefreshAnswer { token: Some(new), .. }, .. } => {
+                self.handed = new.facts;
+            }
+            _ => {}
+        }
         let effects = self.keeper.handle_input(now, input);
         for effect in &effects {
             self.orders.push((self.mono, effect.clone()));
@@ -256,7 +278,9 @@ impl World {
             }
             Effect::Abort { request } => {
                 let known = self.orders.iter().any(|(_, order)| match order {
-                    Effect::Send { request: sent, .. } => sent == request,
+                    Effect::Send { request: sent, .. } | Effect::Refresh { request: sent, .. } => {
+                        sent == request
+                    }
                     _ => false,
                 });
                 assert!(known, "{request:?} was aborted and never sent");
@@ -271,10 +295,28 @@ impl World {
             }
             Effect::Store { generation, expires_at, verified_at } => {
                 let (generation, verified_at) = (*generation, *verified_at);
-                let facts = TokenFacts { expires_at: *expires_at, ..TokenFacts::default() };
-                let saved_at = Some(UnixMillis(self.wall));
+                let (before, saved_at) = match &self.record {
+                    Record::Session(stored) if stored.generation == generation => {
+                        (stored.facts, stored.saved_at)
+                    }
+                    _ => (self.handed, Some(UnixMillis(self.wall))),
+                };
+                let facts = TokenFacts { expires_at: *expires_at, ..before };
                 self.record =
                     Record::Session(StoredSession { generation, facts, saved_at, verified_at });
+            }
+            Effect::StoreAttempt { generation, attempt } => {
+                if let Record::Session(stored) = &mut self.record
+                    && stored.generation == *generation
+                {
+                    stored.facts.refresh_attempt = Some(*attempt);
+                }
+            }
+            Effect::Refresh { request, generation, attempt } => {
+                self.sent.push((self.mono, Probe::Refresh, Some(*generation)));
+                self.refreshes.push((self.mono, *generation, *attempt));
+                self.open.push(Open { request: *request, probe: Probe::Refresh });
+                self.answer_refresh(*request);
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
@@ -297,6 +339,7 @@ impl World {
             Probe::Verify => &self.verify,
             Probe::SignOut => &self.sign_out,
             Probe::Candidate(index) => &self.candidates[usize::from(index)],
+            Probe::Refresh => unreachable!("it has an order of its own"),
         };
         let scripted = if probe == Probe::Verify { self.script.pop_front() } else { None };
         let (trip, outcome) = match scripted.unwrap_or_else(|| usual.clone()) {
@@ -308,6 +351,20 @@ impl World {
         self.coming.push((self.mono + trip, Input::Answer { request, outcome }));
     }
 
+    fn answer_refresh(&mut self, request: RequestId) {
+        let (trip, outcome) = match self.refresh.clone() {
+            Reply::Answer(response) => (TRIP, Outcome::Response(response)),
+            Reply::Slow(trip, response) => (trip, Outcome::Response(response)),
+            Reply::Fails => (TRIP, Outcome::NoAnswer),
+            Reply::Silence => return,
+        };
+        let (token, is_same) = (TokenHandle(9), self.is_same);
+        let token = self.new_token.map(|facts| NewToken { token, facts, is_same });
+        let is_invalid_grant = self.is_invalid_grant;
+        let answer = RefreshAnswer { outcome, is_invalid_grant, token };
+        self.coming.push((self.mono + trip, Input::RefreshAnswer { request, answer }));
+    }
+
     fn advance(&mut self, to: u64) {
         self.wall += to - self.mono;
         self.mono = to;
@@ -315,7 +372,12 @@ impl World {
 }
 
 fn is_about(input: &Input, id: RequestId) -> bool {
-    matches!(input, Input::Answer { request, .. } | Input::Answering { request } if *request == id)
+    is_end_of(input, id) || matches!(input, Input::Answering { request } if *request == id)
+}
+
+fn is_end_of(input: &Input, id: RequestId) -> bool {
+    matches!(input, Input::Answer { request, .. } | Input::RefreshAnswer { request, .. }
+        if *request == id)
 }
 
 pub(super) fn secs(secs: u64) -> Duration {

@@ -1,0 +1,296 @@
+//! Refreshing: what the keeper tells the [`Refresher`](crate::refresher::Refresher) of the token,
+//! the clocks and the other tabs, and what becomes of a newer token.
+//!
+//! Rule: a newer token is stored before the old one is forgotten, and it is the same session: the
+//! user, what was verified and when stay as they are.
+
+use alloc::vec::Vec;
+
+use super::verifying::resolve_verify_waiters;
+use super::{Keeper, Life, Session, Verification};
+use crate::admission::Refresh;
+use crate::answer::{Grade, Outcome, Probe};
+use crate::confirm::Conclusion;
+use crate::effect::{Effect, Notice};
+use crate::event::{Event, Reason};
+use crate::expiry::Expiry;
+use crate::generation::Generation;
+use crate::message::Message;
+use crate::options::{Credential, RefreshOptions};
+use crate::page::Presence;
+use crate::refresher::{
+    self, AttemptId, Finding, MIN_GAP, NewToken, Prospect, RefreshAnswer, Want,
+};
+use crate::requests::{Request, RequestId, Requests};
+use crate::session::{RejectedAnswer, Rule, SignOutReason, TokenFacts};
+use crate::time::{Duration, Instant};
+
+use super::answering::retry_after;
+
+/// A rejection that waits for the record: another tab may have refreshed meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PendingRefreshRejection {
+    generation: Generation,
+    answer: RejectedAnswer,
+}
+
+impl Keeper {
+    /// When the next refresh goes out; `None` where there is none to be made, or one is under way.
+    #[must_use]
+    pub fn next_refresh(&self) -> Option<Instant> {
+        let options = self.refresh_options()?;
+        let waits = self.reads.is_open() || self.is_confirming();
+        if self.life != Life::Running || self.page.presence == Presence::Suspended || waits {
+            return None;
+        }
+        let due = self.next_refresh_by_age(options);
+        let at = self.refresher.next_attempt(due)?;
+        let spread = self.prober.server.is_bad();
+        let free = self.requests.available_at(Requests::MAX, self.window());
+        Some(if spread { at.max(free) } else { at })
+    }
+
+    /// How long the token is still good, as far as that can be told.
+    #[must_use]
+    pub fn token_remaining(&self) -> Option<Duration> {
+        self.expiry()?.remaining()
+    }
+
+    /// Whether the token can be refreshed at all.
+    #[must_use]
+    pub fn can_refresh(&self) -> bool {
+        self.refresh_options().is_some()
+    }
+
+    pub(super) fn expiry(&self) -> Option<Expiry> {
+        let active = self.active()?;
+        let (wall, server_wall) = (self.clock.wall(), self.clock.server_wall());
+        Some(Expiry { facts: active.facts, saved_at: active.saved_at, wall, server_wall })
+    }
+
+    /// Whether a newer token may be expected for the present session.
+    pub(super) fn refresh(&self) -> Refresh {
+        match self.refresh_prospect() {
+            Prospect::Good => Refresh::Expected,
+            Prospect::Unlikely | Prospect::None => Refresh::Unavailable,
+        }
+    }
+
+    /// Whether a verification would only meet a token that is about to be replaced.
+    pub(super) fn refresh_comes_first(&self) -> bool {
+        let goes_out = self.refresher.is_under_way() || self.next_refresh().is_some();
+        goes_out
+            && !self.refresher.has_failed()
+            && (self.refresher.is_under_way() || self.has_run_out())
+            && self.refresh() == Refresh::Expected
+    }
+
+    /// The app wants a newer token.
+    pub(super) fn handle_refresh_wanted(&mut self, out: &mut Vec<Effect>) {
+        if self.life == Life::Running && self.refresh() == Refresh::Expected {
+            self.refresher.want(Want::App);
+        } else {
+            resolve_verify_waiters(out);
+        }
+    }
+
+    /// A 401 was received for the present token. Returns whether a refresh comes first (gate 3).
+    pub(super) fn refresh_after_401(&mut self) -> bool {
+        match self.refresh_prospect() {
+            Prospect::None => false,
+            Prospect::Unlikely | Prospect::Good => {
+                self.refresher.want(Want::Unauthorized);
+                true
+            }
+        }
+    }
+
+    pub(super) fn run_refresh(&mut self, out: &mut Vec<Effect>) {
+        let wants = self.admission.wants_refresh(&self.admission_context());
+        if wants && !self.refresher.is_under_way() {
+            self.refresh_after_401();
+        }
+        let now = self.now();
+        let is_due = |keeper: &Self| keeper.next_refresh().is_some_and(|at| at <= now);
+        if is_due(self) && !self.reads.is_fresh(now) {
+            // Another tab may have refreshed, or is about to with an attempt of its own.
+            self.read_record(out);
+            self.run_overdue_read(out);
+        }
+        if is_due(self) {
+            self.send_refresh(out);
+        }
+    }
+
+    fn send_refresh(&mut self, out: &mut Vec<Effect>) {
+        let now = self.now();
+        let drawn = AttemptId(self.rng.draw());
+        let Some(active) = self.active_mut() else { return };
+        let generation = active.generation;
+        let known = active.facts.refresh_attempt;
+        let attempt = *active.facts.refresh_attempt.get_or_insert(drawn);
+        if known.is_none() {
+            // Before it is sent: whoever is loaded after a crash repeats this very attempt.
+            out.push(Effect::StoreAttempt { generation, attempt });
+        }
+        self.refresher.begin(now);
+        let limits = self.limits(Probe::Refresh);
+        let request = self.requests.open(Probe::Refresh, Some(generation), now, limits);
+        out.push(Effect::Refresh { request, generation, attempt });
+    }
+
+    pub(super) fn handle_refresh_answer(
+        &mut self,
+        id: RequestId,
+        answer: &RefreshAnswer,
+        out: &mut Vec<Effect>,
+    ) {
+        let request = self.requests.close(id);
+        let request = request.filter(|it| it.generation == self.generation());
+        let Some(request) = request else {
+            if let Some(NewToken { token, .. }) = answer.token {
+                out.push(Effect::DropToken { token });
+            }
+            return;
+        };
+        self.answered = self.now();
+        self.log_answer(&request, &answer.outcome, out);
+        let is_cookie = self.options.credential == Credential::Cookie;
+        match refresher::read(answer, is_cookie) {
+            Finding::Refreshed(new) => {
+                self.handle_app_proof(out);
+                let by_401 = self.enter_newer_token(new.token, new.facts, new.is_same, out);
+                if by_401 {
+                    self.verify_schedule.now(self.now());
+                }
+            }
+            Finding::Rejected { status } => {
+                if let Some(NewToken { token, .. }) = answer.token {
+                    out.push(Effect::DropToken { token });
+                }
+                self.record_refresh_rejection(&request, status, out);
+            }
+            finding @ (Finding::Unavailable | Finding::Unusable) => {
+                self.refresh_failed(&answer.outcome, finding, out);
+            }
+        }
+    }
+
+    /// No verdict: the session is kept, and the attempt repeated.
+    pub(super) fn refresh_failed(
+        &mut self,
+        outcome: &Outcome,
+        finding: Finding,
+        out: &mut Vec<Effect>,
+    ) {
+        let (now, low) = (self.now(), self.options.verify.retry_delay);
+        let wait = self.refresher.failed(now, finding, retry_after(outcome), low, &mut self.rng);
+        let status = match outcome {
+            Outcome::Response(response) => Some(response.status),
+            Outcome::NoAnswer => None,
+        };
+        let is_usable = finding != Finding::Unusable;
+        self.log(out, Event::RefreshFailed { is_usable, wait, status });
+        if *outcome == Outcome::NoAnswer {
+            self.handle_unanswered();
+        }
+        resolve_verify_waiters(out);
+    }
+
+    /// Asks for the record first (gate 1).
+    fn record_refresh_rejection(&mut self, request: &Request, status: u16, out: &mut Vec<Effect>) {
+        let Some(generation) = request.generation else { return };
+        let (at, grade) = (self.clock.wall(), Grade::Strong);
+        let answer = RejectedAnswer { at, status, grade, instance: None, boot: None };
+        self.log(out, Event::RefreshRejected { status });
+        self.pending_refresh_rejection = Some(PendingRefreshRejection { generation, answer });
+        self.read_record(out);
+    }
+
+    /// The record is known again: a rejection of the present refresh token counts.
+    pub(super) fn evaluate_refresh_rejection(&mut self, out: &mut Vec<Effect>) {
+        let Some(pending) = self.pending_refresh_rejection.take() else { return };
+        if self.generation() != Some(pending.generation) {
+            return self.log(out, Event::RejectionIgnored { why: Reason::NewerSession });
+        }
+        let (now, confirm, woken) = (self.now(), self.options.confirm, self.prober.server.woken());
+        if self.refresher.rejected(now, pending.answer, confirm, woken) {
+            let is_over = self.has_run_out();
+            let reason = if is_over { SignOutReason::Expired } else { SignOutReason::Rejected };
+            let rejections = self.refresher.into_evidence();
+            let conclusion = Conclusion { rule: Rule::RefreshRejected, chance: None };
+            self.end(reason, Some(conclusion), rejections, out);
+        }
+    }
+
+    /// The app has got a newer token by itself.
+    pub(super) fn handle_renew(&mut self, new: NewToken, out: &mut Vec<Effect>) {
+        if self.active().is_none() {
+            out.push(Effect::DropToken { token: new.token });
+            return;
+        }
+        self.abort(Probe::Refresh, out);
+        self.enter_newer_token(new.token, new.facts, new.is_same, out);
+    }
+
+    /// The same session with a newer token. Returns whether it was wanted because of a 401.
+    fn enter_newer_token(
+        &mut self,
+        token: crate::requests::TokenHandle,
+        facts: TokenFacts,
+        is_same: bool,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let was_asked = self.requests.any(Probe::Verify) || self.is_confirming();
+        self.abort_verification(out);
+        self.pending_refresh_rejection = None;
+        let generation = self.next_generation();
+        let (now, saved_at) = (self.now(), Some(self.clock.wall()));
+        let Some(active) = self.active_mut() else { return false };
+        let before = core::mem::replace(&mut active.generation, generation);
+        (active.facts, active.saved_at) = (facts, saved_at);
+        if matches!(active.verification, Verification::Suspect(_)) {
+            // The refusals were about the token before.
+            active.verification = Verification::Unverified;
+        }
+        let (expires_at, verified_at) = (facts.expires_at, active.verified_at);
+        out.push(Effect::UseToken { token, generation });
+        out.push(Effect::Store { generation, expires_at, verified_at });
+        out.push(Effect::Forget { generation: before });
+        out.push(Effect::Broadcast(Message::Written { generation }));
+        let is_due = self
+            .refresh_options()
+            .and_then(|options| self.next_refresh_by_age(options))
+            .is_some_and(|at| at.since(now) <= MIN_GAP);
+        let by_401 = self.refresher.refreshed(now, is_same || is_due || self.has_run_out());
+        self.log(out, Event::Refreshed {});
+        out.push(Effect::Notify(Notice::Refreshed));
+        if was_asked || self.verify_schedule.requested.is_some() {
+            self.verify_schedule.now(now);
+        }
+        by_401
+    }
+
+    /// The moment that follows from the token's age, while somebody uses the page.
+    fn next_refresh_by_age(&self, options: &RefreshOptions) -> Option<Instant> {
+        let spread = self.generation()?.token_id.0 as u8;
+        let refresh_in = self.expiry()?.refresh_in(options.margin, spread)?;
+        let due = self.now().plus(refresh_in).max(self.page.paused_until);
+        let due = self.page.allows(due, self.options.health.as_ref())?;
+        self.page.in_use(due, self.options.verify.when_idle)
+    }
+
+    fn refresh_prospect(&self) -> Prospect {
+        if self.life != Life::Running || self.refresh_options().is_none() {
+            return Prospect::None;
+        }
+        self.refresher.prospect(self.now(), self.has_run_out())
+    }
+
+    /// The options, where the session of now can be refreshed.
+    fn refresh_options(&self) -> Option<&RefreshOptions> {
+        let options = self.options.refresh.as_ref()?;
+        let Session::Active(active) = &self.session else { return None };
+        (!options.needs_token || active.facts.has_refresh_token).then_some(options)
+    }
+}
