@@ -10,8 +10,8 @@ use std::rc::{Rc, Weak};
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    Effect, Generation, Input, Notice, PageEvent, Probe, ReadId, Record, RequestId, TokenHandle,
-    UnixMillis,
+    AttemptId, Effect, Generation, Input, NewToken, Notice, PageEvent, Probe, ReadId, Record,
+    RefreshAnswer, RequestId, TokenFacts, TokenHandle, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -20,6 +20,7 @@ use web_sys::AbortController;
 use crate::app_requests::AppRequests;
 use crate::options::{Auth, Options};
 use crate::page::{self, Event, Listener};
+use crate::refresh::{self, Attempt, Refreshed};
 use crate::storage::{Answer, Failed, Storage};
 use crate::transport::{self, Outgoing, Received};
 use crate::{clock, entropy, json, record};
@@ -60,15 +61,34 @@ struct State {
 
 enum Command {
     Input(Input),
-    SignIn { token: JsValue, user: Option<JsValue>, expires_at: Option<UnixMillis> },
+    SignIn {
+        token: JsValue,
+        user: Option<JsValue>,
+        expires_at: Option<UnixMillis>,
+    },
+    /// The app has got a newer token by itself.
+    Renew {
+        token: JsValue,
+    },
     Received(RequestId, Received),
-    Loaded { read: ReadId, record: Record, object: Option<JsValue> },
+    Refreshed(RequestId, Refreshed),
+    Loaded {
+        read: ReadId,
+        record: Record,
+        object: Option<JsValue>,
+    },
 }
 
 struct PendingToken {
     handle: TokenHandle,
     object: JsValue,
-    user: Option<JsValue>,
+    user: User,
+}
+
+enum User {
+    /// A newer token of the same session.
+    Same,
+    Given(Option<JsValue>),
 }
 
 struct PendingRequest {
@@ -133,6 +153,11 @@ impl Driver {
         expires_at: Option<UnixMillis>,
     ) {
         self.take(Command::SignIn { token, user, expires_at });
+    }
+
+    /// The same session with a newer token; `token` holds `expires_at` as well.
+    pub(crate) fn renew(self: &Rc<Self>, token: JsValue) {
+        self.take(Command::Renew { token });
     }
 
     pub(crate) fn dispatch(self: &Rc<Self>, input: Input) {
@@ -200,12 +225,15 @@ impl Driver {
         match command {
             Command::Input(input) => input,
             Command::SignIn { token, user, expires_at } => {
-                json::set_moment(&token, "saved_at", Some(clock::wall()));
-                let facts = record::facts(&token, expires_at);
-                state.last_handle += 1;
-                let handle = TokenHandle(state.last_handle);
-                state.pending.push(PendingToken { handle, object: token, user });
+                let (handle, facts) = state.hold(token, expires_at, User::Given(user));
                 Input::SignIn { token: Some(handle), facts }
+            }
+            Command::Renew { token } => Input::Renew(state.hold_newer(token, false)),
+            Command::Refreshed(request, refreshed) => {
+                let Refreshed { outcome, is_invalid_grant, object, is_same } = refreshed;
+                let token = object.map(|object| state.hold_newer(object, is_same));
+                let answer = RefreshAnswer { outcome, is_invalid_grant, token };
+                Input::RefreshAnswer { request, answer }
             }
             Command::Received(request, Received { outcome, body }) => {
                 state.body = Some((request, body));
@@ -221,6 +249,16 @@ impl Driver {
     fn carry_out(self: &Rc<Self>, effect: Effect) {
         match effect {
             Effect::Send { request, probe, generation } => self.send(request, probe, generation),
+            Effect::Refresh { request, generation, attempt } => {
+                self.send_refresh(request, generation, attempt);
+            }
+            Effect::StoreAttempt { generation, attempt } => {
+                // A cookie that was never handed over has no object of its own.
+                if let Some(object) = self.token_of(generation) {
+                    json::set(&object, "refresh_attempt", refresh::attempt_id(attempt));
+                    self.write(Some(json::stringify(&object)));
+                }
+            }
             Effect::Abort { request } => {
                 if let Some(controller) = self.close(request).and_then(|open| open.controller) {
                     controller.abort();
@@ -247,7 +285,9 @@ impl Driver {
                 if let Some(PendingToken { object, user, .. }) = self.take_pending(token) {
                     let state = &mut *self.state.borrow_mut();
                     state.tokens.push((generation, object));
-                    state.user = user;
+                    if let User::Given(user) = user {
+                        state.user = user;
+                    }
                 }
             }
             Effect::DropToken { token } => drop(self.take_pending(token)),
@@ -287,6 +327,7 @@ impl Driver {
             options: Rc::clone(&self.options),
             probe,
             token: token.and_then(|object| json::text(&object, "token")),
+            content: None,
             signal: controller.as_ref().map(AbortController::signal),
         };
         self.state.borrow_mut().in_flight.push(PendingRequest { id, probe, controller });
@@ -301,6 +342,29 @@ impl Driver {
                 && driver.close(id).is_some()
             {
                 driver.take(Command::Received(id, received));
+            }
+        });
+    }
+
+    fn send_refresh(self: &Rc<Self>, id: RequestId, generation: Generation, attempt: AttemptId) {
+        let controller = AbortController::new().ok();
+        let attempt = Attempt {
+            options: Rc::clone(&self.options),
+            token: self.token_of(generation),
+            id: attempt,
+            signal: controller.as_ref().map(AbortController::signal),
+        };
+        let probe = Probe::Refresh;
+        self.state.borrow_mut().in_flight.push(PendingRequest { id, probe, controller });
+        let observer = Rc::downgrade(self);
+        let weak = Weak::clone(&observer);
+        let on_headers = move || dispatch_to(&observer, Input::Answering { request: id });
+        spawn_local(async move {
+            let refreshed = refresh::send(attempt, on_headers).await;
+            if let Some(driver) = weak.upgrade()
+                && driver.close(id).is_some()
+            {
+                driver.take(Command::Refreshed(id, refreshed));
             }
         });
     }
@@ -379,6 +443,29 @@ impl Driver {
             Timeout::new(wait, move || dispatch_to(&weak, Input::Timeout))
         });
         self.state.borrow_mut().timer = timer;
+    }
+}
+
+impl State {
+    /// Keeps what was handed over until the core has decided about it.
+    fn hold(
+        &mut self,
+        object: JsValue,
+        expires_at: Option<UnixMillis>,
+        user: User,
+    ) -> (TokenHandle, TokenFacts) {
+        json::set_moment(&object, "saved_at", Some(clock::wall()));
+        let facts = record::facts(&object, expires_at);
+        self.last_handle += 1;
+        let handle = TokenHandle(self.last_handle);
+        self.pending.push(PendingToken { handle, object, user });
+        (handle, facts)
+    }
+
+    fn hold_newer(&mut self, object: JsValue, is_same: bool) -> NewToken {
+        let expires_at = json::moment(&object, "expires_at");
+        let (token, facts) = self.hold(object, expires_at, User::Same);
+        NewToken { token, facts, is_same }
     }
 }
 

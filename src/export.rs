@@ -58,6 +58,25 @@ impl Core {
         self.0.sign_in(token, Some(user), expires_at);
     }
 
+    /// The same session with a newer token: an object like that of `sign_in`, with `expires_at`.
+    pub fn renew(&self, token: JsValue) {
+        self.0.renew(token);
+    }
+
+    /// Asks for a newer token now.
+    pub fn refresh(&self) {
+        self.0.dispatch(Input::Refresh);
+    }
+
+    /// For how many milliseconds the token is still good; NaN where that is not known, or where it
+    /// cannot be refreshed.
+    pub fn refreshable_for(&self) -> f64 {
+        let remaining = |core: &session_keeper_core::Keeper| {
+            core.token_remaining().filter(|_| core.can_refresh())
+        };
+        self.0.with_core(remaining).map_or(f64::NAN, |it| it.as_millis() as f64)
+    }
+
     /// Ends the session.
     pub fn sign_out(&self) {
         self.0.dispatch(Input::SignOut);

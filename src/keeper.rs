@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use session_keeper_core::{Entry, Input, Notice, SignOut, Snapshot, UnixMillis};
+use session_keeper_core::{Duration, Entry, Input, Notice, SignOut, Snapshot, UnixMillis};
 use wasm_bindgen::JsValue;
 
 use crate::driver::Driver;
@@ -17,6 +17,7 @@ pub struct Token {
     refresh: Option<String>,
     user: Option<JsValue>,
     expires_at: Option<UnixMillis>,
+    lifetime: Option<Duration>,
 }
 
 impl fmt::Debug for Token {
@@ -29,7 +30,13 @@ impl Token {
     /// An opaque token or a JWT.
     #[must_use]
     pub fn new(token: &str) -> Self {
-        Self { token: token.to_owned(), refresh: None, user: None, expires_at: None }
+        Self {
+            token: token.to_owned(),
+            refresh: None,
+            user: None,
+            expires_at: None,
+            lifetime: None,
+        }
     }
 
     /// When it runs out, if that is known. Informs only: the local clock ends no session.
@@ -38,10 +45,28 @@ impl Token {
         Self { expires_at: Some(at), ..self }
     }
 
+    /// For how long it was issued (`expires_in`): needs no clock of the server.
+    #[must_use]
+    pub fn living_for(self, lifetime: Duration) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
+    }
+
     /// The refresh token that came along.
     #[must_use]
     pub fn with_refresh(self, refresh: &str) -> Self {
         Self { refresh: Some(refresh.to_owned()), ..self }
+    }
+
+    fn object(&self) -> JsValue {
+        let object = json::object();
+        json::set(&object, "token", &*self.token);
+        if let Some(refresh) = &self.refresh {
+            json::set(&object, "refresh_token", &**refresh);
+        }
+        if let Some(lifetime) = self.lifetime {
+            json::set(&object, "lifetime", lifetime.as_millis() as f64);
+        }
+        object
     }
 
     /// Who signed in, until a verified body says it.
@@ -85,12 +110,23 @@ impl Keeper {
         if !crate::page::exists() {
             return;
         }
-        let object = json::object();
-        json::set(&object, "token", token.token);
-        if let Some(refresh) = token.refresh {
-            json::set(&object, "refresh_token", refresh);
+        self.0.sign_in(token.object(), token.user, token.expires_at);
+    }
+
+    /// A newer token of the same session, which the server handed out by itself.
+    pub fn renew(&self, token: &Token) {
+        if !crate::page::exists() {
+            return;
         }
-        self.0.sign_in(object, token.user, token.expires_at);
+        let object = token.object();
+        json::set_moment(&object, "expires_at", token.expires_at);
+        self.0.renew(object);
+    }
+
+    /// Asks for a newer token now; [`Notice::Refreshed`] follows, or [`Notice::Settled`] where there
+    /// is none.
+    pub fn refresh(&self) {
+        self.0.dispatch(Input::Refresh);
     }
 
     /// Ends the session here and at once, also offline.

@@ -36,6 +36,7 @@ mod page;
 #[cfg(feature = "npm")]
 mod panic;
 mod record;
+mod refresh;
 mod storage;
 mod transport;
 #[cfg(feature = "npm")]
@@ -44,6 +45,7 @@ mod view;
 pub use fetch::{CrossOriginRedirects, FetchError, FetchOptions, Retry};
 pub use keeper::{Keeper, Token};
 pub use options::{HealthCredentials, Options, OptionsError, Persist};
+pub use refresh::RefreshFormat;
 pub use session_keeper_core::{
     AppRequestOptions, Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event,
     FieldVisitor, HealthOptions, Instant, Label, Level, Notice, OnUnauthorized, RejectedAnswer,

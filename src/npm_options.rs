@@ -5,12 +5,13 @@
 use js_sys::Function;
 use session_keeper_core::{
     AppRequestOptions, Chance, Confirm, Duration, HealthOptions, OnUnauthorized,
-    Options as CoreOptions, VerifyOptions, WhenHidden,
+    Options as CoreOptions, RefreshOptions, VerifyOptions, WhenHidden,
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::options::{Auth, Csrf, HealthCredentials, Options, Persist};
+use crate::refresh::{Refresh, RefreshFormat, Way};
 
 #[wasm_bindgen]
 extern "C" {
@@ -37,6 +38,8 @@ extern "C" {
     fn max_false_sign_out(this: &NpmOptions) -> Option<f64>;
     #[wasm_bindgen(method, getter, js_name = signOutPath)]
     fn sign_out_path(this: &NpmOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn refresh(this: &NpmOptions) -> Option<NpmRefresh>;
     #[wasm_bindgen(method, getter, js_name = csrfHeader)]
     fn csrf_header(this: &NpmOptions) -> Option<String>;
     #[wasm_bindgen(method, getter)]
@@ -51,6 +54,21 @@ extern "C" {
     fn persist(this: &NpmOptions) -> Option<String>;
     #[wasm_bindgen(method, getter)]
     fn adapter(this: &NpmOptions) -> Option<JsValue>;
+
+    type NpmRefresh;
+
+    #[wasm_bindgen(method, getter)]
+    fn path(this: &NpmRefresh) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn run(this: &NpmRefresh) -> Option<Function>;
+    #[wasm_bindgen(method, getter)]
+    fn read(this: &NpmRefresh) -> Function;
+    #[wasm_bindgen(method, getter)]
+    fn format(this: &NpmRefresh) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = clientId)]
+    fn client_id(this: &NpmRefresh) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = marginMs)]
+    fn margin_ms(this: &NpmRefresh) -> Option<f64>;
 
     type NpmHealth;
 
@@ -89,7 +107,7 @@ extern "C" {
 
 impl From<&NpmOptions> for Options {
     fn from(given: &NpmOptions) -> Self {
-        let (health, verify) = (given.health(), given.verify());
+        let (health, verify, refresh) = (given.health(), given.verify(), given.refresh());
         Self {
             core: CoreOptions {
                 health: health.as_ref().map(HealthOptions::from),
@@ -105,6 +123,10 @@ impl From<&NpmOptions> for Options {
                         _ => OnUnauthorized::Settle,
                     },
                 },
+                refresh: refresh.as_ref().map(|refresh| RefreshOptions {
+                    margin: refresh.margin_ms().map(milliseconds),
+                    ..RefreshOptions::default()
+                }),
                 ..CoreOptions::default()
             },
             base: given.base(),
@@ -114,6 +136,7 @@ impl From<&NpmOptions> for Options {
             health_credentials: health.and_then(|health| health_credentials(&health)),
             verify_path: verify.path(),
             sign_out_path: given.sign_out_path(),
+            refresh: refresh.as_ref().map(Refresh::from),
             auth: match (given.authorize(), given.scheme()) {
                 (Some(authorize), _) => Auth::App(authorize),
                 (None, Some(scheme)) => Auth::Token { scheme },
@@ -128,6 +151,22 @@ impl From<&NpmOptions> for Options {
                 (None, _) => Persist::Memory,
             },
         }
+    }
+}
+
+impl From<&NpmRefresh> for Refresh {
+    fn from(given: &NpmRefresh) -> Self {
+        let way = match given.run() {
+            Some(function) => Way::Function(function),
+            None => {
+                let format = match given.format().as_deref() {
+                    Some("oauth") => RefreshFormat::OAuth { client_id: given.client_id() },
+                    _ => RefreshFormat::Json,
+                };
+                Way::Path { path: given.path().unwrap_or_default(), format }
+            }
+        };
+        Self { way, read: Some(given.read()) }
     }
 }
 

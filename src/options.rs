@@ -6,8 +6,10 @@
 use core::fmt;
 
 use js_sys::Function;
-use session_keeper_core::{Credential, OriginRelation};
+use session_keeper_core::{Credential, OriginRelation, RefreshOptions};
 use wasm_bindgen::JsValue;
+
+use crate::refresh::{Refresh, RefreshFormat, Way};
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
@@ -23,6 +25,7 @@ pub struct Options {
     pub(crate) health_credentials: Option<HealthCredentials>,
     pub(crate) verify_path: String,
     pub(crate) sign_out_path: Option<String>,
+    pub(crate) refresh: Option<Refresh>,
     pub(crate) auth: Auth,
     pub(crate) classify: Option<Function>,
     pub(crate) csrf: Option<Csrf>,
@@ -106,6 +109,7 @@ impl Options {
             health_credentials: None,
             verify_path: "/auth/me".to_owned(),
             sign_out_path: None,
+            refresh: None,
             auth: Auth::Token { scheme: "Bearer".to_owned() },
             classify: None,
             csrf: None,
@@ -142,6 +146,26 @@ impl Options {
     #[must_use]
     pub fn sign_out_path(self, path: &str) -> Self {
         Self { sign_out_path: Some(path.to_owned()), ..self }
+    }
+
+    /// The path that hands out a newer token for a refresh token, or for a cookie (POST), or a whole
+    /// URL. Without one a token is used until the server refuses it. How long ahead of the expiry
+    /// is `core.refresh`'s.
+    #[must_use]
+    pub fn refresh_path(self, path: &str, format: RefreshFormat) -> Self {
+        self.refreshed_by(Way::Path { path: path.to_owned(), format })
+    }
+
+    /// A function of the page that gets `{ refreshToken, attempt, signal }` and answers, at once or
+    /// with a promise, with a response as it came, with what a backend answers, or with `null`
+    /// where the server says no.
+    #[must_use]
+    pub fn refresh_by(self, function: Function) -> Self {
+        self.refreshed_by(Way::Function(function))
+    }
+
+    fn refreshed_by(self, way: Way) -> Self {
+        Self { refresh: Some(Refresh { way, read: None }), ..self }
     }
 
     /// The word before the token in `Authorization`.
@@ -190,6 +214,10 @@ impl Options {
             } else {
                 OriginRelation::CrossOrigin
             },
+            refresh: self.refresh.as_ref().map(|refresh| RefreshOptions {
+                needs_token: matches!(refresh.way, Way::Path { .. }) && self.needs_token(),
+                ..self.core.refresh.unwrap_or_default()
+            }),
             ..self.core.clone()
         }
     }
@@ -197,6 +225,14 @@ impl Options {
     /// Whether a record without a token is none.
     pub(crate) const fn needs_token(&self) -> bool {
         matches!(self.auth, Auth::Token { .. })
+    }
+
+    /// The path that is asked for a newer token.
+    pub(crate) fn path_of_refresh(&self) -> &str {
+        match &self.refresh {
+            Some(Refresh { way: Way::Path { path, .. }, .. }) => path,
+            Some(Refresh { way: Way::Function(_), .. }) | None => "",
+        }
     }
 
     /// A path of the API, or a whole URL as it is.

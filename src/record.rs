@@ -5,8 +5,9 @@
 
 use js_sys::Array;
 use session_keeper_core::{
-    BackendRecord, Chance, Duration, Generation, Grade, Label, PROTOCOL, Record, RejectedAnswer,
-    Rule, SignOut, SignOutReason, StoredSession, TokenFacts, TokenId, TokenKind, UnixMillis,
+    AttemptId, BackendRecord, Chance, Duration, Generation, Grade, Label, PROTOCOL, Record,
+    RejectedAnswer, Rule, SignOut, SignOutReason, StoredSession, TokenFacts, TokenId, TokenKind,
+    UnixMillis,
 };
 use wasm_bindgen::JsValue;
 
@@ -52,7 +53,9 @@ pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record 
 /// What is known of the token that an object of the page holds.
 pub(crate) fn facts(object: &JsValue, expires_at: Option<UnixMillis>) -> TokenFacts {
     let lifetime = number(object, "lifetime").map(Duration::from_millis);
-    TokenFacts { expires_at, lifetime, kind: kind(object) }
+    let has_refresh_token = text(object, "refresh_token").is_some_and(|token| !token.is_empty());
+    let refresh_attempt = hex(object, "refresh_attempt").map(AttemptId);
+    TokenFacts { expires_at, lifetime, kind: kind(object), has_refresh_token, refresh_attempt }
 }
 
 /// A JWT (RFC 7519) is told by its look: its header is a JSON object, which begins so in base64.
@@ -174,9 +177,13 @@ fn identify(object: &JsValue, origin: &str, generation: Generation) {
 
 fn generation(object: &JsValue) -> Option<Generation> {
     let number = u32::try_from(number(object, "generation")?).ok()?;
-    let id = text(object, "token_id").filter(|id| id.len() == 16 && !id.starts_with('+'))?;
-    let id = u64::from_str_radix(&id, 16).ok()?;
-    Generation::new(number, TokenId(id))
+    Generation::new(number, TokenId(hex(object, "token_id")?))
+}
+
+/// 16 hex digits.
+fn hex(object: &JsValue, key: &str) -> Option<u64> {
+    let digits = text(object, key).filter(|it| it.len() == 16 && !it.starts_with('+'))?;
+    u64::from_str_radix(&digits, 16).ok()
 }
 
 fn sign_out(object: &JsValue) -> Option<SignOut> {

@@ -51,7 +51,8 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    const NO_ANSWER: Self = Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED };
+    pub(crate) const NO_ANSWER: Self =
+        Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED };
 }
 
 /// One request to send.
@@ -59,7 +60,14 @@ pub(crate) struct Outgoing {
     pub(crate) options: Rc<Options>,
     pub(crate) probe: Probe,
     pub(crate) token: Option<String>,
+    pub(crate) content: Option<Content>,
     pub(crate) signal: Option<AbortSignal>,
+}
+
+/// What is posted.
+pub(crate) struct Content {
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
 }
 
 /// Sends one request, before it returns unless the app's function is asked first, and reads the
@@ -80,15 +88,23 @@ pub(crate) fn send(request: Outgoing, on_headers: impl FnOnce()) -> impl Future<
                     settle(&fetch_request(&request)?).await?
                 }
             };
-            let response = genuine(response)?;
-            on_headers();
-            // Before anything else, because a proxy of a response fails here and not by throwing.
-            let content = settle(&response.text()?.into()).await?;
-            let content = content.as_string().ok_or(JsValue::UNDEFINED)?;
-            Ok::<_, JsValue>(read(&request, response, &content))
+            receive(&request, genuine(response)?, on_headers).await
         };
         received.await.unwrap_or(Received::NO_ANSWER)
     }
+}
+
+/// Reads a response to its end.
+pub(crate) async fn receive(
+    request: &Outgoing,
+    response: web_sys::Response,
+    on_headers: impl FnOnce(),
+) -> Result<Received, JsValue> {
+    on_headers();
+    // Before anything else, because a proxy of a response fails here and not by throwing.
+    let content = settle(&response.text()?.into()).await?;
+    let content = content.as_string().ok_or(JsValue::UNDEFINED)?;
+    Ok(read(request, response, &content))
 }
 
 enum Started {
@@ -119,12 +135,12 @@ pub(crate) fn genuine(value: JsValue) -> Result<web_sys::Response, JsValue> {
 }
 
 /// Waits for a promise of any realm, or takes a plain value as it is.
-async fn settle(value: &JsValue) -> Result<JsValue, JsValue> {
+pub(crate) async fn settle(value: &JsValue) -> Result<JsValue, JsValue> {
     JsFuture::from(Promise::resolve(value)).await
 }
 
 fn build(request: &Outgoing) -> Result<(String, RequestInit), JsValue> {
-    let Outgoing { options, probe, signal, .. } = request;
+    let Outgoing { options, probe, content, signal, .. } = request;
     let init = RequestInit::new();
     init.set_cache(RequestCache::NoStore);
     // A redirect is never a verdict, and following one could carry the credential away.
@@ -141,6 +157,13 @@ fn build(request: &Outgoing) -> Result<(String, RequestInit), JsValue> {
             // It outlives the page, which often goes to its login form at once.
             init.unchecked_ref::<KeepaliveInit>().set_keepalive(true);
             options.sign_out_path.as_deref().unwrap_or_default()
+        }
+        Probe::Refresh => {
+            init.set_method("POST");
+            if let Some(content) = content {
+                init.set_body(&(&*content.text).into());
+            }
+            options.path_of_refresh()
         }
     };
     Ok((options.url(path), init))
@@ -167,7 +190,7 @@ fn credentials(options: &Options, probe: Probe) -> RequestCredentials {
 }
 
 fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
-    let Outgoing { options, probe, token, .. } = request;
+    let Outgoing { options, probe, token, content, .. } = request;
     let headers = Headers::new()?;
     headers.set("Accept", "application/json")?;
     if *probe == Probe::Health {
@@ -176,9 +199,16 @@ fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
     if let (Auth::Token { scheme }, Some(token)) = (&options.auth, token) {
         headers.set("Authorization", &[&**scheme, " ", token].concat())?;
     }
-    if *probe == Probe::SignOut {
+    if let Some(content) = content {
+        headers.set("Content-Type", content.kind)?;
+    }
+    if matches!(probe, Probe::SignOut | Probe::Refresh) {
         csrf(options, &headers);
-    } else if page::origin().is_some_and(|origin| options.is_at(&options.verify_path, &origin)) {
+    }
+    let is_refresh = *probe == Probe::Refresh;
+    let path = if is_refresh { options.path_of_refresh() } else { &options.verify_path };
+    let is_background = *probe != Probe::SignOut;
+    if is_background && page::origin().is_some_and(|origin| options.is_at(path, &origin)) {
         // A server can leave verifications out of its idle timeout. Elsewhere the header would
         // cost a preflight of its own.
         headers.set("X-Background", "1")?;

@@ -47,6 +47,7 @@ pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
         Notice::Changed => "change",
         Notice::Restored => "restored",
         Notice::Settled => "settled",
+        Notice::Refreshed => "refresh",
         Notice::Forbidden => {
             set(&object, "status", 403.0);
             "forbidden"
@@ -119,6 +120,7 @@ pub(crate) fn debug(driver: &Driver) -> JsValue {
         };
         wait("nextPing", core.next_ping());
         wait("nextVerification", core.next_verification());
+        wait("nextRefresh", core.next_refresh());
         set(&object, "runOut", core.has_run_out());
         set_moment(&object, "lastAwakeAt", core.snapshot().last_awake_at);
         record::set_label(&object, "boot", core.boot());

@@ -137,7 +137,9 @@ impl Server {
             Probe::Health => self.signed(200, now),
             Probe::Verify if known && ready && !self.lies => self.signed(200, now),
             Probe::SignOut if known => self.signed(204, now),
-            Probe::Verify | Probe::SignOut | Probe::Candidate(_) => self.rejection(now),
+            Probe::Verify | Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => {
+                self.rejection(now)
+            }
         }
     }
 
