@@ -85,7 +85,6 @@ pub use options::{
     WhenHidden,
 };
 pub use page::PageEvent;
-pub use outlook::Basis;
 pub use refresher::{AttemptId, NewToken, RefreshAnswer};
 pub use requests::{ReadId, RequestId, TokenHandle};
 pub use server::ServerState;
