@@ -1,11 +1,13 @@
 //! The platform's two clocks. The only file that reads them.
 
+#![allow(clippy::disallowed_methods, reason = "this is the place")]
+
 use session_keeper_core::{Duration, Now, UnixMillis};
 
-use crate::page;
+use crate::global;
 
 pub(crate) fn now() -> Now {
-    let monotonic = page::window().performance().map_or(0.0, |performance| performance.now());
+    let monotonic = global::window().performance().map_or(0.0, |performance| performance.now());
     Now { monotonic: Duration::from_millis(monotonic as u64), wall: wall() }
 }
 

@@ -10,8 +10,8 @@ use std::rc::{Rc, Weak};
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    AttemptId, Effect, Generation, Input, NewToken, Notice, PageEvent, Probe, ReadId, Record,
-    RefreshAnswer, RequestId, TokenFacts, TokenHandle, UnixMillis,
+    AttemptId, Effect, Generation, Input, Notice, PageEvent, Probe, ReadId, Record, RefreshAnswer,
+    RequestId, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -22,8 +22,9 @@ use crate::options::{Auth, Options};
 use crate::page::{self, Event, Listener};
 use crate::refresh::{self, Attempt, Refreshed};
 use crate::storage::{Answer, Failed, Storage};
+use crate::tokens::{Pending, Tokens, User};
 use crate::transport::{self, Outgoing, Received};
-use crate::{clock, entropy, json, record};
+use crate::{clock, entropy, global, json, record};
 
 /// `setTimeout` fires at once for more than 2^31-1 ms.
 const MAX_TIMEOUT: u64 = i32::MAX as u64;
@@ -44,11 +45,7 @@ pub(crate) struct Driver {
 #[derive(Default)]
 struct State {
     inbox: VecDeque<Command>,
-    /// The page's objects that hold tokens, by generation.
-    tokens: Vec<(Generation, JsValue)>,
-    /// What the app handed over and the core has not decided about yet.
-    pending: Vec<PendingToken>,
-    last_handle: u32,
+    tokens: Tokens,
     /// What was read last, with its read.
     loaded_record: Option<(ReadId, JsValue)>,
     /// The body of the answer at hand, with its request.
@@ -79,18 +76,6 @@ enum Command {
     },
 }
 
-struct PendingToken {
-    handle: TokenHandle,
-    object: JsValue,
-    user: User,
-}
-
-enum User {
-    /// A newer token of the same session.
-    Same,
-    Given(Option<JsValue>),
-}
-
 struct PendingRequest {
     id: RequestId,
     probe: Probe,
@@ -100,8 +85,8 @@ struct PendingRequest {
 
 impl Driver {
     pub(crate) fn new(options: Options, notify: Box<dyn Fn(&Notice)>) -> Rc<Self> {
-        let is_page = page::exists();
-        let origin = if is_page { page::origin() } else { None };
+        let is_page = global::is_page();
+        let origin = if is_page { global::origin() } else { None };
         // Where nothing is ever sent, nothing needs to be spread.
         let seed = if is_page { entropy::seed() } else { 0 };
         let core = core::Keeper::new(options.decisive(origin.as_deref()), seed);
@@ -117,7 +102,7 @@ impl Driver {
     }
 
     pub(crate) fn start(self: &Rc<Self>) {
-        if !page::exists() || self.state.borrow().listener.is_some() {
+        if !global::is_page() || self.state.borrow().listener.is_some() {
             return;
         }
         let weak = Rc::downgrade(self);
@@ -195,7 +180,7 @@ impl Driver {
 
     fn take(self: &Rc<Self>, command: Command) {
         // A server keeps no session.
-        if !page::exists() {
+        if !global::is_page() {
             return;
         }
         self.state.borrow_mut().inbox.push_back(command);
@@ -225,13 +210,13 @@ impl Driver {
         match command {
             Command::Input(input) => input,
             Command::SignIn { token, user, expires_at } => {
-                let (handle, facts) = state.hold(token, expires_at, User::Given(user));
+                let (handle, facts) = state.tokens.hand_over(token, expires_at, User::Given(user));
                 Input::SignIn { token: Some(handle), facts }
             }
-            Command::Renew { token } => Input::Renew(state.hold_newer(token, false)),
+            Command::Renew { token } => Input::Renew(state.tokens.renew(token, false)),
             Command::Refreshed(request, refreshed) => {
                 let Refreshed { outcome, is_invalid_grant, object, is_same } = refreshed;
-                let token = object.map(|object| state.hold_newer(object, is_same));
+                let token = object.map(|object| state.tokens.renew(object, is_same));
                 let answer = RefreshAnswer { outcome, is_invalid_grant, token };
                 Input::RefreshAnswer { request, answer }
             }
@@ -278,19 +263,21 @@ impl Driver {
             Effect::UseStoredToken { read, generation } => {
                 let state = &mut *self.state.borrow_mut();
                 let loaded = state.loaded_record.take_if(|(of, _)| *of == read);
-                state.tokens.extend(loaded.map(|(_, object)| (generation, object)));
+                if let Some((_, object)) = loaded {
+                    state.tokens.keep(generation, object);
+                }
                 state.user = None;
             }
             Effect::UseToken { token, generation } => {
-                if let Some(PendingToken { object, user, .. }) = self.take_pending(token) {
-                    let state = &mut *self.state.borrow_mut();
-                    state.tokens.push((generation, object));
+                let state = &mut *self.state.borrow_mut();
+                if let Some(Pending { object, user, .. }) = state.tokens.take_pending(token) {
+                    state.tokens.keep(generation, object);
                     if let User::Given(user) = user {
                         state.user = user;
                     }
                 }
             }
-            Effect::DropToken { token } => drop(self.take_pending(token)),
+            Effect::DropToken { token } => drop(self.state.borrow_mut().tokens.take_pending(token)),
             Effect::Store { generation, expires_at, verified_at } => {
                 let object = self.token_of(generation).unwrap_or_else(json::object);
                 let origin = &self.options.origin;
@@ -404,12 +391,6 @@ impl Driver {
         self.take(Command::Loaded { read, record, object });
     }
 
-    fn take_pending(&self, token: TokenHandle) -> Option<PendingToken> {
-        let pending = &mut self.state.borrow_mut().pending;
-        let at = pending.iter().position(|pending| pending.handle == token)?;
-        Some(pending.swap_remove(at))
-    }
-
     /// Nothing is lost while the page lives, whatever the store does.
     fn write(self: &Rc<Self>, record: Option<String>) {
         let weak = Rc::downgrade(self);
@@ -418,18 +399,16 @@ impl Driver {
     }
 
     fn forget(&self, generation: Generation) {
-        self.state.borrow_mut().tokens.retain(|(of, _)| *of != generation);
+        self.state.borrow_mut().tokens.forget(generation);
     }
 
     fn token_of(&self, generation: Generation) -> Option<JsValue> {
-        let state = self.state.borrow();
-        let (_, object) = state.tokens.iter().find(|(of, _)| *of == generation)?;
-        Some(object.clone())
+        self.state.borrow().tokens.get(generation)
     }
 
     #[cfg(all(test, target_arch = "wasm32"))]
     pub(crate) fn tokens_held(&self) -> usize {
-        self.state.borrow().tokens.len()
+        self.state.borrow().tokens.count()
     }
 
     /// Arms the one timer for the core's next deadline.
@@ -443,29 +422,6 @@ impl Driver {
             Timeout::new(wait, move || dispatch_to(&weak, Input::Timeout))
         });
         self.state.borrow_mut().timer = timer;
-    }
-}
-
-impl State {
-    /// Keeps what was handed over until the core has decided about it.
-    fn hold(
-        &mut self,
-        object: JsValue,
-        expires_at: Option<UnixMillis>,
-        user: User,
-    ) -> (TokenHandle, TokenFacts) {
-        json::set_moment(&object, "saved_at", Some(clock::wall()));
-        let facts = record::facts(&object, expires_at);
-        self.last_handle += 1;
-        let handle = TokenHandle(self.last_handle);
-        self.pending.push(PendingToken { handle, object, user });
-        (handle, facts)
-    }
-
-    fn hold_newer(&mut self, object: JsValue, is_same: bool) -> NewToken {
-        let expires_at = json::moment(&object, "expires_at");
-        let (token, facts) = self.hold(object, expires_at, User::Same);
-        NewToken { token, facts, is_same }
     }
 }
 

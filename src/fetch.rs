@@ -23,7 +23,7 @@ use web_sys::{
 
 use crate::driver::Driver;
 use crate::options::Auth;
-use crate::{clock, page, transport};
+use crate::{clock, global, transport};
 
 #[wasm_bindgen]
 extern "C" {
@@ -102,7 +102,7 @@ pub(crate) async fn send(
     allowed: FetchOptions,
 ) -> Result<Response> {
     let options = &driver.options;
-    if !page::exists() || !options.may_know_credential(&request.url()) {
+    if !global::is_page() || !options.may_know_credential(&request.url()) {
         return response(fetch_with(&request, &RequestInit::new())?).await;
     }
     let mut pending = Pending::new(driver, &request, allowed);
@@ -282,7 +282,7 @@ async fn attempt(driver: &Driver, request: &Request, allowed: FetchOptions) -> R
 
 /// Sends a request whose redirects must not carry the credential to another origin.
 async fn reach_within(sent: &Request, is_safe: bool) -> Result<Response> {
-    let is_own = page::origin().is_some_and(|origin| sent.url().starts_with(&(origin + "/")));
+    let is_own = global::origin().is_some_and(|origin| sent.url().starts_with(&(origin + "/")));
     let within = RequestInit::new();
     within.set_mode(RequestMode::SameOrigin);
     // What changes nothing is asked again where the redirect leads; a second POST would be one

@@ -107,7 +107,7 @@ impl Keeper {
 
     /// Begins a session.
     pub fn sign_in(&self, token: Token) {
-        if !crate::page::exists() {
+        if !crate::global::is_page() {
             return;
         }
         self.0.sign_in(token.object(), token.user, token.expires_at);
@@ -115,7 +115,7 @@ impl Keeper {
 
     /// A newer token of the same session, which the server handed out by itself.
     pub fn renew(&self, token: &Token) {
-        if !crate::page::exists() {
+        if !crate::global::is_page() {
             return;
         }
         let object = token.object();

@@ -27,6 +27,7 @@ mod entropy;
 #[cfg(feature = "npm")]
 mod export;
 mod fetch;
+mod global;
 mod json;
 mod keeper;
 #[cfg(feature = "npm")]
@@ -38,6 +39,7 @@ mod panic;
 mod record;
 mod refresh;
 mod storage;
+mod tokens;
 mod transport;
 #[cfg(feature = "npm")]
 mod view;

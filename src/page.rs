@@ -6,17 +6,14 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Document, EventTarget, PageTransitionEvent, StorageEvent, Window};
 
+use crate::global::window;
+
 const WINDOW_EVENTS: [&str; 8] =
     ["online", "offline", "pagehide", "pageshow", "pointerdown", "keydown", "focus", "storage"];
 const DOCUMENT_EVENTS: [&str; 4] = ["visibilitychange", "freeze", "resume", "prerenderingchange"];
 
 #[wasm_bindgen]
 extern "C" {
-    /// Not [`web_sys::window`], which asks `instanceof Window`: test environments such as
-    /// happy-dom have a window of another class.
-    #[wasm_bindgen(thread_local_v2, js_name = globalThis)]
-    static WINDOW: Window;
-
     /// What is newer than web-sys.
     #[wasm_bindgen(extends = Document)]
     type PrerenderingDocument;
@@ -30,9 +27,6 @@ extern "C" {
 
     #[wasm_bindgen(method, getter)]
     fn navigator(this: &PageWindow) -> Option<PageNavigator>;
-
-    #[wasm_bindgen(method, getter)]
-    fn origin(this: &PageWindow) -> Option<String>;
 
     type PageNavigator;
 
@@ -55,21 +49,6 @@ pub(crate) enum Event {
 /// Listens until it is dropped.
 pub(crate) struct Listener {
     callback: Closure<dyn FnMut(web_sys::Event)>,
-}
-
-pub(crate) fn window() -> Window {
-    WINDOW.with(Clone::clone)
-}
-
-/// The page's origin; none where the environment has no such thing.
-pub(crate) fn origin() -> Option<String> {
-    window().unchecked_ref::<PageWindow>().origin()
-}
-
-/// Whether this is a page: a server and a worker have no document.
-pub(crate) fn exists() -> bool {
-    // Compiled for a server there is no JavaScript to ask.
-    cfg!(target_arch = "wasm32") && window().document().is_some()
 }
 
 /// Everything that holds for the page at this moment, as if it had just happened: a keeper that

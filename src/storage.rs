@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::options::{Options, Persist};
-use crate::{page, record};
+use crate::{global, record};
 
 #[wasm_bindgen]
 extern "C" {
@@ -91,7 +91,7 @@ pub(crate) struct Failed;
 impl Storage {
     pub(crate) fn new(options: &Options) -> Self {
         let store = match &options.persist {
-            _ if !page::exists() => Store::Memory,
+            _ if !global::is_page() => Store::Memory,
             Persist::Local => Store::Web(Area::Local),
             Persist::Session => Store::Web(Area::Session),
             Persist::Memory => Store::Memory,
@@ -266,7 +266,7 @@ fn report(is_saved: bool, on_failure: Option<OnFailure>) {
 
 impl Area {
     fn storage(self) -> Result<web_sys::Storage, Failed> {
-        let window = page::window();
+        let window = global::window();
         let storage = match self {
             Self::Local => window.local_storage(),
             Self::Session => window.session_storage(),

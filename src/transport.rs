@@ -22,7 +22,7 @@ use web_sys::{
 
 use crate::json::{self, get};
 use crate::options::{Auth, HealthCredentials, Options};
-use crate::{clock, page, record};
+use crate::{clock, global, record};
 
 #[wasm_bindgen]
 extern "C" {
@@ -208,7 +208,7 @@ fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
     let is_refresh = *probe == Probe::Refresh;
     let path = if is_refresh { options.path_of_refresh() } else { &options.verify_path };
     let is_background = *probe != Probe::SignOut;
-    if is_background && page::origin().is_some_and(|origin| options.is_at(path, &origin)) {
+    if is_background && global::origin().is_some_and(|origin| options.is_at(path, &origin)) {
         // A server can leave verifications out of its idle timeout. Elsewhere the header would
         // cost a preflight of its own.
         headers.set("X-Background", "1")?;

@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::script;
 use crate::page::{self, Event, Listener};
-use crate::{clock, entropy};
+use crate::{clock, entropy, global};
 
 fn listen() -> (Listener, Rc<RefCell<Vec<Event>>>) {
     let heard = Rc::new(RefCell::new(Vec::new()));
@@ -86,7 +86,7 @@ fn what_another_tab_writes_is_told_with_its_key() {
 
 #[wasm_bindgen_test]
 fn the_present_says_all_that_a_stopped_keeper_may_have_missed() {
-    assert!(page::exists());
+    assert!(global::is_page());
     let [presence, network, visibility] = page::present();
     assert_eq!((presence, network), (PageEvent::Resumed, PageEvent::Online));
     assert!(matches!(visibility, PageEvent::Visible | PageEvent::Hidden));

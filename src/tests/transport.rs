@@ -11,10 +11,10 @@ use web_sys::AbortController;
 use super::script;
 use crate::options::{Csrf, HealthCredentials, Options};
 use crate::transport::{self, Outgoing};
-use crate::{json, page};
+use crate::{global, json};
 
 fn page_origin() -> String {
-    page::origin().expect("a page has an origin")
+    global::origin().expect("a page has an origin")
 }
 
 /// Sends by a `fetch` of the test's own; what was asked is left in `window.asked`. Returns how it

@@ -37,7 +37,7 @@ usage: cargo xtask COMMAND [--verbose]
   bench-verdict       false and true sign-outs, counted on the core and on real servers
   bench-fetch [ARGS]  what `keeper.fetch` adds to `fetch`, in Chromium
   bench-backend       the reference backend beside gunicorn and Flask on the same stores
-  tidy                the rules of the house that no compiler holds
+  tidy                who may import whom, which no compiler holds
   size                the bytes that a page pays, and their budget
   --verbose           show what the tools print";
 
