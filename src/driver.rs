@@ -3,27 +3,29 @@
 //! Rule: an input is taken only when the effects of the one before are carried out, and no
 //! borrow is held while the page's code runs, so a handler may call back in as it likes.
 
+mod state;
+
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
 use session_keeper_core as core;
 use session_keeper_core::{
-    AttemptId, Effect, Generation, Input, Notice, PageEvent, Probe, ReadId, Record, RefreshAnswer,
-    RequestId, UnixMillis,
+    AttemptId, Effect, Generation, Input, Notice, PageEvent, Probe, ReadId, Record, RequestId,
+    UnixMillis,
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
+use self::state::{Command, PendingRequest, State};
 use crate::app_requests::AppRequests;
 use crate::options::{Auth, Options};
 use crate::page::{self, Event, Listener};
-use crate::refresh::{self, Attempt, Refreshed};
+use crate::refresh::{self, Attempt};
 use crate::storage::{Answer, Failed, Storage};
-use crate::tokens::{Pending, Tokens, User};
-use crate::transport::{self, Outgoing, Received};
+use crate::tokens::{Pending, User};
+use crate::transport::{self, Outgoing};
 use crate::{clock, entropy, global, json, record};
 
 /// `setTimeout` fires at once for more than 2^31-1 ms.
@@ -39,48 +41,6 @@ pub(crate) struct Driver {
     pub(crate) app_requests: AppRequests,
     is_dispatching: Cell<bool>,
     notify: Box<dyn Fn(&Notice)>,
-}
-
-/// What the driver holds for the core.
-#[derive(Default)]
-struct State {
-    inbox: VecDeque<Command>,
-    tokens: Tokens,
-    /// What was read last, with its read.
-    loaded_record: Option<(ReadId, JsValue)>,
-    /// The body of the answer at hand, with its request.
-    body: Option<(RequestId, JsValue)>,
-    user: Option<JsValue>,
-    in_flight: Vec<PendingRequest>,
-    timer: Option<Timeout>,
-    listener: Option<Listener>,
-}
-
-enum Command {
-    Input(Input),
-    SignIn {
-        token: JsValue,
-        user: Option<JsValue>,
-        expires_at: Option<UnixMillis>,
-    },
-    /// The app has got a newer token by itself.
-    Renew {
-        token: JsValue,
-    },
-    Received(RequestId, Received),
-    Refreshed(RequestId, Refreshed),
-    Loaded {
-        read: ReadId,
-        record: Record,
-        object: Option<JsValue>,
-    },
-}
-
-struct PendingRequest {
-    id: RequestId,
-    probe: Probe,
-    /// None in a browser that lacks it: what comes of the request is ignored all the same.
-    controller: Option<AbortController>,
 }
 
 impl Driver {
@@ -187,8 +147,7 @@ impl Driver {
         if self.is_dispatching.replace(true) {
             return;
         }
-        while let Some(command) = self.next_command() {
-            let input = self.unpack(command);
+        while let Some(input) = self.next_input() {
             if is_chance_to_save(&input) {
                 self.storage.retry();
             }
@@ -201,34 +160,8 @@ impl Driver {
         self.is_dispatching.set(false);
     }
 
-    fn next_command(&self) -> Option<Command> {
-        self.state.borrow_mut().inbox.pop_front()
-    }
-
-    fn unpack(&self, command: Command) -> Input {
-        let state = &mut *self.state.borrow_mut();
-        match command {
-            Command::Input(input) => input,
-            Command::SignIn { token, user, expires_at } => {
-                let (handle, facts) = state.tokens.hand_over(token, expires_at, User::Given(user));
-                Input::SignIn { token: Some(handle), facts }
-            }
-            Command::Renew { token } => Input::Renew(state.tokens.renew(token, false)),
-            Command::Refreshed(request, refreshed) => {
-                let Refreshed { outcome, is_invalid_grant, object, is_same } = refreshed;
-                let token = object.map(|object| state.tokens.renew(object, is_same));
-                let answer = RefreshAnswer { outcome, is_invalid_grant, token };
-                Input::RefreshAnswer { request, answer }
-            }
-            Command::Received(request, Received { outcome, body }) => {
-                state.body = Some((request, body));
-                Input::Answer { request, outcome }
-            }
-            Command::Loaded { read, record, object } => {
-                state.loaded_record = object.map(|object| (read, object));
-                Input::Record { read, record }
-            }
-        }
+    fn next_input(&self) -> Option<Input> {
+        self.state.borrow_mut().next_input()
     }
 
     fn carry_out(self: &Rc<Self>, effect: Effect) {
@@ -357,9 +290,7 @@ impl Driver {
     }
 
     fn close(&self, request: RequestId) -> Option<PendingRequest> {
-        let in_flight = &mut self.state.borrow_mut().in_flight;
-        let at = in_flight.iter().position(|open| open.id == request)?;
-        Some(in_flight.swap_remove(at))
+        self.state.borrow_mut().close(request)
     }
 
     /// At once, unless the store answers with a promise.

@@ -1,0 +1,89 @@
+//! What the driver holds for the core: commands that wait, tokens, requests on their way.
+
+use std::collections::VecDeque;
+
+use gloo_timers::callback::Timeout;
+use session_keeper_core::{Input, Probe, ReadId, Record, RefreshAnswer, RequestId, UnixMillis};
+use wasm_bindgen::JsValue;
+use web_sys::AbortController;
+
+use crate::page::Listener;
+use crate::refresh::Refreshed;
+use crate::tokens::{Tokens, User};
+use crate::transport::Received;
+
+/// What the driver holds for the core.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) inbox: VecDeque<Command>,
+    pub(super) tokens: Tokens,
+    /// What was read last, with its read.
+    pub(super) loaded_record: Option<(ReadId, JsValue)>,
+    /// The body of the answer at hand, with its request.
+    pub(super) body: Option<(RequestId, JsValue)>,
+    pub(super) user: Option<JsValue>,
+    pub(super) in_flight: Vec<PendingRequest>,
+    pub(super) timer: Option<Timeout>,
+    pub(super) listener: Option<Listener>,
+}
+
+pub(super) enum Command {
+    Input(Input),
+    SignIn {
+        token: JsValue,
+        user: Option<JsValue>,
+        expires_at: Option<UnixMillis>,
+    },
+    /// The app has got a newer token by itself.
+    Renew {
+        token: JsValue,
+    },
+    Received(RequestId, Received),
+    Refreshed(RequestId, Refreshed),
+    Loaded {
+        read: ReadId,
+        record: Record,
+        object: Option<JsValue>,
+    },
+}
+
+pub(super) struct PendingRequest {
+    pub(super) id: RequestId,
+    pub(super) probe: Probe,
+    /// None in a browser that lacks it: what comes of the request is ignored all the same.
+    pub(super) controller: Option<AbortController>,
+}
+
+impl State {
+    /// The next command, as the core understands it; what it must not see stays here.
+    pub(super) fn next_input(&mut self) -> Option<Input> {
+        let command = self.inbox.pop_front()?;
+        Some(match command {
+            Command::Input(input) => input,
+            Command::SignIn { token, user, expires_at } => {
+                let (handle, facts) = self.tokens.hand_over(token, expires_at, User::Given(user));
+                Input::SignIn { token: Some(handle), facts }
+            }
+            Command::Renew { token } => Input::Renew(self.tokens.renew(token, false)),
+            Command::Refreshed(request, refreshed) => {
+                let Refreshed { outcome, is_invalid_grant, object, is_same } = refreshed;
+                let token = object.map(|object| self.tokens.renew(object, is_same));
+                let answer = RefreshAnswer { outcome, is_invalid_grant, token };
+                Input::RefreshAnswer { request, answer }
+            }
+            Command::Received(request, Received { outcome, body }) => {
+                self.body = Some((request, body));
+                Input::Answer { request, outcome }
+            }
+            Command::Loaded { read, record, object } => {
+                self.loaded_record = object.map(|object| (read, object));
+                Input::Record { read, record }
+            }
+        })
+    }
+
+    pub(super) fn close(&mut self, request: RequestId) -> Option<PendingRequest> {
+        let at = self.in_flight.iter().position(|open| open.id == request)?;
+        Some(self.in_flight.swap_remove(at))
+    }
+}
