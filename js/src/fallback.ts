@@ -194,20 +194,22 @@ export class Fallback {
     }
   }
 
-  /** Verifies, after what comes first: the sign-outs that are owed, and what other tabs wrote. */
+  /** Verifies what is stored now, and delivers the sign-outs that are owed. */
   private async check(): Promise<void> {
     if (!this.isRunning) return;
     clearTimeout(this.timer);
     const round = ++this.round;
-    const delivery = this.deliver();
-    if (this.isCookie()) await delivery;
-    if (round === this.round) await this.reread();
+    void this.deliver();
+    await this.reread();
     const { live } = this;
     const isOpen = live || (this.session === "restoring" && !this.owed.length);
     if (round === this.round && isOpen) {
       const answer = await askVerify(this.options, live?.token);
       if (round === this.round && answer.kind === "rejected") await this.reread();
-      if (round === this.round && live?.token_id === this.live?.token_id) this.judge(answer);
+      if (round !== this.round) return;
+      // Another tab has replaced the token that was asked about.
+      if (live?.token_id !== this.live?.token_id) return this.check();
+      this.judge(answer);
     }
     if (round !== this.round) return;
     this.schedule();

@@ -30,7 +30,7 @@ export const createKeeper = ((given?: face.KeeperOptions) => {
   const known = keepers.get(name);
   if (known) {
     const isSame = known.options.fingerprint === options.fingerprint;
-    if (!isSame) known.warnOnce("Options changed: reload the page");
+    if (!isSame) known.warnOnce?.("Options changed: reload the page");
     return known;
   }
   const keeper = new Keeper(options, (keeper, isRunning) => {

@@ -70,7 +70,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "diagnosis health-blocked":
     "{address} never answers while the API does: does something block it? Set health.path",
   "diagnosis login-redirect":
-    "{url} leads elsewhere: is the session over? Answer 401 to API requests, or use verify.classify",
+    "{url} leads elsewhere: is the session over? " +
+    "Answer 401 to API requests, or use verify.classify",
   "diagnosis unclear-rejection":
     "{url} answers {status} and shows no user: is the session over? " +
     "Answer 401, or use verify.classify",

@@ -232,6 +232,57 @@ test("what another tab wrote is met at the next verification", async (t) => {
   assert.equal(keeper.snapshot.session, "signed-out", "an older record is no sign-in");
 });
 
+test("a rejection of a token that another tab has replaced counts for nothing", async (t) => {
+  const { keeper, api, pass, store, typed } = await visit(t, { stored: stored({ token: "old" }) });
+  const other = { generation: 4, token_id: "00000000000000bb" };
+  api.answer = (request) => {
+    const isOld = request.headers.get("authorization") === "Bearer old";
+    if (isOld) store.set(NAME, stored({ ...other, token: "good" })[NAME]);
+    return isOld ? json(401, {}) : json(200, ME);
+  };
+  await keeper.start();
+  await pass(500);
+  assert.equal(typed("change").filter(({ snapshot }) => snapshot.session === "suspect").length, 0);
+  assert.equal(keeper.debug().token_info.token_id, other.token_id);
+  assert.equal(keeper.snapshot.session, "signed-in", "the new one is verified at once");
+});
+
+test("storage that somebody cleared is no sign-out: the record is written back", async (t) => {
+  const visitor = await visit(t, { stored: stored({ token: "good" }) });
+  const { keeper, api, pass, store, record } = visitor;
+  await keeper.start();
+  await pass(500);
+  store.clear();
+  api.answer = () => json(503, {});
+  await keeper.verify();
+  assert.deepEqual([keeper.snapshot.session, record().token_id], ["signed-in", ID]);
+});
+
+test("a page with 401 counts for nothing even where the API is awake", async (t) => {
+  const { keeper, api, pass } = await visit(t, { stored: stored({ token: "good" }) });
+  api.answer = () => page(401);
+  await keeper.start();
+  await pass(60_000);
+  assert.equal(keeper.snapshot.session, "unverified");
+});
+
+test("with a cookie a sign-in drops the sign-out that was owed, which would end it", async (t) => {
+  const options = { auth: "cookie", signOut: { path: "/auth/logout" } };
+  const { keeper, api, pass } = await visit(t, { options });
+  api.answer = ({ method }) => json(method === "POST" ? 503 : 200, ME);
+  await keeper.signIn();
+  await pass(500);
+  await keeper.signOut();
+  await pass(500);
+  await keeper.signIn();
+  const posts = () => api.sent.filter(({ method }) => method === "POST").length;
+  const before = posts();
+  assert.ok(before > 0);
+  await pass(700_000);
+  assert.equal(posts(), before);
+  assert.equal(keeper.snapshot.session, "signed-in");
+});
+
 test("with a cookie the server says who it is, and the tombstone holds it back", async (t) => {
   const cookie = "csrf=a%3D%zz";
   const options = {
@@ -313,7 +364,10 @@ test("a store that is full or blocked costs the reload, never the session", asyn
     assert.equal(keeper.snapshot.session, "signed-in", fault);
     await keeper.verify();
     assert.equal(keeper.snapshot.session, "signed-in", fault);
-    if (fault === "setItem") assert.equal(store.has(NAME), false, "an older record may come back");
+    if (fault === "setItem") {
+      assert.equal(store.has(NAME), false, "an older record may come back");
+      assert.equal(keeper.debug().storage, "memory");
+    }
     keeper.stop();
   }
 });
