@@ -18,6 +18,8 @@ const WAIT: u64 = 90_000;
 /// There and back.
 const TRIP: u64 = 50;
 const PATHS: u64 = 3;
+/// Before the keeper has taken the report.
+const NOT_YET: u64 = u64::MAX;
 
 /// The requests that have failed and were not given back.
 #[derive(Debug, Default)]
@@ -116,18 +118,21 @@ impl World {
     }
 
     fn app_reports(&mut self, request: AppRequest, event: AppEvent) -> Verdict {
-        // The keeper learns with the report what time it is.
-        let line = self.line() + (self.now - self.told_at);
         if event == AppEvent::Closed {
             self.app.open.retain(|it| it.request.id != request.id);
         }
         for pending in &mut self.app.open {
             if pending.request.id == request.id {
-                pending.waits_since = Some(line);
+                pending.waits_since = Some(NOT_YET);
                 pending.is_unauthorized = event == AppEvent::Unauthorized;
             }
         }
-        self.feed(Input::AppRequest { request, event }).map(drop)
+        self.feed(Input::AppRequest { request, event })?;
+        // With the report the keeper has learned what time it is.
+        let line = self.line();
+        let waiting = self.app.open.iter_mut().filter_map(|it| it.waits_since.as_mut());
+        waiting.filter(|since| **since == NOT_YET).for_each(|since| *since = line);
+        Ok(())
     }
 
     /// The keeper has decided.
@@ -158,7 +163,8 @@ impl World {
             return Ok(());
         }
         let line = self.line();
-        let late = |it: &&Pending| it.waits_since.is_some_and(|since| line >= since + WAIT);
+        let late =
+            |it: &&Pending| it.waits_since.is_some_and(|since| line >= since.saturating_add(WAIT));
         match self.app.open.iter().find(late) {
             Some(late) => Err((Guarantee::G4, format!("{late:?} waits beyond its bound"))),
             None => Ok(()),
