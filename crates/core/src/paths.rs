@@ -37,7 +37,7 @@ struct Path {
 struct Failing {
     since: Instant,
     times: u32,
-    /// Those after the server had proven itself by other means.
+    /// Those after the server had proven itself by other means, or answered there.
     alone: u32,
     /// Nothing but network errors.
     silent: bool,
@@ -76,7 +76,7 @@ impl Paths {
 
     /// The path failed.
     pub(crate) fn failed(&mut self, probe: Probe, failure: Failure, now: Instant) {
-        let is_alone = self.fails_alone(probe);
+        let is_alone = self.fails_alone(probe) || self.is_cut_off(probe);
         let Some(path) = self.path(probe) else { return };
         if failure == Failure::Answer {
             path.answered = Some(now);
@@ -103,13 +103,19 @@ impl Paths {
 
     /// Whether the path fails alone again and again, and how often.
     pub(crate) fn is_blocked(&self, probe: Probe, now: Instant) -> Option<u32> {
-        let (path, other) = self.both(probe)?;
+        let (path, _) = self.both(probe)?;
         let failing = path.failing?;
-        let other_answers = other.answered.is_some_and(|at| at >= failing.since);
-        // No answer at all from one path, while the other answers: something in between.
-        let is_cut_off = failing.silent && other_answers;
         let lasts = now.since(failing.since) >= BLOCKED_AFTER && failing.times >= BLOCKED_TIMES;
-        (lasts && (is_cut_off || failing.alone >= BLOCKED_ALONE)).then_some(failing.times)
+        let is_alone = self.fails_alone(probe) || self.is_cut_off(probe);
+        (lasts && is_alone && failing.alone >= BLOCKED_ALONE).then_some(failing.times)
+    }
+
+    /// No answer at all from one path, while the other answers: something in between.
+    fn is_cut_off(&self, probe: Probe) -> bool {
+        let Some((Path { failing: Some(failing), .. }, other)) = self.both(probe) else {
+            return false;
+        };
+        failing.silent && other.answered.is_some_and(|at| at >= failing.since)
     }
 
     /// How often the path got no answer at all, since it last proved the server awake.
@@ -203,8 +209,12 @@ mod tests {
         }
         assert_eq!(paths.is_blocked(Probe::Health, at(70)), None, "perhaps the server is away");
         paths.answered(Probe::Verify, at(71));
-        assert_eq!(paths.is_blocked(Probe::Health, at(71)), Some(3));
-        paths.failed(Probe::Health, Failure::Answer, at(72));
-        assert_eq!(paths.is_blocked(Probe::Health, at(72)), None, "something answers there");
+        assert_eq!(paths.is_blocked(Probe::Health, at(71)), None, "perhaps it has just come back");
+        for secs in [90, 120] {
+            paths.failed(Probe::Health, Failure::NetworkError, at(secs));
+        }
+        assert_eq!(paths.is_blocked(Probe::Health, at(120)), Some(5));
+        paths.failed(Probe::Health, Failure::Answer, at(150));
+        assert_eq!(paths.is_blocked(Probe::Health, at(150)), None, "something answers there");
     }
 }
