@@ -97,7 +97,6 @@ impl Storage {
             Persist::Memory => Store::Memory,
             Persist::Adapter(adapter) => Store::Adapter(adapter.clone().unchecked_into()),
         };
-        let is_blocked = matches!(store, Store::Web(area) if area.storage().is_err());
         Self {
             key: options.name.clone(),
             store,
@@ -105,7 +104,7 @@ impl Storage {
             writes: Cell::default(),
             in_flight: Cell::default(),
             taken: Cell::default(),
-            is_failing: Cell::new(is_blocked),
+            is_failing: Cell::default(),
         }
     }
 
@@ -113,6 +112,7 @@ impl Storage {
     pub(crate) fn name(&self) -> &'static str {
         match &self.store {
             _ if self.is_failing.get() => "memory",
+            Store::Web(area) if area.storage().is_err() => "memory",
             Store::Web(Area::Local) => "local",
             Store::Web(Area::Session) => "session",
             Store::Adapter(_) => "adapter",
