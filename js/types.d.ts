@@ -48,9 +48,9 @@ export interface Evidence {
    * `chance`: the chance below fell under `confirm.maxFalseSignOut`; `limit`: the time limit of a
    * suspicion was reached (60 s, or 120 s for a backend that was caught contradicting itself);
    * `immediate`: the app asked for the usual rule; `expired`: the token had run out and was refused
-   * twice.
+   * twice; `refresh-rejected`: the server rejected the refresh twice, 6 s apart.
    */
-  readonly rule?: "instances" | "chance" | "limit" | "immediate" | "expired";
+  readonly rule?: "instances" | "chance" | "limit" | "immediate" | "expired" | "refresh-rejected";
   /**
    * How likely a good token would have been refused so often, 0 to 1. None where the instances
    * decided or the app asked for no confirmation.
@@ -225,6 +225,47 @@ export interface FetchOptions {
   on401?: "settle" | "pass" | undefined;
 }
 
+/** What a refresh function gets. */
+export interface RefreshRequest {
+  /** None in cookie mode, and where no refresh token came along. */
+  readonly refreshToken: string | undefined;
+  /**
+   * 16 characters that stay the same until a newer token is there, also after a reload: a server
+   * that remembers it can answer a repeated attempt with the same successor.
+   */
+  readonly attempt: string;
+  /** Aborted when the answer is of no more use, after 90 s at the latest. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Gets a newer token. Answers with what the server answers, with its `Response`, or with `null`
+ * where the server rejects the refresh token. What it throws is no answer: the session is kept,
+ * and it is called again.
+ */
+export type Refresh = (current: RefreshRequest) => RefreshResult | Promise<RefreshResult>;
+
+type RefreshResult =
+  string | SignInToken | OAuthAnswer | TokenAnswer | CookieSignIn | Response | null;
+
+export interface RefreshOptions {
+  /**
+   * POSTed: `{ refresh_token, attempt }`, or a form, or nothing in cookie mode. Appended to
+   * `baseUrl`, or a whole URL. Answered by a newer token in any of the spellings that `signIn`
+   * takes. 401, and 400 with `invalid_grant`, are rejections; anything else is asked again.
+   */
+  path: string;
+  /** `"oauth"`: a form as RFC 6749 section 6 has it. @default "json" */
+  format?: "json" | "oauth" | undefined;
+  /** `client_id` of the form. */
+  clientId?: string | undefined;
+  /**
+   * How long ahead of its expiry a token is refreshed; at most half of its life. @default a twelfth
+   * of its life, at most an hour
+   */
+  marginMs?: number | undefined;
+}
+
 export interface KeeperOptions {
   /** An http(s) URL, or a path on the page's origin, to which paths are appended. @default "/" */
   baseUrl?: string | URL | undefined;
@@ -241,6 +282,8 @@ export interface KeeperOptions {
    * 0.001
    */
   confirm?: { maxFalseSignOut?: number | undefined } | "immediate" | undefined;
+  /** How a newer token is got before the present one runs out, and after a 401. @default none */
+  refresh?: RefreshOptions | Refresh | undefined;
   /** POSTed with the credential at `signOut()`, so that the server forgets. @default none */
   signOut?: { path?: string | undefined } | undefined;
   fetch?: FetchOptions | undefined;
@@ -257,7 +300,7 @@ export interface KeeperOptions {
   name?: string | undefined;
 }
 
-/** A token, and what is known of it. A refresh token is accepted, and not stored or used yet. */
+/** A token, and what is known of it. A refresh token is stored only where `refresh` is set. */
 export interface SignInToken<User = unknown> {
   token: string;
   /** Milliseconds, a Date, or ISO 8601 with a zone. Without it a JWT's `exp` is read. */
@@ -324,6 +367,8 @@ export interface DebugView {
   readonly next_ping_in: number | null;
   /** Seconds until the next verification, or null when none is due. */
   readonly next_verification_in: number | null;
+  /** Seconds until the token is refreshed, or null when it is not going to be. */
+  readonly next_refresh_in: number | null;
   /** Where the record is kept. `memory` also when storage is blocked or full. */
   readonly storage: "local" | "session" | "memory" | "adapter";
   readonly leader: boolean;
@@ -333,6 +378,7 @@ export interface KeeperEventMap<User = unknown> {
   change: ChangeEvent<User>;
   signin: SignInEvent;
   signout: SignOutEvent;
+  refresh: RefreshEvent;
   forbidden: ForbiddenEvent;
   server: ServerEvent;
   diagnosis: DiagnosisEvent;
@@ -350,6 +396,8 @@ export interface SignInEvent extends Event {
 }
 /** A session ended. */
 export interface SignOutEvent extends Event, SignOut {}
+/** The session goes on with a newer token: `snapshot.expiresAt` follows, the user stays. */
+export type RefreshEvent = Event;
 /** The server answered 403 to a verification: the session is kept. */
 export interface ForbiddenEvent extends Event {
   readonly status: number;
@@ -421,6 +469,22 @@ export interface SessionKeeper<User = unknown> extends EventTarget {
     this: void,
     token?: string | SignInToken<User> | OAuthAnswer<User> | TokenAnswer<User> | CookieSignIn<User>,
   ): Promise<Snapshot<User>>;
+  /**
+   * The same session with a newer token that the server handed out by itself, such as in a header
+   * of an answer: no `signin`, and the user stays. Takes what `signIn` takes. Without a session
+   * nothing happens.
+   */
+  renew(
+    this: void,
+    token?: string | SignInToken<User> | OAuthAnswer<User> | TokenAnswer<User> | CookieSignIn<User>,
+  ): Promise<Snapshot<User>>;
+  /**
+   * The token itself, for what cannot use `fetch`: WebSocket, EventSource, upload libraries. Where
+   * it is good for `minValidMs` or less and can be refreshed, it is refreshed first, within
+   * `fetch.waitMs`. No origins apply here: where it is sent is up to the app. Nothing in cookie
+   * mode. @default minValidMs 0
+   */
+  getToken(this: void, options?: { minValidMs?: number | undefined }): Promise<string | undefined>;
   /** Ends the session here and at once, also offline. */
   signOut(this: void): Promise<Snapshot<User>>;
   /** Checks now. Resolves when there is an answer or the retries are used up. */

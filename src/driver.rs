@@ -41,8 +41,6 @@ pub(crate) struct Driver {
     pub(crate) app_requests: AppRequests,
     is_dispatching: Cell<bool>,
     notify: Box<dyn Fn(&Notice)>,
-    #[cfg(feature = "serde")]
-    trace: RefCell<core::Trace>,
 }
 
 impl Driver {
@@ -51,11 +49,9 @@ impl Driver {
         let origin = if is_page { global::origin() } else { None };
         // Where nothing is ever sent, nothing needs to be spread.
         let seed = if is_page { entropy::seed() } else { 0 };
-        let decisive = options.decisive(origin.as_deref());
+        let core = core::Keeper::new(options.decisive(origin.as_deref()), seed);
         Rc::new(Self {
-            #[cfg(feature = "serde")]
-            trace: RefCell::new(core::Trace::new(decisive.clone(), seed)),
-            core: RefCell::new(core::Keeper::new(decisive, seed)),
+            core: RefCell::new(core),
             storage: Rc::new(Storage::new(&options)),
             options: Rc::new(options),
             state: RefCell::default(),
@@ -113,11 +109,6 @@ impl Driver {
         self.take(Command::Input(input));
     }
 
-    #[cfg(feature = "serde")]
-    pub(crate) fn trace(&self) -> core::Trace {
-        self.trace.borrow().clone()
-    }
-
     pub(crate) fn with_core<T>(&self, look: impl FnOnce(&core::Keeper) -> T) -> T {
         look(&self.core.borrow())
     }
@@ -160,10 +151,7 @@ impl Driver {
             if is_chance_to_save(&input) {
                 self.storage.retry();
             }
-            let now = clock::now();
-            #[cfg(feature = "serde")]
-            self.trace.borrow_mut().steps.push(core::Step { now, input: input.clone() });
-            let effects = self.core.borrow_mut().handle_input(now, input);
+            let effects = self.core.borrow_mut().handle_input(clock::now(), input);
             for effect in effects {
                 self.carry_out(effect);
             }
@@ -178,9 +166,11 @@ impl Driver {
 
     fn carry_out(self: &Rc<Self>, effect: Effect) {
         match effect {
-            Effect::Send { request, probe, generation } => self.send(request, probe, generation),
+            Effect::Send { request, probe, generation } => {
+                self.send(request, probe, generation, None);
+            }
             Effect::Refresh { request, generation, attempt } => {
-                self.send_refresh(request, generation, attempt);
+                self.send(request, Probe::Refresh, Some(generation), Some(attempt));
             }
             Effect::StoreAttempt { generation, attempt } => {
                 // A cookie that was never handed over has no object of its own.
@@ -252,14 +242,20 @@ impl Driver {
         }
     }
 
-    fn send(self: &Rc<Self>, id: RequestId, probe: Probe, generation: Option<Generation>) {
+    fn send(
+        self: &Rc<Self>,
+        id: RequestId,
+        probe: Probe,
+        generation: Option<Generation>,
+        attempt: Option<AttemptId>,
+    ) {
         let controller = AbortController::new().ok();
-        let token = generation.and_then(|generation| self.token_of(generation));
+        let token = generation.and_then(|generation| self.token_of(generation)).unwrap_or_default();
         let outgoing = Outgoing {
             options: Rc::clone(&self.options),
             probe,
-            token: token.and_then(|object| json::text(&object, "token")),
-            content: None,
+            token: json::text(&token, "token"),
+            refresh: attempt.map(|id| Attempt { token: token.clone(), id }),
             signal: controller.as_ref().map(AbortController::signal),
         };
         self.state.borrow_mut().in_flight.push(PendingRequest { id, probe, controller });
@@ -273,30 +269,12 @@ impl Driver {
             if let Some(driver) = weak.upgrade()
                 && driver.close(id).is_some()
             {
-                driver.take(Command::Received(id, received));
-            }
-        });
-    }
-
-    fn send_refresh(self: &Rc<Self>, id: RequestId, generation: Generation, attempt: AttemptId) {
-        let controller = AbortController::new().ok();
-        let attempt = Attempt {
-            options: Rc::clone(&self.options),
-            token: self.token_of(generation),
-            id: attempt,
-            signal: controller.as_ref().map(AbortController::signal),
-        };
-        let probe = Probe::Refresh;
-        self.state.borrow_mut().in_flight.push(PendingRequest { id, probe, controller });
-        let observer = Rc::downgrade(self);
-        let weak = Weak::clone(&observer);
-        let on_headers = move || dispatch_to(&observer, Input::Answering { request: id });
-        spawn_local(async move {
-            let refreshed = refresh::send(attempt, on_headers).await;
-            if let Some(driver) = weak.upgrade()
-                && driver.close(id).is_some()
-            {
-                driver.take(Command::Refreshed(id, refreshed));
+                driver.take(match &driver.options.refresh {
+                    Some(refresh) if probe == Probe::Refresh => {
+                        Command::Refreshed(id, refresh.read(&token, received))
+                    }
+                    Some(_) | None => Command::Received(id, received),
+                });
             }
         });
     }

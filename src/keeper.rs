@@ -123,8 +123,8 @@ impl Keeper {
         self.0.renew(object);
     }
 
-    /// Asks for a newer token now; [`Notice::Refreshed`] follows, or [`Notice::Settled`] where there
-    /// is none.
+    /// Asks for a newer token now; [`Notice::Refreshed`] follows, or [`Notice::NotRefreshed`]
+    /// where none is to be had for now.
     pub fn refresh(&self) {
         self.0.dispatch(Input::Refresh);
     }
@@ -187,14 +187,6 @@ impl Keeper {
     #[must_use]
     pub fn history(&self) -> Vec<Entry> {
         self.0.with_core(|core| core.history().copied().collect())
-    }
-
-    /// All that the keeper was told so far, for `cargo xtask replay`: no token, no body, no user.
-    /// It grows with each input, a few a minute.
-    #[cfg(feature = "serde")]
-    #[must_use]
-    pub fn trace(&self) -> session_keeper_core::Trace {
-        self.0.trace()
     }
 
     /// The value of `Authorization` for requests to the API, in bearer mode while there is a

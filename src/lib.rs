@@ -47,7 +47,6 @@ mod view;
 pub use fetch::{CrossOriginRedirects, FetchError, FetchOptions, Retry};
 pub use keeper::{Keeper, Token};
 pub use options::{HealthCredentials, Options, OptionsError, Persist};
-pub use refresh::RefreshFormat;
 pub use session_keeper_core::{
     AppRequestOptions, Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event,
     FieldVisitor, HealthOptions, Instant, Label, Level, Notice, OnUnauthorized, RejectedAnswer,
@@ -59,9 +58,6 @@ pub use session_keeper_core::{
 #[cfg(all(feature = "npm", target_arch = "wasm32"))]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
-
-#[cfg(feature = "serde")]
-pub use session_keeper_core::{Step, Trace, Transcript};
 
 #[cfg(all(test, target_arch = "wasm32"))]
 mod tests;

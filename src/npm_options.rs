@@ -11,7 +11,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::options::{Auth, Csrf, HealthCredentials, Options, Persist};
-use crate::refresh::{Refresh, RefreshFormat, Way};
+use crate::refresh::Refresh;
 
 #[wasm_bindgen]
 extern "C" {
@@ -58,15 +58,11 @@ extern "C" {
     type NpmRefresh;
 
     #[wasm_bindgen(method, getter)]
-    fn path(this: &NpmRefresh) -> Option<String>;
-    #[wasm_bindgen(method, getter)]
-    fn run(this: &NpmRefresh) -> Option<Function>;
+    fn run(this: &NpmRefresh) -> Function;
     #[wasm_bindgen(method, getter)]
     fn read(this: &NpmRefresh) -> Function;
-    #[wasm_bindgen(method, getter)]
-    fn format(this: &NpmRefresh) -> Option<String>;
-    #[wasm_bindgen(method, getter, js_name = clientId)]
-    fn client_id(this: &NpmRefresh) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = needsToken)]
+    fn needs_token(this: &NpmRefresh) -> bool;
     #[wasm_bindgen(method, getter, js_name = marginMs)]
     fn margin_ms(this: &NpmRefresh) -> Option<f64>;
 
@@ -136,7 +132,11 @@ impl From<&NpmOptions> for Options {
             health_credentials: health.and_then(|health| health_credentials(&health)),
             verify_path: verify.path(),
             sign_out_path: given.sign_out_path(),
-            refresh: refresh.as_ref().map(Refresh::from),
+            refresh: refresh.map(|refresh| Refresh {
+                run: refresh.run(),
+                read: refresh.read(),
+                needs_token: refresh.needs_token(),
+            }),
             auth: match (given.authorize(), given.scheme()) {
                 (Some(authorize), _) => Auth::App(authorize),
                 (None, Some(scheme)) => Auth::Token { scheme },
@@ -151,22 +151,6 @@ impl From<&NpmOptions> for Options {
                 (None, _) => Persist::Memory,
             },
         }
-    }
-}
-
-impl From<&NpmRefresh> for Refresh {
-    fn from(given: &NpmRefresh) -> Self {
-        let way = match given.run() {
-            Some(function) => Way::Function(function),
-            None => {
-                let format = match given.format().as_deref() {
-                    Some("oauth") => RefreshFormat::OAuth { client_id: given.client_id() },
-                    _ => RefreshFormat::Json,
-                };
-                Way::Path { path: given.path().unwrap_or_default(), format }
-            }
-        };
-        Self { way, read: Some(given.read()) }
     }
 }
 

@@ -9,7 +9,7 @@ use js_sys::Function;
 use session_keeper_core::{Credential, OriginRelation, RefreshOptions};
 use wasm_bindgen::JsValue;
 
-use crate::refresh::{Refresh, RefreshFormat, Way};
+use crate::refresh::Refresh;
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
@@ -148,24 +148,18 @@ impl Options {
         Self { sign_out_path: Some(path.to_owned()), ..self }
     }
 
-    /// The path that hands out a newer token for a refresh token, or for a cookie (POST), or a whole
-    /// URL. Without one a token is used until the server refuses it. How long ahead of the expiry
-    /// is `core.refresh`'s.
+    /// Two functions of the page, without which a token is used until the server refuses it.
+    ///
+    /// `run` gets the object of the record (with `refresh_token`), the attempt's id and an
+    /// `AbortSignal`, and answers with a `Response` or its promise: 401, and 400 with
+    /// `invalid_grant`, are rejections. `read` gets the parsed body of the answer and the same
+    /// object, and returns `{ record, isSame, isInvalidGrant }`: `record` holds `token`,
+    /// `refresh_token`, `lifetime` and `expires_at` in milliseconds, as far as they are known.
+    /// How long ahead of the expiry it happens is `core.refresh`'s.
     #[must_use]
-    pub fn refresh_path(self, path: &str, format: RefreshFormat) -> Self {
-        self.refreshed_by(Way::Path { path: path.to_owned(), format })
-    }
-
-    /// A function of the page that gets `{ refreshToken, attempt, signal }` and answers, at once or
-    /// with a promise, with a response as it came, with what a backend answers, or with `null`
-    /// where the server says no.
-    #[must_use]
-    pub fn refresh_by(self, function: Function) -> Self {
-        self.refreshed_by(Way::Function(function))
-    }
-
-    fn refreshed_by(self, way: Way) -> Self {
-        Self { refresh: Some(Refresh { way, read: None }), ..self }
+    pub fn refresh_by(self, run: Function, read: Function) -> Self {
+        let needs_token = self.core.refresh.is_some_and(|refresh| refresh.needs_token);
+        Self { refresh: Some(Refresh { run, read, needs_token }), ..self }
     }
 
     /// The word before the token in `Authorization`.
@@ -215,7 +209,7 @@ impl Options {
                 OriginRelation::CrossOrigin
             },
             refresh: self.refresh.as_ref().map(|refresh| RefreshOptions {
-                needs_token: matches!(refresh.way, Way::Path { .. }) && self.needs_token(),
+                needs_token: refresh.needs_token,
                 ..self.core.refresh.unwrap_or_default()
             }),
             ..self.core.clone()
@@ -225,14 +219,6 @@ impl Options {
     /// Whether a record without a token is none.
     pub(crate) const fn needs_token(&self) -> bool {
         matches!(self.auth, Auth::Token { .. })
-    }
-
-    /// The path that is asked for a newer token.
-    pub(crate) fn path_of_refresh(&self) -> &str {
-        match &self.refresh {
-            Some(Refresh { way: Way::Path { path, .. }, .. }) => path,
-            Some(Refresh { way: Way::Function(_), .. }) | None => "",
-        }
     }
 
     /// A path of the API, or a whole URL as it is.

@@ -54,7 +54,7 @@ pub(crate) fn read(object: &JsValue, origin: &str, needs_token: bool) -> Record 
 pub(crate) fn facts(object: &JsValue, expires_at: Option<UnixMillis>) -> TokenFacts {
     let lifetime = number(object, "lifetime").map(Duration::from_millis);
     let has_refresh_token = text(object, "refresh_token").is_some_and(|token| !token.is_empty());
-    let refresh_attempt = hex(object, "refresh_attempt").map(AttemptId);
+    let refresh_attempt = read_hex(object, "refresh_attempt").map(AttemptId);
     TokenFacts { expires_at, lifetime, kind: kind(object), has_refresh_token, refresh_attempt }
 }
 
@@ -155,9 +155,14 @@ pub(crate) fn label(object: &JsValue, key: &str) -> Option<Label> {
     Label::new(&text(object, key)?)
 }
 
-/// A token id as it is written: 16 hex digits.
+/// A token id as it is written.
 pub(crate) fn token_id(id: TokenId) -> String {
-    format!("{:016x}", id.0)
+    hex(id.0)
+}
+
+/// 16 hex digits.
+pub(crate) fn hex(number: u64) -> String {
+    format!("{number:016x}")
 }
 
 /// Which of two records is newer: the one of the later generation, and of one generation its end.
@@ -177,11 +182,10 @@ fn identify(object: &JsValue, origin: &str, generation: Generation) {
 
 fn generation(object: &JsValue) -> Option<Generation> {
     let number = u32::try_from(number(object, "generation")?).ok()?;
-    Generation::new(number, TokenId(hex(object, "token_id")?))
+    Generation::new(number, TokenId(read_hex(object, "token_id")?))
 }
 
-/// 16 hex digits.
-fn hex(object: &JsValue, key: &str) -> Option<u64> {
+fn read_hex(object: &JsValue, key: &str) -> Option<u64> {
     let digits = text(object, key).filter(|it| it.len() == 16 && !it.starts_with('+'))?;
     u64::from_str_radix(&digits, 16).ok()
 }

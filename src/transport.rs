@@ -22,6 +22,7 @@ use web_sys::{
 
 use crate::json::{self, get};
 use crate::options::{Auth, HealthCredentials, Options};
+use crate::refresh::Attempt;
 use crate::{clock, global, record};
 
 #[wasm_bindgen]
@@ -51,8 +52,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    pub(crate) const NO_ANSWER: Self =
-        Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED };
+    const NO_ANSWER: Self = Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED };
 }
 
 /// One request to send.
@@ -60,14 +60,8 @@ pub(crate) struct Outgoing {
     pub(crate) options: Rc<Options>,
     pub(crate) probe: Probe,
     pub(crate) token: Option<String>,
-    pub(crate) content: Option<Content>,
+    pub(crate) refresh: Option<Attempt>,
     pub(crate) signal: Option<AbortSignal>,
-}
-
-/// What is posted.
-pub(crate) struct Content {
-    pub(crate) kind: &'static str,
-    pub(crate) text: String,
 }
 
 /// Sends one request, before it returns unless the app's function is asked first, and reads the
@@ -88,23 +82,15 @@ pub(crate) fn send(request: Outgoing, on_headers: impl FnOnce()) -> impl Future<
                     settle(&fetch_request(&request)?).await?
                 }
             };
-            receive(&request, genuine(response)?, on_headers).await
+            let response = genuine(response)?;
+            on_headers();
+            // Before anything else, because a proxy of a response fails here and not by throwing.
+            let content = settle(&response.text()?.into()).await?;
+            let content = content.as_string().ok_or(JsValue::UNDEFINED)?;
+            Ok::<_, JsValue>(read(&request, response, &content))
         };
         received.await.unwrap_or(Received::NO_ANSWER)
     }
-}
-
-/// Reads a response to its end.
-pub(crate) async fn receive(
-    request: &Outgoing,
-    response: web_sys::Response,
-    on_headers: impl FnOnce(),
-) -> Result<Received, JsValue> {
-    on_headers();
-    // Before anything else, because a proxy of a response fails here and not by throwing.
-    let content = settle(&response.text()?.into()).await?;
-    let content = content.as_string().ok_or(JsValue::UNDEFINED)?;
-    Ok(read(request, response, &content))
 }
 
 enum Started {
@@ -113,6 +99,9 @@ enum Started {
 }
 
 fn start(request: &Outgoing) -> Result<Started, JsValue> {
+    if let (Some(refresh), Some(attempt)) = (&request.options.refresh, &request.refresh) {
+        return Ok(Started::Fetching(refresh.send(attempt, request.signal.as_ref())?));
+    }
     let (url, init) = build(request)?;
     match &request.options.auth {
         Auth::App(authorize) if request.probe != Probe::Health => {
@@ -135,12 +124,12 @@ pub(crate) fn genuine(value: JsValue) -> Result<web_sys::Response, JsValue> {
 }
 
 /// Waits for a promise of any realm, or takes a plain value as it is.
-pub(crate) async fn settle(value: &JsValue) -> Result<JsValue, JsValue> {
+async fn settle(value: &JsValue) -> Result<JsValue, JsValue> {
     JsFuture::from(Promise::resolve(value)).await
 }
 
 fn build(request: &Outgoing) -> Result<(String, RequestInit), JsValue> {
-    let Outgoing { options, probe, content, signal, .. } = request;
+    let Outgoing { options, probe, signal, .. } = request;
     let init = RequestInit::new();
     init.set_cache(RequestCache::NoStore);
     // A redirect is never a verdict, and following one could carry the credential away.
@@ -158,13 +147,8 @@ fn build(request: &Outgoing) -> Result<(String, RequestInit), JsValue> {
             init.unchecked_ref::<KeepaliveInit>().set_keepalive(true);
             options.sign_out_path.as_deref().unwrap_or_default()
         }
-        Probe::Refresh => {
-            init.set_method("POST");
-            if let Some(content) = content {
-                init.set_body(&(&*content.text).into());
-            }
-            options.path_of_refresh()
-        }
+        // The page's function sends it.
+        Probe::Refresh => "",
     };
     Ok((options.url(path), init))
 }
@@ -190,7 +174,7 @@ fn credentials(options: &Options, probe: Probe) -> RequestCredentials {
 }
 
 fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
-    let Outgoing { options, probe, token, content, .. } = request;
+    let Outgoing { options, probe, token, .. } = request;
     let headers = Headers::new()?;
     headers.set("Accept", "application/json")?;
     if *probe == Probe::Health {
@@ -199,16 +183,9 @@ fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
     if let (Auth::Token { scheme }, Some(token)) = (&options.auth, token) {
         headers.set("Authorization", &[&**scheme, " ", token].concat())?;
     }
-    if let Some(content) = content {
-        headers.set("Content-Type", content.kind)?;
-    }
-    if matches!(probe, Probe::SignOut | Probe::Refresh) {
+    if *probe == Probe::SignOut {
         csrf(options, &headers);
-    }
-    let is_refresh = *probe == Probe::Refresh;
-    let path = if is_refresh { options.path_of_refresh() } else { &options.verify_path };
-    let is_background = *probe != Probe::SignOut;
-    if is_background && global::origin().is_some_and(|origin| options.is_at(path, &origin)) {
+    } else if global::origin().is_some_and(|origin| options.is_at(&options.verify_path, &origin)) {
         // A server can leave verifications out of its idle timeout. Elsewhere the header would
         // cost a preflight of its own.
         headers.set("X-Background", "1")?;

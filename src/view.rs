@@ -48,6 +48,7 @@ pub(crate) fn notice(notice: &Notice) -> (&'static str, JsValue) {
         Notice::Restored => "restored",
         Notice::Settled => "settled",
         Notice::Refreshed => "refresh",
+        Notice::NotRefreshed => "unrefreshed",
         Notice::Forbidden => {
             set(&object, "status", 403.0);
             "forbidden"

@@ -21,7 +21,8 @@ export function complainer(isSilent: boolean): Complain {
 }
 
 /** What was thrown, without its message, which may repeat an answer and a token in it. */
-const nameOf = (error: unknown): string => (error instanceof Error ? error.name : typeof error);
+export const nameOf = (error: unknown): string =>
+  error instanceof Error ? error.name : typeof error;
 
 /** What it says in other words than its own counts as nothing: the usual table decides. */
 export const guardClassify =

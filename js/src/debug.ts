@@ -9,6 +9,7 @@ import { now } from "./clock.js";
 export interface Facts {
   nextPing?: number;
   nextVerification?: number;
+  nextRefresh?: number;
   runOut?: boolean;
   boot?: string;
   instances?: string[];
@@ -39,6 +40,7 @@ export function debugView(snapshot: Snapshot, leader: boolean, facts: Facts = {}
     instances,
     next_ping_in: seconds(facts.nextPing),
     next_verification_in: seconds(facts.nextVerification),
+    next_refresh_in: seconds(facts.nextRefresh),
     storage,
     leader,
   };

@@ -95,6 +95,14 @@ export class Fallback {
     void this.check();
   }
 
+  /** The app has got a newer token by itself. */
+  renew({ token, expires_at }: { token?: string; expires_at?: number }): void {
+    if (!this.live) return;
+    const { expires_at: _, ...live } = this.live;
+    this.write({ ...live, ...(token && { token }), ...(expires_at && { expires_at }) });
+    this.news.receive("refresh");
+  }
+
   sign_out(): void {
     // A cookie that nobody has asked about yet is ended all the same.
     if (this.session === "restoring") this.live = this.nextLive();

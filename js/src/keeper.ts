@@ -22,7 +22,7 @@ import {
 } from "./fetch.js";
 import { describe, logger, type RawEntry, readDiagnosis, readEntry } from "./log.js";
 import type { Options } from "./options.js";
-import { readSignIn } from "./tokens.js";
+import { readKept, readSignIn } from "./tokens.js";
 
 /** What is known before anything was read: on a server for ever, so that hydration matches. */
 const NOTHING: Snapshot = Object.freeze({
@@ -40,6 +40,8 @@ const NOTHING: Snapshot = Object.freeze({
 const DETACHABLE = [
   "start",
   "signIn",
+  "renew",
+  "getToken",
   "signOut",
   "verify",
   "fetch",
@@ -122,9 +124,32 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
     if (opening) await opening;
     this.remember(token);
     // The core keeps this object and makes the record of it.
-    const record = { ...(token && { token }) };
+    const record = { ...(token && { token }), ...readKept(input, !!this.options.refresh) };
     this.step((call) => call("sign_in", record, user, expiresAt ?? NaN));
     return this.afterStep();
+  }
+
+  async renew(input?: unknown): Promise<Snapshot> {
+    const { token, expiresAt } = readSignIn(input, this.options.auth === "bearer");
+    const kept = readKept(input, !!this.options.refresh);
+    const opening = this.open();
+    if (opening) await opening;
+    this.remember(token);
+    const record = {
+      ...(token && { token }),
+      ...kept,
+      ...(expiresAt !== undefined && { expires_at: expiresAt }),
+    };
+    this.step((call) => call("renew", record));
+    return this.afterStep();
+  }
+
+  async getToken({ minValidMs = 0 } = {}): Promise<string | undefined> {
+    const opening = this.phase === "stopped" ? undefined : this.open();
+    if (opening) await opening;
+    const isShort = () => Number(this.call?.("refreshable_for")) <= minValidMs;
+    if (this.isActive && isShort()) await this.newerToken();
+    return this.credential()?.replace(/^\S+ /, "");
   }
 
   async signOut(): Promise<Snapshot> {
@@ -257,6 +282,21 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
     if (this.phase === "running") this.call("start");
   }
 
+  /** Until there is a newer token or none is to be had; bounded as the requests of the app are. */
+  private newerToken(): Promise<void> {
+    return new Promise((resolve) => {
+      const over = new AbortController();
+      const end = () => {
+        over.abort();
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(end, this.options.waitMs);
+      for (const type of NEWER) this.addEventListener(type, end, { signal: over.signal });
+      this.step((call) => call("refresh"));
+    });
+  }
+
   /** Whether the URL, as `fetch` takes it, leads to an origin that may know the credential. */
   private isNamed(url: string | URL): boolean {
     const { base, origins } = this.options;
@@ -322,6 +362,9 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
 
 /** Where a trap in a timer or in a promise comes out. */
 const ERRORS = ["error", "unhandledrejection"];
+
+/** How the wait for a newer token ends; the second is told to nobody else. */
+const NEWER = ["refresh", "unrefreshed", "signout", "stop"];
 
 const release = (waiters: Waiters) => waiters.splice(0).forEach((resume) => resume());
 

@@ -51,6 +51,9 @@ const SENTENCES: Readonly<Record<string, string>> = {
   refuted: "Rejected {refusals} times, then accepted: still signed in",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
+  refreshed: "Token refreshed",
+  "refresh-failed": "Token not refreshed ({status}): still signed in, asked again in {s} s",
+  "refresh-rejected": "The refresh was answered {status}: confirming before signing out",
   "sign-out-refused":
     "The sign-out was answered {status}: the server may keep the session. " +
     "Set signOut.path, and csrf in cookie mode",
@@ -131,7 +134,7 @@ export function describe(
   const url = urlOf(options.verifyPath);
   const gaps: Details = {
     ...details,
-    status: details.status || "a redirect",
+    status: details.status || (code === "refresh-failed" ? "no answer" : "a redirect"),
     health: plain(options.healthPath),
     verify: plain(options.verifyPath),
     url,
@@ -146,7 +149,8 @@ export function describe(
   if (cause) text += ` (${docsOf(cause)})`;
   const quicker = QUICKER[String(basis)];
   if (quicker) text += `. ${quicker}: ${CONFIRMATION}`;
-  const loudness = details.rule ? "warn" : why === "no-verdict" ? "error" : level;
+  const isError = why === "no-verdict" || details.usable === 0;
+  const loudness = details.rule ? "warn" : isError ? "error" : level;
   return { code, level: loudness, text, ...details };
 }
 

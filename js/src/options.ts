@@ -3,11 +3,20 @@
  * ranges and their defaults.
  */
 
-import type { Authorize, Classify, HistoryEntry, KeeperOptions, StorageAdapter } from "../types.js";
+import type {
+  Authorize,
+  Classify,
+  HistoryEntry,
+  KeeperOptions,
+  Refresh,
+  StorageAdapter,
+} from "../types.js";
 import { originOf, origins, path, readBase } from "./addresses.js";
 import { complainer, guardAuthorize, guardClassify, readCookie } from "./callbacks.js";
 import { functionOr, object, optional, text, whole, word } from "./checks.js";
 import { refuse } from "./errors.js";
+import { attemptAt, attemptBy, runner } from "./refresh.js";
+import { readRefreshed } from "./tokens.js";
 
 const HEALTH_TIMEOUT = 10_000;
 const WAKE_TIMEOUT = 90_000;
@@ -41,6 +50,13 @@ const checkVerify = object({
   ),
 });
 
+const checkRefresh = object({
+  path: path(),
+  format: word(["json", "oauth"]),
+  clientId: optional(text(/^[ -~]+$/, "must be visible ASCII")),
+  marginMs: optional(whole(0)),
+});
+
 const checkOptions = object({
   baseUrl: (value) => value,
   auth: functionOr<Authorize, "bearer" | "cookie">(word(["bearer", "cookie"], " or a function")),
@@ -51,6 +67,7 @@ const checkOptions = object({
   confirm: (value, option) =>
     value === "immediate" ? undefined : checkConfirm(value, option).maxFalseSignOut,
   signOut: object({ path: optional(path()) }),
+  refresh: optional(functionOr<Refresh, ReturnType<typeof checkRefresh>>(checkRefresh)),
   fetch: object({
     origins,
     waitMs: whole(0, 90_000),
@@ -88,7 +105,7 @@ export type Options = ReturnType<typeof readOptions>;
  */
 export function readOptions(given: KeeperOptions | undefined, page: string | undefined) {
   const checked = checkOptions(given, "");
-  const { auth, verify, fetch, csrf, persist, log } = checked;
+  const { auth, verify, fetch, csrf, persist, log, refresh } = checked;
   const { base, origin, isUnknown } = readBase(checked.baseUrl, "baseUrl", page);
   const isInert = page === undefined || isUnknown;
   const complain = complainer(log === "silent" || isInert);
@@ -97,6 +114,14 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     ...checked.health,
     wakeTimeoutMs: wakeTimeout(checked.health),
     credentials: checked.health.credentials ?? pingCredentials(auth),
+  };
+  const credentials = {
+    base,
+    page: isInert ? undefined : page,
+    auth,
+    authorize: typeof auth === "function" ? guardAuthorize(auth, complain) : undefined,
+    csrf: csrf && (() => readCookie(csrf.cookie)),
+    csrfHeader: csrf?.header,
   };
   return {
     base,
@@ -110,17 +135,27 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     on401: fetch.on401,
     name: checked.name ?? `session-keeper:${base.startsWith("/") ? "" : base}`,
     auth,
-    authorize: typeof auth === "function" ? guardAuthorize(auth, complain) : undefined,
+    authorize: credentials.authorize,
     scheme: auth === "bearer" ? checked.scheme : undefined,
     health,
     healthPath: health?.path,
     verify: { ...verify, classify: verify.classify && guardClassify(verify.classify, complain) },
     verifyPath: verify.path,
     signOutPath: checked.signOut.path,
+    refresh: refresh && {
+      run: runner(
+        typeof refresh === "function"
+          ? attemptBy(refresh, complain)
+          : attemptAt(refresh, credentials),
+      ),
+      needsToken: typeof refresh === "object" && auth === "bearer",
+      marginMs: typeof refresh === "object" ? refresh.marginMs : undefined,
+      read: (body: unknown, old: object) => readRefreshed(body, old, auth === "bearer"),
+    },
     maxFalseSignOut: checked.confirm,
     csrfHeader: csrf?.header,
     csrfCookie: csrf?.cookie,
-    csrf: csrf && (() => readCookie(csrf.cookie)),
+    csrf: credentials.csrf,
     persist: isAdapter ? undefined : persist,
     adapter: isAdapter ? persist : undefined,
     log,

@@ -2,7 +2,7 @@
  * What `signIn` is given, in its several spellings, made into one.
  *
  * Rule: a token is refused here or fits into a header, and no message repeats it. A refresh token
- * is not kept, because nothing uses it: what is not stored cannot be stolen.
+ * is kept only where `refresh` uses it: what is not stored cannot be stolen.
  */
 
 import { now } from "./clock.js";
@@ -22,6 +22,10 @@ type Given = Readonly<Record<string, unknown>>;
 /** OAuth 2 (RFC 6749), camel case, Simple JWT, ours and Django REST framework, dj-rest-auth. */
 const TOKENS = ["access_token", "accessToken", "access", "token", "key"];
 
+const REFRESH_TOKENS = ["refresh_token", "refreshToken", "refresh"];
+
+const LIFETIMES = ["expires_in", "expiresIn"];
+
 /** Milliseconds that early are in 1973, when nobody issued tokens; seconds reach it in 5138. */
 const SECONDS = 1e11;
 
@@ -31,7 +35,9 @@ export function readSignIn(input: unknown, needsToken: boolean): SignIn {
   const token = first(given, TOKENS);
   const isAbsent = token === undefined && !needsToken;
   if (!isAbsent && !isToken(token)) {
-    const message = "the token must be a string of visible ASCII without spaces";
+    const message =
+      "the token must be a string of visible ASCII without spaces, " +
+      `by itself or as ${TOKENS.join(", ")}`;
     throw new KeeperError("invalid-token", message);
   }
   return {
@@ -40,6 +46,73 @@ export function readSignIn(input: unknown, needsToken: boolean): SignIn {
     user: given.user ?? undefined,
   };
 }
+
+/** What the core stores with a token, in the record's spelling. */
+export interface Kept {
+  refresh_token?: string;
+  /** Milliseconds from when it was handed over; needs no clock of the server. */
+  lifetime?: number;
+}
+
+/** `refreshes`: the refresh token is of use. */
+export function readKept(input: unknown, refreshes: boolean): Kept {
+  const given = (typeof input === "object" ? (input ?? {}) : { token: input }) as Given;
+  const refreshToken = first(given, REFRESH_TOKENS);
+  const { exp, iat } = readClaims(first(given, TOKENS));
+  const life = readNumber(first(given, LIFETIMES) ?? (exp as number) - (iat as number));
+  return {
+    ...(refreshes && isToken(refreshToken) && { refresh_token: refreshToken }),
+    ...(life >= 0 && isTime(life * 1000) && { lifetime: Math.round(life * 1000) }),
+  };
+}
+
+/** What the answer of a refresh holds, as `src/refresh.rs` reads it. */
+export function readRefreshed(body: unknown, old: Stored, needsToken: boolean): Refreshed {
+  const { error, code } = (body ?? {}) as Given;
+  const record = readRecord(body, needsToken);
+  // A server that hands out no other one means the present one (RFC 6749 section 6).
+  const refresh_token = record?.refresh_token ?? old.refresh_token;
+  return {
+    record: record && { ...record, ...(refresh_token && { refresh_token }) },
+    isSame: !!record?.token && record.token === old.token,
+    isInvalidGrant: [error, code].includes("invalid_grant"),
+  };
+}
+
+interface Stored extends Kept {
+  token?: string;
+}
+
+interface Refreshed {
+  record: Stored | undefined;
+  isSame: boolean;
+  isInvalidGrant: boolean;
+}
+
+/**
+ * The record that an answer makes; nothing where it has no token. An expiry that is none says
+ * nothing: the server has used up the old token, and the new one is good.
+ */
+function readRecord(answer: unknown, needsToken: boolean): Stored | undefined {
+  for (const input of [answer, without(answer, ["expiresAt", ...LIFETIMES])]) {
+    try {
+      const { token, expiresAt } = readSignIn(input, needsToken);
+      return {
+        ...(token && { token }),
+        ...(expiresAt !== undefined && { expires_at: expiresAt }),
+        ...readKept(input, needsToken),
+      };
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+const without = (answer: unknown, names: string[]): unknown =>
+  typeof answer === "object" && answer
+    ? Object.fromEntries(Object.entries(answer).filter(([name]) => !names.includes(name)))
+    : answer;
 
 /** What a header takes as a credential. */
 export const isToken = (value: unknown): value is string =>
@@ -58,7 +131,7 @@ function readExpiry(given: Given): number | undefined {
       ? Math.round(at)
       : invalid("expiresAt must be milliseconds, a Date or ISO 8601 with a zone");
   }
-  const life = first(given, ["expires_in", "expiresIn"]);
+  const life = first(given, LIFETIMES);
   if (life !== undefined) {
     const seconds = readNumber(life);
     const at = seconds >= 0 ? now() + seconds * 1000 : NaN;
@@ -88,12 +161,16 @@ const readIso = (text: string): number =>
 
 /** RFC 7519 section 4.1.4, unverified: it informs and ends nothing. Garbage says nothing. */
 function readExp(token: unknown): number | undefined {
+  const { exp } = readClaims(token);
+  return typeof exp === "number" && exp > 0 && exp < SECONDS ? Math.round(exp * 1000) : undefined;
+}
+
+function readClaims(token: unknown): { exp?: unknown; iat?: unknown } {
   try {
     const payload = String(token).split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/");
-    const { exp } = JSON.parse(atob(payload));
-    return typeof exp === "number" && exp > 0 && exp < SECONDS ? Math.round(exp * 1000) : undefined;
+    return JSON.parse(atob(payload)) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -33,7 +33,6 @@ pub(crate) struct Package {
 pub(crate) struct Dependency {
     pub(crate) name: String,
     pub(crate) is_dev: bool,
-    pub(crate) is_optional: bool,
 }
 
 impl Workspace {
@@ -89,7 +88,6 @@ impl Package {
             Some(Dependency {
                 name: dependency["name"].as_str()?.to_owned(),
                 is_dev: dependency["kind"].as_str() == Some("dev"),
-                is_optional: dependency["optional"].as_bool() == Some(true),
             })
         });
         let targets = package["targets"].as_array()?.iter();

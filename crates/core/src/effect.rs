@@ -14,7 +14,6 @@ use crate::time::UnixMillis;
 
 /// One order to the shell, to be carried out in sequence and without a decision of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Effect {
     /// Send a request and tell how it ended.
     Send {
@@ -121,7 +120,6 @@ pub enum Effect {
 
 /// News for the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Notice {
     /// The stored record was read, or could not be: what is known of the session stands in the
     /// snapshot, unless only the server can tell.
@@ -135,6 +133,8 @@ pub enum Notice {
     },
     /// The session goes on with a newer token.
     Refreshed,
+    /// No newer token is to be had for now.
+    NotRefreshed,
     /// A session ended.
     SignedOut(SignOut),
     /// The server answered 403 to a verification.

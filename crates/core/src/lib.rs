@@ -58,8 +58,6 @@ mod rng;
 mod server;
 mod session;
 mod time;
-#[cfg(feature = "serde")]
-mod trace;
 mod words;
 
 pub use answer::{
@@ -94,5 +92,3 @@ pub use session::{
     RejectedAnswer, Rule, SessionState, SignOut, SignOutReason, Snapshot, TokenFacts, TokenKind,
 };
 pub use time::{Duration, Instant, Now, UnixMillis};
-#[cfg(feature = "serde")]
-pub use trace::{Step, Trace, Transcript};

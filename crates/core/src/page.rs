@@ -6,7 +6,6 @@ use crate::time::{Duration, Instant};
 
 /// What happens to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PageEvent {
     /// Somebody is looking.
     Visible,

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use crate::answer::{Body, Classified, Outcome, Response};
+use crate::answer::{Body, Outcome, Response};
 use crate::backend::MIN_BURST_GAP;
 use crate::challenge::Challenge;
 use crate::confirm::WARM_UP;
@@ -30,15 +30,12 @@ const ENOUGH: usize = 2;
 /// there is an answer with a newer token, so that a server which knows it (RFC 9700 asks servers to
 /// detect reuse) can hand out the same successor again after a lost answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AttemptId(pub u64);
 
 /// How a refresh ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RefreshAnswer {
-    /// The facts of the answer. Where the app's function says that the server rejects the refresh
-    /// token, `classified` says so.
+    /// The facts of the answer.
     pub outcome: Outcome,
     /// Whether the answer has the error code `invalid_grant` (RFC 6749 section 5.2).
     pub is_invalid_grant: bool,
@@ -48,7 +45,6 @@ pub struct RefreshAnswer {
 
 /// A newer token, or the expiry of a newer cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NewToken {
     /// Which one; the shell keeps it.
     pub token: TokenHandle,
@@ -274,10 +270,7 @@ impl Refresher {
 /// API is enough.
 pub(crate) fn read(answer: &RefreshAnswer, is_cookie: bool) -> Finding {
     let Outcome::Response(response) = &answer.outcome else { return Finding::Unavailable };
-    let Response { status, body, challenge, classified, .. } = response;
-    if *classified == Some(Classified::Rejected) {
-        return Finding::Rejected { status: *status };
-    }
+    let Response { status, body, challenge, .. } = response;
     if response.redirected || *status == 0 {
         return Finding::Unusable;
     }

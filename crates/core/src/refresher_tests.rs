@@ -32,7 +32,7 @@ impl Refresher {
 }
 
 #[test]
-fn only_an_invalid_grant_a_401_or_the_apps_own_word_is_a_rejection() {
+fn only_an_invalid_grant_or_a_401_is_a_rejection() {
     let rejected = |status| Finding::Rejected { status };
     let invalid_grant =
         |status| RefreshAnswer { is_invalid_grant: true, ..answer(status, Body::Object) };
@@ -48,7 +48,6 @@ fn only_an_invalid_grant_a_401_or_the_apps_own_word_is_a_rejection() {
         (invalid_grant(400), rejected(400)),
         (answer(401, Body::Object), rejected(401)),
         (answer(401, Body::Empty), rejected(401)),
-        (by_the_app, rejected(0)),
         (answer(401, Body::Html), Finding::Unavailable),
         (challenged(Challenge::Password), Finding::Unavailable),
         (challenged(Challenge::Foreign), Finding::Unavailable),

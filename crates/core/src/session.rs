@@ -13,7 +13,6 @@ use crate::time::{Duration, UnixMillis};
 /// What is known of the session. Nothing about the server alone ever changes whether the user is
 /// signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SessionState {
     /// Nothing has been read yet.
     Restoring,
@@ -43,7 +42,6 @@ impl SessionState {
 
 /// What kind of token it is, as far as its text tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TokenKind {
     /// It means something to the server's store only.
     #[default]
@@ -54,8 +52,6 @@ pub enum TokenKind {
 
 /// What is known of a token without looking into it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
 pub struct TokenFacts {
     /// When it runs out, as far as it is known.
     pub expires_at: Option<UnixMillis>,
@@ -73,7 +69,6 @@ pub struct TokenFacts {
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SignOutReason {
     /// The server really said no.
     Rejected,
@@ -106,7 +101,6 @@ impl SignOutReason {
 
 /// Why the rejections were believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Rule {
     /// Every instance seen in the last 10 min rejected twice over, 6 s apart.
     Instances,
@@ -149,7 +143,6 @@ impl Rule {
 
 /// One rejection that counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RejectedAnswer {
     /// When its answer came, by the wall clock.
     pub at: UnixMillis,
@@ -172,7 +165,6 @@ impl RejectedAnswer {
 
 /// The end of a session, with the evidence for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SignOut {
     /// Why.
     pub reason: SignOutReason,
@@ -190,7 +182,6 @@ pub struct SignOut {
 
 /// What is known at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {
     /// The session.
     pub session: SessionState,

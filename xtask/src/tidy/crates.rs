@@ -20,8 +20,7 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     (SERVICES, &[]),
     // It runs the backend's binary and must not share its code.
     ("session-keeper-platform", &[]),
-    // It replays traces.
-    ("xtask", &[CORE]),
+    ("xtask", &[]),
     ("wasm-tools", &[]),
 ];
 
@@ -52,7 +51,7 @@ fn check_package(package: &Package, ours: &[Package]) -> Vec<(String, String)> {
         let is_ours = ours.iter().any(|package| package.name == *other);
         if is_ours && !allowed.contains(&other.as_str()) {
             breaches.push((other.clone(), format!("{name} must not depend on {other}")));
-        } else if name == CORE && !dependency.is_dev && !dependency.is_optional {
+        } else if name == CORE && !dependency.is_dev {
             let sentence = format!("{CORE} depends on nothing, and {other} is something");
             breaches.push((other.clone(), sentence));
         }

@@ -90,7 +90,7 @@ impl Keeper {
         if self.life == Life::Running && self.refresh() == Refresh::Expected {
             self.refresher.want(Want::App);
         } else {
-            resolve_verify_waiters(out);
+            out.push(Effect::Notify(Notice::NotRefreshed));
         }
     }
 
@@ -156,7 +156,13 @@ impl Keeper {
         self.answered = self.now();
         self.log_answer(&request, &answer.outcome, out);
         let is_cookie = self.options.credential == Credential::Cookie;
-        match refresher::read(answer, is_cookie) {
+        let finding = refresher::read(answer, is_cookie);
+        if let (Some(NewToken { token, .. }), false) =
+            (answer.token, matches!(finding, Finding::Refreshed(_)))
+        {
+            out.push(Effect::DropToken { token });
+        }
+        match finding {
             Finding::Refreshed(new) => {
                 self.handle_app_proof(out);
                 let by_401 = self.enter_newer_token(new.token, new.facts, new.is_same, out);
@@ -165,9 +171,6 @@ impl Keeper {
                 }
             }
             Finding::Rejected { status } => {
-                if let Some(NewToken { token, .. }) = answer.token {
-                    out.push(Effect::DropToken { token });
-                }
                 self.record_refresh_rejection(&request, status, out);
             }
             finding @ (Finding::Unavailable | Finding::Unusable) => {
@@ -194,6 +197,7 @@ impl Keeper {
         if *outcome == Outcome::NoAnswer {
             self.handle_unanswered();
         }
+        out.push(Effect::Notify(Notice::NotRefreshed));
         resolve_verify_waiters(out);
     }
 

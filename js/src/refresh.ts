@@ -1,0 +1,94 @@
+/**
+ * One attempt to refresh the token, by the API's path or by the app's function, as a response.
+ *
+ * Rule: what an answer means is the core's. Nothing here keeps a token.
+ */
+
+import type { Refresh, RefreshRequest } from "../types.js";
+import { join, originOf } from "./addresses.js";
+import { type Complain, nameOf } from "./callbacks.js";
+
+/** As the shell calls it: the record, the attempt's id, the signal. */
+type Run = (
+  record: { refresh_token?: string },
+  attempt: string,
+  signal?: AbortSignal,
+) => Promise<Response>;
+
+/** For the shell: how an attempt is made. */
+export const runner =
+  (attempt: Attempt): Run =>
+  ({ refresh_token: refreshToken }, id, signal) =>
+    attempt({ refreshToken, attempt: id, signal });
+
+export type Attempt = (current: RefreshRequest) => Promise<Response>;
+
+interface Path {
+  readonly path: string;
+  readonly format: string;
+  readonly clientId: string | undefined;
+}
+
+interface Target {
+  readonly base: string;
+  readonly page: string | undefined;
+  readonly auth: unknown;
+  readonly authorize: ((request: Request) => Request | Promise<Request>) | undefined;
+  readonly csrf: (() => string) | undefined;
+  readonly csrfHeader: string | undefined;
+}
+
+/** In cookie mode nothing is sent in the body. */
+export const attemptAt =
+  ({ path, format, clientId }: Path, target: Target): Attempt =>
+  async ({ refreshToken = "", attempt, signal = null }) => {
+    const { base, page, auth, authorize, csrf, csrfHeader } = target;
+    const url = join(base, path);
+    const isCookie = auth === "cookie";
+    const headers = new Headers({ Accept: "application/json" });
+    const isJson = !isCookie && format === "json";
+    if (isJson) headers.set("Content-Type", "application/json");
+    const form = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken });
+    if (clientId) form.set("client_id", clientId);
+    const value = csrf?.();
+    if (value) headers.set(csrfHeader!, value);
+    // Elsewhere it would have to be allowed.
+    if (originOf(url, "") === page) headers.set("X-Background", "1");
+    const request = new Request(url, {
+      method: "POST",
+      cache: "no-store",
+      // Following one could carry the token away.
+      redirect: "manual",
+      credentials: isCookie ? "include" : "same-origin",
+      headers,
+      body: isCookie
+        ? null
+        : isJson
+          ? JSON.stringify({ refresh_token: refreshToken, attempt })
+          : form,
+      signal,
+    });
+    return fetch(authorize ? await authorize(request) : request);
+  };
+
+/**
+ * What the app's function throws is no answer, and neither is nothing; `null` is the server's no.
+ */
+export const attemptBy =
+  (refresh: Refresh, complain: Complain): Attempt =>
+  async (current) => {
+    let answer: unknown;
+    try {
+      answer = await refresh(current);
+    } catch (error) {
+      complain(`refresh threw (${nameOf(error)}): the session is kept, and it is called again`);
+      throw error;
+    }
+    if (answer === null) return new Response(null, { status: 401 });
+    if (typeof (answer as Response | undefined)?.text === "function") return answer as Response;
+    if (answer === undefined) {
+      complain("refresh returned nothing: it must return an answer, a Response or null");
+    }
+    const body = JSON.stringify(typeof answer === "string" ? { token: answer } : (answer ?? {}));
+    return new Response(body, { headers: { "Content-Type": "application/json" } });
+  };
