@@ -40,9 +40,6 @@ fn only_an_invalid_grant_or_a_401_is_a_rejection() {
         let response = Response { status: 401, challenge, ..Response::default() };
         RefreshAnswer { outcome: Outcome::Response(response), ..RefreshAnswer::NONE }
     };
-    let said =
-        Response { classified: Some(Classified::Rejected), status: 0, ..Response::default() };
-    let by_the_app = RefreshAnswer { outcome: Outcome::Response(said), ..RefreshAnswer::NONE };
     let redirect = Response { status: 302, redirected: true, ..Response::default() };
     for (answer, finding) in [
         (invalid_grant(400), rejected(400)),
