@@ -213,7 +213,8 @@ export class Fallback {
     const isOpen = live || (this.session === "restoring" && !this.owed.length);
     if (round === this.round && isOpen) {
       const answer = await askVerify(this.options, live?.token);
-      if (round === this.round && answer.kind === "rejected") await this.reread();
+      // Nothing is judged, or written, about a session that another tab has ended meanwhile.
+      if (round === this.round && answer.kind !== "none") await this.reread();
       if (round !== this.round) return;
       // Another tab has replaced the token that was asked about.
       if (live?.token_id !== this.live?.token_id) return this.check();

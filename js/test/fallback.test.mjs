@@ -247,6 +247,20 @@ test("a rejection of a token that another tab has replaced counts for nothing", 
   assert.equal(keeper.snapshot.session, "signed-in", "the new one is verified at once");
 });
 
+test("a sign-out of another tab during a verification is not written over", async (t) => {
+  const { keeper, api, pass, store, record } = await visit(t, {
+    stored: stored({ token: "good" }),
+  });
+  api.answer = () => {
+    store.set(NAME, stored({ signed_out: { reason: "user", at: 5 } })[NAME]);
+    return json(200, ME);
+  };
+  await keeper.start();
+  await pass(500);
+  assert.equal(keeper.snapshot.signOut?.fromOtherTab, true);
+  assert.equal(record().signed_out.at, 5);
+});
+
 test("storage that somebody cleared is no sign-out: the record is written back", async (t) => {
   const visitor = await visit(t, { stored: stored({ token: "good" }) });
   const { keeper, api, pass, store, record } = visitor;

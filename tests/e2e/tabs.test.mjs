@@ -68,7 +68,9 @@ const keep = (tab) =>
     return window.keeper.start();
   }, RARELY);
 
-const is = (tab, session) =>
-  until(session, async () => {
-    return (await tab.evaluate(() => window.keeper.snapshot.session)) === session;
-  });
+function is(tab, session) {
+  const fact = async () => (await tab.evaluate(() => window.keeper.snapshot.session)) === session;
+  const look = () => ({ history: window.keeper.history(), stored: { ...localStorage } });
+  const tell = async () => JSON.stringify(await tab.evaluate(look), null, 1);
+  return until(session, fact, { tell });
+}

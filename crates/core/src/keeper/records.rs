@@ -123,6 +123,15 @@ impl Keeper {
         {
             self.log(out, Event::SignedIn {});
             self.follow(read, stored, out);
+        } else if let Record::Session(stored) = record
+            && self.newest == Some(stored.generation)
+            && let Some(sign_out) = self.sign_out.clone()
+        {
+            // A tab that verified this session at the same moment has written over the tombstone:
+            // browsers do not order what two pages write.
+            let undelivered = self.revocation.next().is_some();
+            let generation = stored.generation;
+            out.push(Effect::WriteTombstone { generation, sign_out, undelivered });
         }
     }
 

@@ -161,6 +161,9 @@ fn a_record_that_outlived_its_sign_out_brings_no_session_back_and_a_newer_one_do
     let _ = world.input(Input::TabMessage(message));
     world.pass(10);
     assert_eq!(world.session(), SessionState::SignedOut);
+    let is_tombstone = |effect: &Effect| matches!(effect, Effect::WriteTombstone { generation: of, .. } if of.number == 1);
+    let written = world.orders.iter().filter(|(_, effect)| is_tombstone(effect)).count();
+    assert_eq!(written, 2, "a tab that wrote over the tombstone must meet it again");
     world.record = active(2);
     let _ = world.input(Input::TabMessage(message));
     world.pass(1_000);
