@@ -34,7 +34,7 @@ use tokio::sync::oneshot;
 
 use crate::control::{Control, DemoOrigins};
 use crate::front::Front;
-use crate::options::{Options, SECRET_VARIABLE, USAGE, Wish};
+use crate::options::Options;
 use crate::pages::Pages;
 use crate::process::{BackendCommand, say};
 use crate::proxy::Proxy;
@@ -45,12 +45,8 @@ fn main() -> ExitCode {
     if arguments.next_if(|first| first == launch::LAUNCH).is_some() {
         return launch::launch(arguments);
     }
-    let options = match options::parse(arguments, env::var_os(SECRET_VARIABLE)) {
-        Ok(Wish::Run(options)) => *options,
-        Ok(Wish::Help) => {
-            say(USAGE);
-            return ExitCode::SUCCESS;
-        }
+    let options = match Options::of_process() {
+        Ok(options) => options,
         Err(mistake) => {
             say(&format!("error: {mistake}"));
             return ExitCode::from(2);

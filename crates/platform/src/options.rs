@@ -3,31 +3,60 @@
 //! Rule: a wrong option is one sentence that names it and says what to do, and no message repeats
 //! a password or the secret.
 
+use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lexopt::{Arg, Parser, ValueExt};
+use clap::Parser;
 
-use crate::settings::{Settings, WhileWaking};
+use crate::settings::{Settings, WhileWaking, idle};
 
 pub(crate) const SECRET_VARIABLE: &str = "PLATFORM_SECRET";
 
-pub(crate) const USAGE: &str = "\
-usage: session-keeper-platform --backend PATH --www DIR --package DIR --data DIR
-  --backend PATH          the backend's binary
-  --www DIR               the demo's pages
-  --package DIR           the built npm package, served under /session-keeper/
-  --data DIR              where the backend keeps its files
-  --port N                the demo's port, 0: any free one (8080)
-  --api-port N            the API's port on its own, for cross-origin use, 0: any free one (0)
-  --idle-ms N             asleep after this long without traffic, 0: never (0)
-  --wake-ms N             how long waking takes (3000)
-  --allow-origin ORIGIN   another origin that may call the API; may be repeated
-  --user NAME:PASSWORD    a user to make at the start; may be repeated
-  --store STORE           where the backend keeps its sessions (in DATA)
-  --backend-arg ARG       one more argument for the backend's `serve`; may be repeated
-PLATFORM_SECRET: the secret of the control, 16 to 128 of A-Z a-z 0-9 - _ (default: random)";
+/// Really starts, stops and breaks the reference backend, for demo and tests.
+///
+/// PLATFORM_SECRET: the secret of the control, 16 to 128 of A-Z a-z 0-9 - _ (default: random)
+#[derive(Parser)]
+#[command(name = "session-keeper-platform", args_override_self = true)]
+struct Arguments {
+    /// The backend's binary
+    #[arg(long, value_name = "PATH")]
+    backend: PathBuf,
+    /// The demo's pages
+    #[arg(long, value_name = "DIR")]
+    www: PathBuf,
+    /// The built npm package, served under /session-keeper/
+    #[arg(long, value_name = "DIR")]
+    package: PathBuf,
+    /// Where the backend keeps its files
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The demo's port, 0: any free one
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port: u16,
+    /// The API's port on its own, for cross-origin use, 0: any free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    api_port: u16,
+    /// Asleep after this long without traffic, 0: never
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    idle_ms: u32,
+    /// How long waking takes
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    wake_ms: u32,
+    /// Another origin that may call the API; may be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = parse_origin)]
+    allow_origins: Vec<String>,
+    /// A user to make at the start; may be repeated
+    #[arg(long = "user", value_name = "NAME:PASSWORD")]
+    users: Vec<OsString>,
+    /// Where the backend keeps its sessions [default: in DATA]
+    #[arg(long, value_name = "STORE")]
+    store: Option<OsString>,
+    /// One more argument for the backend's `serve`; may be repeated
+    #[arg(long = "backend-arg", value_name = "ARG", allow_hyphen_values = true)]
+    backend_args: Vec<OsString>,
+}
 
 /// What the platform was started with.
 pub(crate) struct Options {
@@ -52,96 +81,50 @@ pub(crate) struct User {
     pub(crate) password: String,
 }
 
-/// What the caller asked for.
-pub(crate) enum Wish {
-    Run(Box<Options>),
-    Help,
-}
-
 /// A sentence for the caller.
 pub(crate) type Mistake = String;
 
-pub(crate) fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-    secret: Option<OsString>,
-) -> Result<Wish, Mistake> {
-    let mut parser = Parser::from_args(arguments);
-    let (mut backend, mut www, mut package, mut data) = (None, None, None, None);
-    let (mut port, mut api_port) = (8080, 0);
-    let (mut idle_ms, mut wake_ms) = (0_u32, 3_000_u32);
-    let (mut allow_origins, mut users) = (Vec::new(), Vec::new());
-    let (mut store, mut backend_args) = (None, Vec::new());
-    while let Some(arg) = parser.next().map_err(sentence)? {
-        match arg {
-            Arg::Long("backend") => backend = Some(value(&mut parser)?.into()),
-            Arg::Long("www") => www = Some(value(&mut parser)?.into()),
-            Arg::Long("package") => package = Some(value(&mut parser)?.into()),
-            Arg::Long("data") => data = Some(value(&mut parser)?.into()),
-            Arg::Long("port") => port = number(&mut parser, "--port", "0 to 65535")?,
-            Arg::Long("api-port") => api_port = number(&mut parser, "--api-port", "0 to 65535")?,
-            Arg::Long("idle-ms") => idle_ms = number(&mut parser, "--idle-ms", MILLISECONDS)?,
-            Arg::Long("wake-ms") => wake_ms = number(&mut parser, "--wake-ms", MILLISECONDS)?,
-            Arg::Long("allow-origin") => allow_origins.push(origin(value(&mut parser)?)?),
-            Arg::Long("user") => users.push(user(value(&mut parser)?)?),
-            Arg::Long("store") => store = Some(value(&mut parser)?),
-            Arg::Long("backend-arg") => backend_args.push(value(&mut parser)?),
-            Arg::Long("help") | Arg::Short('h') => return Ok(Wish::Help),
-            Arg::Long(_) | Arg::Short(_) | Arg::Value(_) => return Err(sentence(arg.unexpected())),
-        }
+impl Options {
+    /// The arguments of this process. Ends it where clap cannot understand them.
+    pub(crate) fn of_process() -> Result<Self, Mistake> {
+        let arguments = Arguments::parse();
+        Self::of(arguments, env::var_os(SECRET_VARIABLE))
     }
-    Ok(Wish::Run(Box::new(Options {
-        backend: required(backend, "--backend")?,
-        www: directory(www, "--www")?,
-        package: directory(package, "--package")?,
-        data: required(data, "--data")?,
-        store,
-        backend_args,
-        port,
-        api_port,
-        settings: Settings {
-            idle: idle(idle_ms),
-            wake: Duration::from_millis(wake_ms.into()),
-            while_waking: WhileWaking::Hold,
-            retry_after: Duration::from_secs(5),
-        },
-        allow_origins,
-        users,
-        secret: control_secret(secret)?,
-    })))
+
+    fn of(arguments: Arguments, secret: Option<OsString>) -> Result<Self, Mistake> {
+        Ok(Self {
+            www: directory(&arguments.www, "--www")?,
+            package: directory(&arguments.package, "--package")?,
+            backend: arguments.backend,
+            data: arguments.data,
+            store: arguments.store,
+            backend_args: arguments.backend_args,
+            port: arguments.port,
+            api_port: arguments.api_port,
+            settings: Settings {
+                idle: idle(arguments.idle_ms),
+                wake: Duration::from_millis(arguments.wake_ms.into()),
+                while_waking: WhileWaking::Hold,
+                retry_after: Duration::from_secs(5),
+            },
+            allow_origins: arguments.allow_origins,
+            users: arguments.users.iter().map(parse_user).collect::<Result<_, _>>()?,
+            secret: control_secret(secret)?,
+        })
+    }
 }
 
-const MILLISECONDS: &str = "milliseconds, 0 to 4294967295";
-
-/// Zero says never.
-pub(crate) fn idle(idle_ms: u32) -> Option<Duration> {
-    (idle_ms > 0).then(|| Duration::from_millis(idle_ms.into()))
-}
-
-fn value(parser: &mut Parser) -> Result<OsString, Mistake> {
-    parser.value().map_err(sentence)
-}
-
-fn number<N: std::str::FromStr>(
-    parser: &mut Parser,
-    option: &str,
-    range: &str,
-) -> Result<N, Mistake> {
-    let text = value(parser)?;
-    let number = text.to_str().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| format!("{option} must be a whole number, {range}"))
-}
-
-fn origin(value: OsString) -> Result<String, Mistake> {
-    let origin = value.string().map_err(sentence)?;
+fn parse_origin(origin: &str) -> Result<String, &'static str> {
     let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     if host.is_some_and(|host| !host.is_empty() && host.chars().all(plain)) {
-        return Ok(origin);
+        return Ok(origin.to_owned());
     }
-    Err("--allow-origin must be an origin such as https://app.example.com, without a path".into())
+    Err("use an origin such as https://app.example.com, without a path")
 }
 
-fn user(value: OsString) -> Result<User, Mistake> {
+/// Here and not by clap, whose sentence would repeat the password.
+fn parse_user(value: &OsString) -> Result<User, Mistake> {
     let text = value.to_str().and_then(|text| text.split_once(':'));
     match text {
         Some((name, password)) if !name.is_empty() && !password.is_empty() => {
@@ -151,12 +134,7 @@ fn user(value: OsString) -> Result<User, Mistake> {
     }
 }
 
-fn required(path: Option<PathBuf>, option: &str) -> Result<PathBuf, Mistake> {
-    path.ok_or_else(|| format!("{option} is missing; --help shows all options"))
-}
-
-fn directory(path: Option<PathBuf>, option: &str) -> Result<PathBuf, Mistake> {
-    let path = required(path, option)?;
+fn directory(path: &Path, option: &str) -> Result<PathBuf, Mistake> {
     // Served files are held against the real folder, so that a link inside cannot lead out of it.
     match path.canonicalize() {
         Ok(real) if real.is_dir() => Ok(real),
@@ -180,17 +158,29 @@ fn control_secret(given: Option<OsString>) -> Result<String, Mistake> {
     }
 }
 
-fn sentence(error: lexopt::Error) -> Mistake {
-    match error {
-        // The value may be a password.
-        lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
-        lexopt::Error::NonUnicodeValue(_) => "an option's value is not valid UTF-8".into(),
-        lexopt::Error::UnexpectedArgument(_) => {
-            "every argument must belong to an option; --help shows all options".into()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_names_the_option_and_repeats_no_password() {
+        let line = ["x", "--backend", "b", "--www", ".", "--package", ".", "--data", "d"];
+        let parse = |more: &[&str]| {
+            let line = line.iter().chain(more);
+            let arguments = Arguments::try_parse_from(line).map_err(|error| error.to_string())?;
+            Options::of(arguments, None).map(drop)
+        };
+        assert_eq!(parse(&["--user", "ada:pw", "--backend-arg", "--refresh"]), Ok(()));
+        for (more, named) in [
+            (&["--user", "hush-hush"][..], "--user"),
+            (&["--port", "99999"], "--port"),
+            (&["--allow-origin", "app.example"], "--allow-origin"),
+            (&["--www", "nowhere"], "--www"),
+            (&["--speed", "1"], "--speed"),
+        ] {
+            let mistake = parse(more).expect_err("it is wrong");
+            assert!(mistake.contains(named) && !mistake.contains("hush"), "{mistake}");
         }
-        lexopt::Error::MissingValue { .. }
-        | lexopt::Error::UnexpectedOption(_)
-        | lexopt::Error::ParsingFailed { .. }
-        | lexopt::Error::Custom(_) => format!("{error}; --help shows all options"),
+        assert!(Arguments::try_parse_from(["x"]).is_err_and(|e| e.to_string().contains("--data")));
     }
 }

@@ -3,16 +3,18 @@
 //! Rule: an order is either wholly understood or refused with a sentence that names the field;
 //! nothing is carried out in part.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::faults::{Cors, Ending, Fault, FaultAnswer, FaultPath};
-use crate::options::idle;
-use crate::settings::{SettingsChange, WhileWaking};
+use crate::settings::{SettingsChange, WhileWaking, idle};
 use crate::supervisor::Action;
 
 /// One order of the control.
@@ -27,183 +29,175 @@ pub(crate) enum Order {
 /// A sentence that names what is wrong.
 pub(crate) type Mistake = String;
 
-const ACTIONS: [(&str, Action); 7] = [
-    ("sleep", Action::Sleep),
-    ("stop", Action::Stop),
-    ("wake", Action::Wake),
-    ("restart", Action::Restart),
-    ("kill", Action::Kill),
-    ("restart-losing-tokens", Action::RestartLosingTokens),
-    ("revoke", Action::Revoke),
-];
-const OTHERS: [&str; 3] = ["configure", "fault", "clear"];
+/// `action`, beside the fields of its own that each action has.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Name {
+    Sleep,
+    Stop,
+    Wake,
+    Restart,
+    Kill,
+    RestartLosingTokens,
+    Revoke,
+    Configure,
+    Fault,
+    Clear,
+}
 
 pub(crate) fn parse(body: &[u8]) -> Result<Order, Mistake> {
-    let value = serde_json::from_slice(body).map_err(|_| "the body must be JSON")?;
-    let mut fields = Fields::of(value, "")?;
-    let name = fields.text("action")?.ok_or_else(|| format!("action is missing, {}", actions()))?;
-    let order = match name.as_str() {
-        "configure" => Order::Configure(settings_change(&mut fields)?),
-        "fault" => Order::Fault(Box::new(fault(&mut fields)?)),
-        "clear" => Order::Clear,
-        name => {
-            let action = ACTIONS.into_iter().find(|(known, _)| *known == name);
-            let unknown = || format!("there is no action {name:?}, {}", actions());
-            Order::Act(action.ok_or_else(unknown)?.1)
+    let value: Value = serde_json::from_slice(body).map_err(|_| "the body must be JSON")?;
+    let Value::Object(mut fields) = value else { return Err("the body must be an object".into()) };
+    // Taken out first: of an enum that is tagged inside, serde tells no path of a wrong field.
+    let name = fields.remove("action").unwrap_or(Value::Null);
+    let name = Name::deserialize(name).map_err(|error| format!("action: {error}"))?;
+    let act = |action| nothing_else(&fields).map(|()| Order::Act(action));
+    match name {
+        Name::Sleep => act(Action::Sleep),
+        Name::Stop => act(Action::Stop),
+        Name::Wake => act(Action::Wake),
+        Name::Restart => act(Action::Restart),
+        Name::Kill => act(Action::Kill),
+        Name::RestartLosingTokens => act(Action::RestartLosingTokens),
+        Name::Revoke => act(Action::Revoke),
+        Name::Clear => nothing_else(&fields).map(|()| Order::Clear),
+        Name::Configure => read::<ConfigureFields>(fields).map(|of| Order::Configure(of.into())),
+        Name::Fault => {
+            read::<FaultFields>(fields).and_then(|of| Ok(Order::Fault(Box::new(of.into_fault()?))))
         }
-    };
-    fields.finish()?;
-    Ok(order)
-}
-
-fn actions() -> String {
-    let names: Vec<_> = ACTIONS.iter().map(|(name, _)| *name).chain(OTHERS).collect();
-    format!("use one of {}", names.join(", "))
-}
-
-fn settings_change(fields: &mut Fields) -> Result<SettingsChange, Mistake> {
-    let while_waking = match fields.text("whileWaking")? {
-        None => None,
-        Some(name) => Some(WhileWaking::from_name(&name).ok_or_else(|| {
-            let names = WhileWaking::ALL.map(WhileWaking::name).join(", ");
-            format!("whileWaking must be one of {names}")
-        })?),
-    };
-    Ok(SettingsChange {
-        idle: fields.number("idleMs")?.map(idle),
-        wake: fields.milliseconds("wakeMs")?,
-        while_waking,
-        retry_after: fields
-            .number("retryAfterSeconds")?
-            .map(|seconds| Duration::from_secs(seconds.into())),
-    })
-}
-
-fn fault(fields: &mut Fields) -> Result<Fault, Mistake> {
-    let path = match fields.text("path")?.as_deref() {
-        Some("*") => FaultPath::Any,
-        Some(path) if path.starts_with('/') && !path.contains(['?', '#']) => {
-            FaultPath::Exact(path.to_owned())
-        }
-        Some(_) | None => return Err("path must be \"*\" or a path such as /auth/me".into()),
-    };
-    let times = fields.number("times")?;
-    if times == Some(0) {
-        return Err("times must be at least 1, or left out to last until cleared".into());
     }
-    let answer = fields.take("answer").ok_or("answer is missing, use {} for an empty 200")?;
-    let mut answer_fields = Fields::of(answer, "answer")?;
-    let answer = fault_answer(&mut answer_fields)?;
-    answer_fields.finish()?;
-    Ok(Fault { path, times, answer })
 }
 
-fn fault_answer(fields: &mut Fields) -> Result<FaultAnswer, Mistake> {
-    let status = fields.number("status")?.unwrap_or(200);
-    let status = u16::try_from(status).ok().filter(|code| (200..=599).contains(code));
-    let status = status.and_then(|code| StatusCode::from_u16(code).ok());
-    let readable = fields.flag("cors")?;
-    Ok(FaultAnswer {
-        status: status.ok_or("answer.status must be 200 to 599")?,
-        headers: headers(fields)?,
-        body: Bytes::from(fields.text("body")?.unwrap_or_default()),
-        cors: if readable { Cors::Readable } else { Cors::Opaque },
-        delay: fields.milliseconds("headersAfterMs")?.unwrap_or_default(),
-        ending: ending(fields)?,
+fn nothing_else(fields: &Map<String, Value>) -> Result<(), Mistake> {
+    match fields.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(format!("{name} is not a field of this action")),
+    }
+}
+
+fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Mistake> {
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+        let path = error.path().to_string();
+        if path == "." { error.into_inner().to_string() } else { error.to_string() }
     })
 }
 
-fn headers(fields: &mut Fields) -> Result<HeaderMap, Mistake> {
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ConfigureFields {
+    idle_ms: Option<u32>,
+    wake_ms: Option<u32>,
+    while_waking: Option<WhileWaking>,
+    retry_after_seconds: Option<u32>,
+}
+
+impl From<ConfigureFields> for SettingsChange {
+    fn from(fields: ConfigureFields) -> Self {
+        Self {
+            idle: fields.idle_ms.map(idle),
+            wake: fields.wake_ms.map(milliseconds),
+            while_waking: fields.while_waking,
+            retry_after: fields
+                .retry_after_seconds
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultFields {
+    #[serde(deserialize_with = "fault_path")]
+    path: FaultPath,
+    times: Option<u32>,
+    answer: AnswerFields,
+}
+
+impl FaultFields {
+    fn into_fault(self) -> Result<Fault, Mistake> {
+        if self.times == Some(0) {
+            return Err("times must be at least 1, or left out to last until cleared".into());
+        }
+        let answer = self.answer.into_answer().map_err(|error| format!("answer.{error}"))?;
+        Ok(Fault { path: self.path, times: self.times, answer })
+    }
+}
+
+fn fault_path<'de, D: Deserializer<'de>>(from: D) -> Result<FaultPath, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "*" => Ok(FaultPath::Any),
+        path if path.starts_with('/') && !path.contains(['?', '#']) => {
+            Ok(FaultPath::Exact(path.to_owned()))
+        }
+        _ => Err(D::Error::custom("it must be \"*\" or a path such as /auth/me")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AnswerFields {
+    status: Option<u16>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    cors: bool,
+    #[serde(default)]
+    headers_after_ms: u32,
+    stall_after_bytes: Option<u32>,
+    break_after_bytes: Option<u32>,
+    #[serde(default)]
+    endless: bool,
+    #[serde(default)]
+    drop: bool,
+}
+
+impl AnswerFields {
+    fn into_answer(self) -> Result<FaultAnswer, Mistake> {
+        let status = self.status.unwrap_or(200);
+        let status = Some(status).filter(|code| (200..=599).contains(code));
+        let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+        Ok(FaultAnswer {
+            status: status.ok_or("status must be 200 to 599")?,
+            ending: self.ending()?,
+            headers: headers(&self.headers)?,
+            body: Bytes::from(self.body),
+            cors: if self.cors { Cors::Readable } else { Cors::Opaque },
+            delay: milliseconds(self.headers_after_ms),
+        })
+    }
+
+    fn ending(&self) -> Result<Ending, Mistake> {
+        let stall = self.stall_after_bytes.map(|bytes| Ending::StallAfter(bytes as usize));
+        let cut = self.break_after_bytes.map(|bytes| Ending::BreakAfter(bytes as usize));
+        let endless = self.endless.then_some(Ending::Endless);
+        let endings = [stall, cut, endless, self.drop.then_some(Ending::Drop)];
+        let mut asked = endings.into_iter().flatten();
+        match (asked.next(), asked.next()) {
+            (ending, None) => Ok(ending.unwrap_or(Ending::Whole)),
+            (_, Some(_)) => Err("ending: only one of stallAfterBytes, breakAfterBytes, endless \
+                                 and drop can be used"
+                .into()),
+        }
+    }
+}
+
+fn headers(named: &BTreeMap<String, String>) -> Result<HeaderMap, Mistake> {
     let mut headers = HeaderMap::new();
-    let Some(value) = fields.take("headers") else { return Ok(headers) };
-    let Value::Object(named) = value else {
-        return Err("answer.headers must be an object of names and texts".into());
-    };
     for (name, value) in named {
-        let wrong = || format!("answer.headers: {name:?} must be a header's name and a text");
+        let wrong = || format!("headers: {name:?} must be a header's name and a text");
         let header: HeaderName = name.parse().map_err(|_| wrong())?;
         if header == CONTENT_LENGTH || header == TRANSFER_ENCODING {
-            return Err(format!("answer.headers: {header} follows from the body, leave it out"));
+            return Err(format!("headers: {header} follows from the body, leave it out"));
         }
-        let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
-        headers.insert(header, value.ok_or_else(wrong)?);
+        headers.insert(header, HeaderValue::from_str(value).map_err(|_| wrong())?);
     }
     Ok(headers)
 }
 
-fn ending(fields: &mut Fields) -> Result<Ending, Mistake> {
-    let stall = fields.number("stallAfterBytes")?.map(|bytes| Ending::StallAfter(bytes as usize));
-    let cut = fields.number("breakAfterBytes")?.map(|bytes| Ending::BreakAfter(bytes as usize));
-    let (endless, drop) = (fields.flag("endless")?, fields.flag("drop")?);
-    let endings = [stall, cut, endless.then_some(Ending::Endless), drop.then_some(Ending::Drop)];
-    let mut asked = endings.into_iter().flatten();
-    match (asked.next(), asked.next()) {
-        (ending, None) => Ok(ending.unwrap_or(Ending::Whole)),
-        (_, Some(_)) => {
-            Err("answer: only one of stallAfterBytes, breakAfterBytes, endless and drop \
-                            can be used"
-                .into())
-        }
-    }
-}
-
-/// The fields of one object, each taken once; what is left at the end is a mistake.
-struct Fields {
-    left: Map<String, Value>,
-    within: &'static str,
-}
-
-impl Fields {
-    fn of(value: Value, within: &'static str) -> Result<Self, Mistake> {
-        let Value::Object(left) = value else {
-            let whole = if within.is_empty() { "the body" } else { within };
-            return Err(format!("{whole} must be an object"));
-        };
-        Ok(Self { left, within })
-    }
-
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.left.remove(name)
-    }
-
-    fn text(&mut self, name: &str) -> Result<Option<String>, Mistake> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(format!("{} must be a text", self.full_name(name))),
-        }
-    }
-
-    fn flag(&mut self, name: &str) -> Result<bool, Mistake> {
-        match self.take(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(_) => Err(format!("{} must be true or false", self.full_name(name))),
-        }
-    }
-
-    fn number(&mut self, name: &str) -> Result<Option<u32>, Mistake> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-        let wrong =
-            || format!("{} must be a whole number, 0 to {}", self.full_name(name), u32::MAX);
-        number.ok_or_else(wrong).map(Some)
-    }
-
-    fn milliseconds(&mut self, name: &str) -> Result<Option<Duration>, Mistake> {
-        Ok(self.number(name)?.map(|number| Duration::from_millis(number.into())))
-    }
-
-    fn finish(self) -> Result<(), Mistake> {
-        match self.left.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(format!("{} is not a field of this action", self.full_name(name))),
-        }
-    }
-
-    fn full_name(&self, name: &str) -> String {
-        if self.within.is_empty() { name.to_owned() } else { format!("{}.{name}", self.within) }
-    }
+fn milliseconds(number: u32) -> Duration {
+    Duration::from_millis(number.into())
 }
 
 #[cfg(test)]
@@ -220,8 +214,11 @@ mod tests {
         assert!(mistake("{}").contains("action"));
         assert!(mistake(r#"{"action":"explode"}"#).contains("explode"));
         assert!(mistake(r#"{"action":"sleep","hard":true}"#).contains("hard"));
+        assert!(mistake(r#"{"action":"configure","hard":true}"#).contains("hard"));
         assert!(mistake(r#"{"action":"configure","wakeMs":-1}"#).contains("wakeMs"));
         assert!(mistake(r#"{"action":"configure","whileWaking":"nap"}"#).contains("whileWaking"));
+        assert!(mistake(r#"{"action":"fault","path":"/"}"#).contains("answer"));
+        assert!(mistake(r#"{"action":"fault","path":"x","answer":{}}"#).contains("path"));
         let fault = |answer: &str| {
             mistake(&format!(r#"{{"action":"fault","path":"/auth/me","answer":{answer}}}"#))
         };

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
+use serde::Deserialize;
 
 use crate::body::{Answer, answer, text};
 
 /// What a request meets while the backend is not running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum WhileWaking {
     /// Stays open and is passed on when the backend listens.
     Hold,
@@ -28,15 +30,6 @@ pub(crate) enum WhileWaking {
 }
 
 impl WhileWaking {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Hold,
-        Self::Refuse,
-        Self::BadGateway,
-        Self::Unavailable,
-        Self::Splash,
-        Self::UnauthorizedPage,
-    ];
-
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Hold => "hold",
@@ -46,10 +39,6 @@ impl WhileWaking {
             Self::Splash => "splash",
             Self::UnauthorizedPage => "unauthorized-page",
         }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
     /// The answer in place of the backend's; none for the modes that hold or drop.
@@ -87,6 +76,11 @@ pub(crate) struct SettingsChange {
     pub(crate) wake: Option<Duration>,
     pub(crate) while_waking: Option<WhileWaking>,
     pub(crate) retry_after: Option<Duration>,
+}
+
+/// Zero says never.
+pub(crate) fn idle(idle_ms: u32) -> Option<Duration> {
+    (idle_ms > 0).then(|| Duration::from_millis(idle_ms.into()))
 }
 
 impl Settings {
