@@ -29,7 +29,8 @@ use crate::cross_origin::cross_origin_middleware;
 use crate::error::ApiError;
 use crate::render::render;
 use crate::response_cookies::cookie_middleware;
-use crate::{auth, body, cors, health, jwks, ready, tags, upstream};
+use crate::routes::{health, jwks, ready, tags, upstream};
+use crate::{auth, body, cors};
 
 /// A path is the client's text: this much of it is enough to find the line.
 const MAX_LOGGED_PATH: usize = 200;

@@ -25,17 +25,15 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod health;
 mod identity;
-mod jwks;
 mod keys;
 mod limits;
 mod logging;
 mod metrics;
 mod passwords;
-mod ready;
 mod render;
 mod response_cookies;
+mod routes;
 mod serve;
 pub mod store;
 mod tags;

@@ -39,7 +39,7 @@ export const gunicornKinds = {
 
 /** Where cargo puts what is built for speed. */
 export function built(name) {
-  const file = path.join(target, "server", name);
+  const file = path.join(target, "release", name);
   if (existsSync(file)) return file;
   throw new Error(`${path.relative(process.cwd(), file)} is missing: use npm run bench:backend`);
 }

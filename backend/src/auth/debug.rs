@@ -13,7 +13,7 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use session_keeper_tokens::Session;
 
-use super::Credential;
+use super::credential::Credential;
 use crate::backend::Backend;
 use crate::clock;
 use crate::cross_origin::Initiator;

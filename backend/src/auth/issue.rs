@@ -14,7 +14,7 @@ use session_keeper_tokens::{
 };
 use tracing::info;
 
-use super::Carrier;
+use super::carrier::Carrier;
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::cookies::{self, Cookie};

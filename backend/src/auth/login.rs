@@ -18,7 +18,8 @@ use session_keeper_tokens::{Device, Limit, Session, attempt_key, network_of};
 use tokio::sync::oneshot;
 use tracing::info;
 
-use super::{Carrier, issue, sessions};
+use super::carrier::Carrier;
+use super::{issue, lifecycle};
 use crate::backend::Backend;
 use crate::body::{Body, Input};
 use crate::client::{Address, Client};
@@ -109,9 +110,9 @@ impl LoginAttempt {
             device = &*device.to_string()
         );
         if carrier == Carrier::Cookie && initiator == Initiator::Ours {
-            sessions::end_replaced(&headers, &session, &client, &backend).await;
+            lifecycle::end_replaced(&headers, &session, &client, &backend).await;
         }
-        sessions::end_surplus(&session, &client, &backend).await?;
+        lifecycle::end_surplus(&session, &client, &backend).await?;
         Ok(answer)
     }
 }

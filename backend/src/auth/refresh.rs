@@ -17,7 +17,9 @@ use session_keeper_tokens::{
 };
 use tracing::warn;
 
-use super::{Carrier, audit, check_address, issue, sessions};
+use super::carrier::Carrier;
+use super::credential::{audit, check_address};
+use super::{issue, lifecycle};
 use crate::backend::Backend;
 use crate::body::{Body, Input};
 use crate::client::Client;
@@ -144,7 +146,7 @@ impl RefreshAttempt<'_> {
         let seed = rotation.successor.open(&self.token);
         // A client refreshes by itself: where idle sessions end, that is no use of them.
         let used_at = match backend.idle_limit() {
-            Some(_) => sessions::last_use(session, backend).await?.min(rotation.at),
+            Some(_) => lifecycle::last_use(session, backend).await?.min(rotation.at),
             None => rotation.at,
         };
         let origin = issue::IssueTimes { issued_at: rotation.at, used_at };
@@ -170,7 +172,7 @@ impl RefreshAttempt<'_> {
             return Err(ApiError::InvalidGrant);
         }
         if backend.idle_limit().is_some() {
-            let used_at = sessions::last_use(session, backend).await?;
+            let used_at = lifecycle::last_use(session, backend).await?;
             if backend.is_idle(&Session { used_at, ..session.clone() }) {
                 return Err(ApiError::InvalidGrant);
             }

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Fault, ServeOptions, StoreChoice};
-use crate::store::OpenMode;
+use super::serve::ServeOptions;
+use super::values::{Fault, OpenMode, StoreChoice};
 
 /// A combination that cannot be meant; the sentence names the settings.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! be right.
 
 mod check;
+mod defaults;
 mod env_file;
 mod serve;
 mod upstream;
@@ -19,12 +20,9 @@ pub(crate) use check::check;
 pub(crate) use env_file::variable;
 pub use serve::{LimitOptions, LogFormat, SameSite, ServeOptions, TokenOptions, WatchOptions};
 pub use upstream::{ClientAuth, ClientCredentials, UpstreamOptions};
-pub use values::{Fault, JwtAlgorithm, Listen, Origin, StoreChoice};
+pub use values::{Fault, JwtAlgorithm, Listen, OpenMode, Origin, StoreChoice};
 
-const DEFAULT_STORE: &str = "sqlite:data/auth_tokens.sqlite";
-const DEFAULT_USERS: &str = "data/users.json";
-const DEFAULT_TAGS: &str = "data/tags.json";
-const DEFAULT_KEYS: &str = "data/keys.json";
+use defaults::{DEFAULT_KEYS, DEFAULT_STORE, DEFAULT_USERS};
 
 /// The reference backend of session-keeper.
 ///

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use session_keeper_tokens::{InvalidLifetime, Lifetime, Limit, RefreshPolicy};
 
+use super::defaults::{DEFAULT_KEYS, DEFAULT_STORE, DEFAULT_TAGS, DEFAULT_USERS};
 use super::upstream::UpstreamOptions;
 use super::values::{Fault, JwtAlgorithm, Listen, Origin, StoreChoice};
-use super::{DEFAULT_KEYS, DEFAULT_STORE, DEFAULT_TAGS, DEFAULT_USERS};
 
 /// How to serve.
 #[derive(Debug, Clone, Args)]

@@ -90,6 +90,15 @@ fn without_credentials(url: &str) -> String {
     format!("{scheme}://{}", &rest[..end])
 }
 
+/// What a missing file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// A first start: it is made.
+    CreateIfMissing,
+    /// A disk that is away: it was there before this process took another one's place.
+    MustExist,
+}
+
 /// Where to listen: a host, which may be a name, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen(String);

@@ -20,13 +20,12 @@ use axum::response::Response;
 use http_body_util::{BodyExt, Full, Limited};
 use tokio::time::timeout;
 
-use super::Upstream;
-use super::token::UpstreamToken;
 use crate::auth::SignedIn;
 use crate::backend::Backend;
 use crate::body::Raw;
 use crate::error::ApiError;
 use crate::render::PassedOn;
+use crate::upstream::{Upstream, UpstreamToken};
 
 /// What `openapi.json` lists.
 pub(crate) const METHODS: &[&str] = &["get", "post", "put", "patch", "delete"];
@@ -70,7 +69,7 @@ pub(crate) async fn pass_on(
     Raw(body): Raw,
 ) -> Result<Response, ApiError> {
     let upstream = backend.upstream().ok_or(ApiError::NotFound)?;
-    let call = Call { target: target(&upstream.base, &uri)?, method, headers, body };
+    let call = Call { target: target(upstream.base(), &uri)?, method, headers, body };
     let answered = timeout(MAX_TIME, call.answer(upstream)).await;
     answered.unwrap_or_else(|_| Err(ApiError::upstream("the API does not answer")))
 }
@@ -112,7 +111,7 @@ impl Call {
         let mut bearer = bearer.map_err(|_| ApiError::internal("a token that cannot be sent"))?;
         bearer.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, bearer);
-        let answer = upstream.client.request(request).await;
+        let answer = upstream.client().request(request).await;
         let answer = answer.map_err(|_| ApiError::upstream("the API cannot be reached"))?;
         let (parts, body) = answer.into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;

@@ -8,16 +8,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::{FileStore, MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreError};
-use crate::config::StoreChoice;
-
-/// What a missing file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenMode {
-    /// A first start: it is made.
-    CreateIfMissing,
-    /// A disk that is away: it was there before this process took another one's place.
-    MustExist,
-}
+use crate::config::{OpenMode, StoreChoice};
 
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

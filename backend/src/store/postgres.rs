@@ -10,6 +10,7 @@
 //! It deliberately does not know how a connection is made: that is `connect`'s.
 
 mod connect;
+mod engine;
 mod schema;
 mod statements;
 
@@ -26,12 +27,11 @@ use super::columns::{self, CLEANED_AT_ONCE, Columns, millis};
 use super::{AttemptKey, AttemptReset, RevokeScope, Row, Store, StoreError};
 use crate::config::StoreChoice;
 use connect::{Failure, NO_PRIMARY, is_lost, reason};
+use engine::ENGINE;
 use statements::{
     CLEAN, CLEAN_ATTEMPTS, COUNT, FIND, IN_RECOVERY, INSERT, OF_USER, REMOVE_ALL, REMOVE_SESSION,
     REMOVE_USER, ROTATE,
 };
-
-const ENGINE: &str = "PostgreSQL";
 
 /// How long an answer may take. The server is told to stop a little earlier, so that what it says
 /// of it arrives.

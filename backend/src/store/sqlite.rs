@@ -9,8 +9,10 @@
 //! It deliberately does not know how a database is opened or repaired: that is [`Database`]'s.
 
 mod database;
+mod errors;
 mod identify;
 mod import;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -21,27 +23,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Params, ToSql, Transaction, params};
+use rusqlite::{Connection, Params, Transaction, params};
 use session_keeper_tokens::{Attempts, Rotation, Session, SessionId, TokenHash, UnixMillis};
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use super::columns::{self, CLEANED_AT_ONCE, Columns, columns, millis};
+use super::columns::{self, CLEANED_AT_ONCE, Columns, millis};
 use super::private;
 use super::{AttemptKey, AttemptReset, OpenMode, RevokeScope, Row, Store, StoreError, blocking};
-use database::{BUSY_WAIT, Database, Identity, is_busy};
-
-const ENGINE: &str = "SQLite";
+use database::{BUSY_WAIT, Database, Identity};
+use errors::{ENGINE, is_busy};
+use rows::{find, from_row, insert};
 
 /// How long a replaced database may go unnoticed by reads. Looking takes a microsecond: more often
 /// would cost reads, and what writes are told is looked up each time.
 const LOOKED_AT_EACH: Duration = Duration::from_secs(1);
 
-const INSERT: &str = concat!(
-    "INSERT INTO auth_tokens (",
-    columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (token) DO NOTHING"
-);
 const ROTATE: &str = "UPDATE auth_tokens SET rotated_at = $1, rotated_by = $2, successor = $3 \
                       WHERE token = $4 AND rotated_at IS NULL";
 const CLEAN: &str = "DELETE FROM auth_tokens WHERE token IN \
@@ -275,45 +272,4 @@ impl fmt::Debug for SqliteStore {
 
 fn to_columns(rows: &[Row]) -> Vec<Columns> {
     rows.iter().map(|(hash, session)| Columns::new(hash, session)).collect()
-}
-
-fn find(from: &Connection, hash: &TokenHash) -> rusqlite::Result<Option<Columns>> {
-    from.prepare_cached(columns::FIND)?.query_row([hash.to_string()], from_row).optional()
-}
-
-fn insert(on: &Connection, row: &Columns) -> rusqlite::Result<()> {
-    let values: [&dyn ToSql; 13] = [
-        &row.token,
-        &row.username,
-        &row.expires,
-        &row.created,
-        &row.used,
-        &row.session,
-        &row.kind,
-        &row.device,
-        &row.bound_to,
-        &row.rotated_at,
-        &row.rotated_by,
-        &row.successor,
-        &row.key_id,
-    ];
-    on.prepare_cached(INSERT)?.execute(values).map(drop)
-}
-
-fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
-    Ok(Columns {
-        token: row.get(0)?,
-        username: row.get(1)?,
-        expires: row.get(2)?,
-        created: row.get(3)?,
-        used: row.get(4)?,
-        session: row.get(5)?,
-        kind: row.get(6)?,
-        device: row.get(7)?,
-        bound_to: row.get(8)?,
-        rotated_at: row.get(9)?,
-        rotated_by: row.get(10)?,
-        successor: row.get(11)?,
-        key_id: row.get(12)?,
-    })
 }

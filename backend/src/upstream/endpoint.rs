@@ -14,7 +14,7 @@ use serde::Deserialize;
 use session_keeper_tokens::UnixMillis;
 use tokio::time::timeout;
 
-use super::HttpClient;
+use super::http::HttpClient;
 use super::token::{ASSUMED_LIFE, UpstreamToken};
 use crate::config::{ClientAuth, ClientCredentials, UpstreamOptions};
 

@@ -7,20 +7,14 @@
 
 mod endpoint;
 mod file;
-mod proxy;
+mod http;
 mod token;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
 use axum::http::Uri;
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -31,13 +25,8 @@ use crate::error::ApiError;
 use crate::store::{StoreError, blocking};
 use endpoint::TokenEndpoint;
 use file::{Found, Stamp, TokenFile};
-use token::UpstreamToken;
-
-pub(crate) use proxy::{METHODS, pass_on};
-
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
-const CONNECT_TIME: Duration = Duration::from_secs(5);
+pub(crate) use http::HttpClient;
+pub(crate) use token::UpstreamToken;
 
 /// What waits for a token that another request of this process gets.
 const TURN_WAIT: Duration = Duration::from_secs(25);
@@ -89,19 +78,9 @@ impl Upstream {
             warn!("Token persistence disabled: each start asks for another upstream token");
             None
         };
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIME));
-        connector.set_nodelay(true);
-        connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map_err(|error| format!("TLS cannot be used: {error}"))?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
         Ok(Some(Self {
             base,
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: http::client()?,
             endpoint,
             clock,
             file,
@@ -117,13 +96,22 @@ impl Upstream {
         }
     }
 
+    /// The address that paths are below.
+    pub(crate) fn base(&self) -> &Uri {
+        &self.base
+    }
+
+    pub(crate) fn client(&self) -> &HttpClient {
+        &self.client
+    }
+
     /// How many tokens this process asked for.
     pub(crate) fn tokens_obtained(&self) -> usize {
         self.state().obtained
     }
 
     /// A token that is good for a while, if one can be had, or else one that is still good.
-    async fn token(&self) -> Result<Arc<UpstreamToken>, ApiError> {
+    pub(crate) async fn token(&self) -> Result<Arc<UpstreamToken>, ApiError> {
         if let Some(token) = self.fresh().await {
             return Ok(token);
         }
@@ -248,7 +236,7 @@ impl Upstream {
     }
 
     /// Notes that the API refused a token, so that another one is asked for.
-    fn reject(&self, token: &Arc<UpstreamToken>) {
+    pub(crate) fn reject(&self, token: &Arc<UpstreamToken>) {
         let mut state = self.state();
         if state.token.as_ref() == Some(token) {
             state.rejected = state.token.take();

@@ -17,7 +17,7 @@ const LONGEST_MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// An access token for the API behind this server.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct UpstreamToken {
+pub(crate) struct UpstreamToken {
     text: String,
     pub(super) obtained_at: UnixMillis,
     pub(super) expires_at: UnixMillis,
@@ -29,7 +29,7 @@ impl UpstreamToken {
     }
 
     /// For the `Authorization` header and the file; for no log.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.text
     }
 

@@ -17,6 +17,7 @@ extern crate alloc;
 mod attempts;
 mod device;
 mod hex;
+mod refresh;
 mod rotation;
 mod session;
 mod time;
@@ -25,10 +26,8 @@ mod token;
 pub use attempts::{Attempts, Limit, attempt_key};
 pub use device::Device;
 pub use hex::InvalidHex;
-pub use rotation::{
-    Attempt, Refresh, RefreshPolicy, Rotation, Sealed, Seed, is_due, is_superseded, is_unused,
-    refresh,
-};
+pub use refresh::{Refresh, RefreshPolicy, is_due, is_superseded, is_unused, refresh};
+pub use rotation::{Attempt, Rotation, Sealed, Seed};
 pub use session::{
     Binding, KEPT_AFTER_EXPIRY, KeyId, Kind, Session, SessionId, Verdict, network_of, verify,
 };

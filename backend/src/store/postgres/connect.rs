@@ -24,7 +24,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::warn;
 
-use super::ENGINE;
+use super::engine::ENGINE;
 use crate::store::StoreError;
 
 mod address;

@@ -16,7 +16,8 @@ use redis::{Cmd, cmd};
 use session_keeper_tokens::SessionId;
 
 use super::link::{ENGINE, Idempotency, Link};
-use super::{StoreError, scripts};
+use super::scripts;
+use crate::store::StoreError;
 
 /// Looked at by Redis before others get their turn: three milliseconds at most.
 const AT_ONCE: usize = 500;

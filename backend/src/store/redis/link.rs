@@ -23,8 +23,8 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use super::super::StoreError;
 use super::scripts;
+use crate::store::StoreError;
 
 pub(super) const ENGINE: &str = "Redis";
 

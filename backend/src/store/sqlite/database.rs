@@ -17,8 +17,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::errors::{ENGINE, describe};
 use super::identify::APPLICATION_ID;
-use super::{ENGINE, import};
+use super::import;
 use crate::store::private::{self, FILE_MODE, with_suffix};
 use crate::store::{OpenMode, StoreError};
 
@@ -199,13 +200,6 @@ impl Files {
     }
 }
 
-pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error_code() {
-        Some(code) => matches!(code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked),
-        None => false,
-    }
-}
-
 /// SQLite gives what it makes beside the file the mode of the file.
 fn make_file(path: &Path) -> Result<(), StoreError> {
     match fs::metadata(path) {
@@ -315,26 +309,4 @@ fn version(of: &Connection, path: &Path) -> Result<usize, StoreError> {
             format_args!("{path} was made by a newer version: start that, or name another file"),
         )
     })
-}
-
-/// The code only: SQLite's own text may quote a statement.
-pub(super) fn describe(path: &Path, error: &rusqlite::Error) -> StoreError {
-    let shown = path.display();
-    let Some(code) = error.sqlite_error_code() else {
-        return StoreError::corrupt(ENGINE, format_args!("{shown} has columns of other types"));
-    };
-    if is_busy(error) {
-        return StoreError::Busy { path: path.to_owned() };
-    }
-    if matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) {
-        return StoreError::unavailable(
-            ENGINE,
-            format_args!(
-                "{shown} is damaged or no database: repair a copy by `sqlite3 {shown} .recover`, or \
-                 move it away and everybody signs in again"
-            ),
-        );
-    }
-    let extended = error.sqlite_error().map_or(ffi::SQLITE_ERROR, |error| error.extended_code);
-    StoreError::unavailable(ENGINE, format_args!("{shown}: {}", ffi::code_to_str(extended)))
 }

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::ENGINE;
-use super::database::describe;
+use super::errors::{ENGINE, describe};
 use crate::store::StoreError;
 use crate::store::private::with_suffix;
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tracing::{info, warn};
 
-use super::database::describe;
-use super::insert;
+use super::errors::describe;
+use super::rows::insert;
 use crate::clock;
 use crate::store::StoreError;
 use crate::store::columns::Columns;

@@ -15,7 +15,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::ENGINE;
+use super::super::engine::ENGINE;
 use crate::store::StoreError;
 
 /// Gives how to connect, and with what encryption.

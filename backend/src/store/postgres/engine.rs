@@ -1,0 +1,3 @@
+//! How errors call it.
+
+pub(super) const ENGINE: &str = "PostgreSQL";
