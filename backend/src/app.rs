@@ -1,8 +1,8 @@
 //! The routes, and what all answers have in common.
 //!
-//! Rule: the order of the layers is the contract. From outside: the client is known; the access line
-//! sees everything; CORS, and headers that hold for all answers; errors are written; other sites'
-//! pages are refused; panics and what takes too long become errors; then the routes.
+//! Rule: the order of the layers is the contract. From outside: the client is known; the access
+//! line sees everything; CORS, and headers that hold for all answers; errors are written; other
+//! sites' pages are refused; panics and what takes too long become errors; then the routes.
 //!
 //! It deliberately does not know sockets: tests call [`app`] without one.
 

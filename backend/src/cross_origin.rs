@@ -7,8 +7,8 @@
 //! Rule 2: such a page's request is no session's either, whatever its method: it could rotate a
 //! cookie, or keep an idle session alive.
 //!
-//! It is the rule of Go's `http.CrossOriginProtection`. The CSRF token stays: it holds where a proxy
-//! drops these headers.
+//! It is the rule of Go's `http.CrossOriginProtection`. The CSRF token stays: it holds where a
+//! proxy drops these headers.
 
 use std::sync::Arc;
 

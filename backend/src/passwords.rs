@@ -127,14 +127,14 @@ fn matches_in(blocks: &mut Vec<Block>, stored: &str, password: &[u8]) -> Option<
     Some(Output::new(&output).ok()? == *expected)
 }
 
-/// One spelling for what looks alike on different keyboards (NFC, as NIST SP 800-63B section 3.1.1.2
-/// recommends).
+/// One spelling for what looks alike on different keyboards (NFC, as NIST SP 800-63B section
+/// 3.1.1.2 recommends).
 fn normalized(password: &str) -> String {
     password.nfc().collect()
 }
 
-/// The hash of a new password, in PHC's format, which carries salt and parameters: raising the costs
-/// leaves old hashes valid.
+/// The hash of a new password, in PHC's format, which carries salt and parameters: raising the
+/// costs leaves old hashes valid.
 pub(crate) fn hash(password: &str) -> Result<String, getrandom::Error> {
     hash_bytes(normalized(password).as_bytes())
 }

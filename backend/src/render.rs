@@ -1,8 +1,8 @@
 //! Writes errors.
 //!
-//! Rule: every error is JSON with `code`, `message`, `instance` and `boot`. This sees all answers, so
-//! no route, extractor or layer can answer otherwise; only what is passed on from the API behind this
-//! server ([`PassedOn`]) stays as it is.
+//! Rule: every error is JSON with `code`, `message`, `instance` and `boot`. This sees all answers,
+//! so no route, extractor or layer can answer otherwise; only what is passed on from the API behind
+//! this server ([`PassedOn`]) stays as it is.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 """An OAuth server and an API behind it, by Authlib: client credentials (RFC 6749 section 4.4).
 
-Rule: the tokens, the grant, the client's authentication and the check of a token are Authlib's. What
-is here is the list of clients and tokens, and a count of what was asked for.
+Rule: the tokens, the grant, the client's authentication and the check of a token are Authlib's.
+What is here is the list of clients and tokens, and a count of what was asked for.
 """
 
 import os
@@ -73,8 +73,8 @@ class Validator(BearerTokenValidator):
         return tokens.get(token_string)
 
 
-# The second one has what must be escaped in a form. In Basic, Authlib takes it unescaped only, which
-# RFC 6749 section 2.3.1 does not.
+# The second one has what must be escaped in a form. In Basic, Authlib takes it unescaped only,
+# which RFC 6749 section 2.3.1 does not.
 clients = {
     "backend": Client("backend", "s3cret-of-the-backend"),
     "back end": Client("back end", "s3cret: 100% & more"),

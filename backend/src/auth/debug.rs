@@ -2,8 +2,9 @@
 //! own for the API behind it.
 //!
 //! Rule: it is 404 unless the operator asked for it, tells of no other user's token than the
-//! caller's, and shows none. It answers 200 for a token that is no good: it is a view, not a verdict.
-//! Where nothing is presented and there is an API behind, the answer is about that token alone.
+//! caller's, and shows none. It answers 200 for a token that is no good: it is a view, not a
+//! verdict. Where nothing is presented and there is an API behind, the answer is about that token
+//! alone.
 
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 //! Rule 1: an account that does not exist is answered, counted and limited as one that does.
 //! Rule 2: an attempt is counted before the password is looked at, and when its turn has come: so
 //! guesses at once are counted too, and a crowd that signs in rightly is not.
-//! Rule 3: what was counted is finished and audited, also when the client has gone: whoever hangs up
-//! buys nothing by it.
+//! Rule 3: what was counted is finished and audited, also when the client has gone: whoever hangs
+//! up buys nothing by it.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Settings from a file: `NAME=value` lines, as systemd's `EnvironmentFile` and Compose's `env_file`
-//! take them, so that `serve` and the commands beside it share one.
+//! Settings from a file: `NAME=value` lines, as systemd's `EnvironmentFile` and Compose's
+//! `env_file` take them, so that `serve` and the commands beside it share one.
 //!
 //! Rule: the command line goes before the environment, and the environment before the file. No
 //! value is shown: it may be a password.

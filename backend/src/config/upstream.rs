@@ -13,8 +13,8 @@ use clap::{Args, ValueEnum};
 pub struct UpstreamOptions {
     /// The API whose paths are served to signed-in users under /api/upstream/, with this server's
     /// own token
-    #[arg(long = "upstream-url", value_name = "URL", env = "UPSTREAM_URL", value_parser = parse_url)]
-    #[arg(requires = "token_url")]
+    #[arg(long = "upstream-url", value_name = "URL", env = "UPSTREAM_URL")]
+    #[arg(value_parser = parse_url, requires = "token_url")]
     pub url: Option<Uri>,
     /// Where the token comes from
     #[arg(long = "upstream-token-url", value_name = "URL", env = "UPSTREAM_TOKEN_URL")]

@@ -1,8 +1,8 @@
 //! Where audit lines go.
 //!
-//! Rule: a line waits for a place in the queue, and not for longer than [`LONGEST_WAIT`]: a terminal
-//! that was stopped by Ctrl-S must not stop the server. What is left out is counted, and said in the
-//! next line that gets through.
+//! Rule: a line waits for a place in the queue, and not for longer than [`LONGEST_WAIT`]: a
+//! terminal that was stopped by Ctrl-S must not stop the server. What is left out is counted, and
+//! said in the next line that gets through.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};

@@ -1,9 +1,9 @@
 //! Lines for the operator, on stderr, and the audit log, there or in a file of its own.
 //!
-//! Rule 1: nothing that is handed in holds a token, a password or a query string; stdout carries one
-//! line only, the address, for whoever started the server.
-//! Rule 2: a log that nobody reads keeps nobody waiting for long. Lines of the log are left out when
-//! too many wait; audit lines wait a moment first. Both are counted, and the metrics show it.
+//! Rule 1: nothing that is handed in holds a token, a password or a query string; stdout carries
+//! one line only, the address, for whoever started the server.
+//! Rule 2: a log that nobody reads keeps nobody waiting for long. Lines of the log are left out
+//! when too many wait; audit lines wait a moment first. Both are counted, and the metrics show it.
 //!
 //! The sentences are searched for by people who hunt lost sessions, so they stay word for word.
 //! What happened to sessions is logged with the target `audit`, one line for each event, whatever

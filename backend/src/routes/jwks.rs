@@ -1,7 +1,7 @@
 //! `GET /.well-known/jwks.json`: the public keys, for services that check tokens by themselves.
 //!
-//! Rule: what such a service cannot see is whether the session was ended: it must take tokens with a
-//! short life only, or ask `/auth/me`.
+//! Rule: what such a service cannot see is whether the session was ended: it must take tokens with
+//! a short life only, or ask `/auth/me`.
 
 use std::sync::Arc;
 

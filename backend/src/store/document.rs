@@ -93,7 +93,8 @@ impl<T: Content> Document<T> {
     pub(crate) fn read(&self) -> Result<Arc<T>, StoreError> {
         match self.load()? {
             Loaded::Good(value) => Ok(value),
-            // Whether it is still so is decided under the lock: another process may be repairing it.
+            // Whether it is still so is decided under the lock: another process may be repairing
+            // it.
             Loaded::Corrupt { .. } => self.update(|_| ()).and_then(|()| self.read_repaired()),
         }
     }
@@ -122,8 +123,8 @@ impl<T: Content> Document<T> {
     /// A file that is there from the first start on is known for one that is gone when it is not;
     /// and a copy that is missing, torn, or of before somebody put another file there, is renewed.
     fn begin(&self) -> Result<(), StoreError> {
-        // Before the lock: where the file must be there and is not, or is another program's, nothing
-        // is left in a folder that is not ours.
+        // Before the lock: where the file must be there and is not, or is another program's,
+        // nothing is left in a folder that is not ours.
         if let Loaded::Corrupt { bytes, reason } = self.load()?
             && !bytes.is_empty()
             && self.read_copy().is_none()
@@ -183,8 +184,8 @@ impl<T: Content> Document<T> {
         }
     }
 
-    /// A missing file may be an empty value; a missing folder is a disk that is not there. `None`: it
-    /// is not missing any more.
+    /// A missing file may be an empty value; a missing folder is a disk that is not there. `None`:
+    /// it is not missing any more.
     fn load_missing(&self) -> Result<Option<Arc<T>>, StoreError> {
         let folder = self.folder();
         let failed = |source| StoreError::io("read", folder, source);

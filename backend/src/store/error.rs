@@ -66,7 +66,14 @@ impl StoreError {
 impl StoreError {
     /// Another program's file is at a path that was given for ours.
     pub(crate) fn is_foreign_file(&self) -> bool {
-        matches!(self, Self::Io { doing: "use", source, .. } if source.kind() == io::ErrorKind::Other)
+        match self {
+            Self::Io { doing: "use", source, .. } => source.kind() == io::ErrorKind::Other,
+            Self::Io { .. }
+            | Self::Busy { .. }
+            | Self::Unavailable { .. }
+            | Self::NoKey
+            | Self::Corrupt { .. } => false,
+        }
     }
 }
 

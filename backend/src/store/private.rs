@@ -1,10 +1,10 @@
 //! Files that are nobody else's business: their modes, their folder, and the lock beside them.
 //!
-//! Rule 1: what is made is readable for its owner only, and what others could read is narrowed, once
-//! it is known to be ours.
+//! Rule 1: what is made is readable for its owner only, and what others could read is narrowed,
+//! once it is known to be ours.
 //! Rule 2: whoever waits for a lock waits for a while and not for ever.
-//! Rule 3: each write puts a new file in the place of the old one. So a link is followed once, at the
-//! start, and a file that is a mount point is refused: the first write would leave it behind.
+//! Rule 3: each write puts a new file in the place of the old one. So a link is followed once, at
+//! the start, and a file that is a mount point is refused: the first write would leave it behind.
 //!
 //! It deliberately does not know what is in the files.
 

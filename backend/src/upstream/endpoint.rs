@@ -1,4 +1,5 @@
-//! The server that hands out tokens, asked for one (OAuth client credentials, RFC 6749 section 4.4).
+//! The server that hands out tokens, asked for one (OAuth client credentials, RFC 6749 section
+//! 4.4).
 //!
 //! Rule: the client's secret is in the request and nowhere else; what that server says of a failure
 //! is reduced to its status and its error code.

@@ -2,8 +2,8 @@
 //!
 //! Rule 1: a restart asks for no token where the one before is still good.
 //! Rule 2: one process at a time asks for a token; the others read what it got.
-//! Rule 3: where nothing can be kept, the token is in memory; where none can be had, the last one is
-//! used until it has really expired.
+//! Rule 3: where nothing can be kept, the token is in memory; where none can be had, the last one
+//! is used until it has really expired.
 
 mod endpoint;
 mod file;

@@ -10,8 +10,8 @@ use session_keeper_tokens::UnixMillis;
 /// Where the answer does not say how long a token is good for (RFC 6749 section 5.1 lets it).
 pub(super) const ASSUMED_LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// A token is renewed a twelfth of its life before its end, and an hour at the most: one of 12 hours
-/// is used for 11.
+/// A token is renewed a twelfth of its life before its end, and an hour at the most: one of 12
+/// hours is used for 11.
 const MARGIN_PART: u32 = 12;
 const LONGEST_MARGIN: Duration = Duration::from_secs(60 * 60);
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, App, Files, ORIGIN, PASSWORD};
 
-/// The headers of a browser whose page is elsewhere, and of one that does not send `Sec-Fetch-Site`.
+/// The headers of a browser whose page is elsewhere, and of one that does not send
+/// `Sec-Fetch-Site`.
 const FOREIGN: [&[(&str, &str)]; 4] = [
     &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")],
     &[("sec-fetch-site", "same-site"), ("origin", "https://evil.app.example")],

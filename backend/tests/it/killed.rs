@@ -53,7 +53,8 @@ fn a_killed_server_loses_and_revives_nothing(kind: Kind) {
         past.assert_known_to(&server, &format!("{kind:?}, round {round}"));
         past.forget_the_oldest();
         *told.lock().expect("no client panicked") = past;
-        // By what was done and not by the clock alone, or a busy machine would kill before anything.
+        // By what was done and not by the clock alone, or a busy machine would kill before
+        // anything.
         let (kill_at, kill_after) = (dice.roll(12), Duration::from_micros(dice.roll(10_000)));
         let done = AtomicU64::new(0);
         thread::scope(|scope| {

@@ -2,7 +2,7 @@
 //!
 //! Rule: each test has a folder of its own and ports of the system's choice: all run at once.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -24,6 +24,9 @@ use session_keeper_backend::tokens::UnixMillis;
 use session_keeper_backend::{Backend, ClientCredentials, Clock, Command as Chosen, Options, app};
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+use crate::http::with_token;
+pub(crate) use crate::http::{read_answer, request_text, try_read_answer};
 
 pub(crate) const ORIGIN: &str = "https://app.example";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -394,51 +397,4 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub(crate) fn request_text(
-    method: &str,
-    path: &str,
-    token: &str,
-    body: &str,
-    connection: &str,
-) -> String {
-    format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: {connection}\r\n\
-         \r\n{body}",
-        body.len()
-    )
-}
-
-/// Reads one answer of known length and nothing beyond it.
-pub(crate) fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
-    try_read_answer(stream).expect("the server answers")
-}
-
-/// `None`: the server went away before its answer was whole.
-pub(crate) fn try_read_answer(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
-    let mut next_line = || {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok()?;
-        line.ends_with('\n').then(|| line.trim_end().to_owned())
-    };
-    let status_line = next_line()?;
-    let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.unwrap_or_else(|| panic!("no status: {status_line:?}"));
-    let mut headers = HeaderMap::new();
-    loop {
-        let line = next_line()?;
-        let Some((name, value)) = line.split_once(": ") else { break };
-        let name: axum::http::HeaderName = name.parse().expect("the name is valid");
-        headers.append(name, value.parse().expect("the value is valid"));
-    }
-    let length = headers.get("content-length").and_then(|value| value.to_str().ok());
-    let mut body = vec![0; length.map_or(0, |length| length.parse().expect("it is a number"))];
-    stream.read_exact(&mut body).ok()?;
-    Some(Answer { status, headers, text: String::from_utf8(body).expect("bodies are UTF-8") })
-}
-
-fn with_token(method: &str, path: &str, token: &str) -> axum::http::request::Builder {
-    Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"))
 }

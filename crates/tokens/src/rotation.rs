@@ -1,7 +1,7 @@
 //! What takes a token's place: the secret of its successors, sealed for whoever holds it.
 //!
-//! Rule: what is stored of a successor opens with the predecessor only. A store that leaks gives away
-//! no token.
+//! Rule: what is stored of a successor opens with the predecessor only. A store that leaks gives
+//! away no token.
 
 use crate::hex::hex_type;
 use crate::{Token, UnixMillis};

@@ -250,8 +250,8 @@ impl Journal {
     }
 }
 
-/// Says whose it is in the header of a file that has none yet: before the journal of rule 1, in which
-/// it would stand until the first checkpoint.
+/// Says whose it is in the header of a file that has none yet: before the journal of rule 1, in
+/// which it would stand until the first checkpoint.
 fn mark_new(writer: &Connection, path: &Path) -> rusqlite::Result<()> {
     if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         writer.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -28,8 +28,8 @@ pub(super) fn describe(path: &Path, error: &rusqlite::Error) -> StoreError {
         return StoreError::unavailable(
             ENGINE,
             format_args!(
-                "{shown} is damaged or no database: repair a copy by `sqlite3 {shown} .recover`, or \
-                 move it away and everybody signs in again"
+                "{shown} is damaged or no database: repair a copy by `sqlite3 {shown} .recover`, \
+                 or move it away and everybody signs in again"
             ),
         );
     }

@@ -1,7 +1,7 @@
 //! Whether a file is a database of ours, before anything of it is changed.
 //!
-//! Rule: a mistyped path changes nothing. Another program's database keeps its mode, its journal and
-//! its tables, and gets no file beside it.
+//! Rule: a mistyped path changes nothing. Another program's database keeps its mode, its journal
+//! and its tables, and gets no file beside it.
 
 use std::fs;
 use std::path::Path;

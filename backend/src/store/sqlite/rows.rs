@@ -8,7 +8,8 @@ use crate::store::columns::{self, Columns, columns};
 const INSERT: &str = concat!(
     "INSERT INTO auth_tokens (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (token) DO NOTHING"
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+     ON CONFLICT (token) DO NOTHING"
 );
 pub(super) fn find(from: &Connection, hash: &TokenHash) -> rusqlite::Result<Option<Columns>> {
     from.prepare_cached(columns::FIND)?.query_row([hash.to_string()], from_row).optional()

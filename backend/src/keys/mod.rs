@@ -4,14 +4,15 @@
 //! Rule 1: a key is never made in silence where there was one: a server that signs with another key
 //! signs everybody out.
 //! Rule 2: a key that cannot be read is an error of the store, and no token is refused for it.
-//! Rule 3: the algorithm follows from the key that a token names, and never from what the token says
-//! of it (RFC 8725 section 3.1). Of each secret both algorithms' keys are known, so that a server
-//! that signs otherwise now, or no more, goes on accepting what it signed before.
+//! Rule 3: the algorithm follows from the key that a token names, and never from what the token
+//! says of it (RFC 8725 section 3.1). Of each secret both algorithms' keys are known, so that a
+//! server that signs otherwise now, or no more, goes on accepting what it signed before.
 //!
 //! It deliberately does not know sessions: a good signature says that we made a token, and the
 //! store whether it still counts.
 
-use std::env;
+mod ring;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,15 +29,10 @@ use session_keeper_tokens::{KeyId, Session, Token, UnixMillis};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
-use crate::clock;
 use crate::config::{self, JwtAlgorithm};
 use crate::store::{Document, OpenMode, StoreError};
-
-/// What HMAC-SHA-256 is as strong as (RFC 7518 section 3.2), and an Ed25519 key is as long as.
-const MIN_SECRET_BYTES: usize = 32;
-
-const SECRET: &str = "SECRET_KEY";
-const PREVIOUS: &str = "SECRET_KEY_PREVIOUS";
+pub(crate) use ring::{KeyError, Ring};
+use ring::{PREVIOUS, SECRET, Secret, secret_in};
 
 /// Signs and checks.
 pub(crate) struct Keys {
@@ -79,7 +75,7 @@ impl Keys {
             return Ok(Self::fixed(algorithm, secrets));
         }
         let document: Document<Ring> = Document::open_irreplaceable(path)?;
-        if document.read()?.keys.is_empty() {
+        if document.read()?.is_empty() {
             if mode == OpenMode::MustExist || path.exists() {
                 return Err(KeyError::Store(StoreError::NoKey));
             }
@@ -158,8 +154,8 @@ impl Keys {
         keys.iter().rev().find(|key| Some(key.algorithm) == self.signs)
     }
 
-    /// The signed form of `token`, for the session that it belongs to: with the key that the session
-    /// names, where that is still there.
+    /// The signed form of `token`, for the session that it belongs to: with the key that the
+    /// session names, where that is still there.
     pub(crate) fn sign(
         &self,
         token: &Token,
@@ -195,7 +191,8 @@ impl Keys {
                 };
             };
             let mut wanted = Validation::new(key.algorithm());
-            // The store decides on time, by the one clock of this server, and what the token is for.
+            // The store decides on time, by the one clock of this server, and what the token is
+            // for.
             wanted.validate_exp = false;
             wanted.validate_aud = false;
             wanted.required_spec_claims.clear();
@@ -369,113 +366,4 @@ impl Key {
 /// Keys for different purposes follow from one secret, and none from another.
 fn digest(purpose: &str, secret: &[u8]) -> [u8; 32] {
     Sha256::new_with_prefix(purpose).chain_update([0]).chain_update(secret).finalize().into()
-}
-
-/// What is in the file, the newest key last.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Ring {
-    keys: Vec<Stored>,
-}
-
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct Stored {
-    /// Base64url.
-    secret: String,
-    created_at: String,
-}
-
-impl Ring {
-    fn make_first(&mut self, now: UnixMillis) -> Result<(), KeyError> {
-        // Another server may have been faster.
-        if self.keys.is_empty() { self.push(now) } else { Ok(()) }
-    }
-
-    fn rotate(&mut self, now: UnixMillis) -> Result<usize, KeyError> {
-        self.push(now)?;
-        // A key is needed until the last token of it has expired, which is after the longest
-        // lifetime since the next key was made.
-        let longest = session_keeper_tokens::Lifetime::MAX.as_duration();
-        let needed = |successor: &Stored| {
-            clock::parse_iso(&successor.created_at).is_ok_and(|made| now.since(made) <= longest)
-        };
-        let old = self.keys.windows(2).take_while(|pair| !needed(&pair[1])).count();
-        self.keys.drain(..old);
-        Ok(self.keys.len() - 1)
-    }
-
-    fn push(&mut self, now: UnixMillis) -> Result<(), KeyError> {
-        let secret = Base64UrlUnpadded::encode_string(&Secret::random()?.0);
-        self.keys.push(Stored { secret, created_at: clock::iso(now) });
-        Ok(())
-    }
-
-    fn check(&self) -> Result<(), KeyError> {
-        self.secrets().try_for_each(|secret| secret.map(drop))
-    }
-
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = Result<Vec<u8>, KeyError>> {
-        self.keys.iter().map(|stored| {
-            let secret = Base64UrlUnpadded::decode_vec(&stored.secret);
-            let secret = secret.map_err(|_| KeyError::Unreadable("the key file"))?;
-            Secret::check(secret, "the key file")
-        })
-    }
-}
-
-struct Secret(Vec<u8>);
-
-impl Secret {
-    fn random() -> Result<Self, KeyError> {
-        let mut bytes = vec![0; MIN_SECRET_BYTES];
-        getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
-        Ok(Self(bytes))
-    }
-
-    fn check(bytes: Vec<u8>, whose: &'static str) -> Result<Vec<u8>, KeyError> {
-        if bytes.len() < MIN_SECRET_BYTES { Err(KeyError::Short(whose)) } else { Ok(bytes) }
-    }
-}
-
-fn secret_in(variable: &'static str) -> Result<Option<Vec<u8>>, KeyError> {
-    match config::variable(variable) {
-        Ok(text) => Secret::check(text.into_bytes(), variable).map(Some),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(KeyError::Unreadable(variable)),
-    }
-}
-
-/// Why there is no key to sign with.
-#[derive(Debug)]
-pub(crate) enum KeyError {
-    /// Under 32 bytes.
-    Short(&'static str),
-    /// No text, or no base64url.
-    Unreadable(&'static str),
-    /// The file cannot be read or written.
-    Store(StoreError),
-    /// The system gives no random bytes.
-    Random(getrandom::Error),
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short(whose) => write!(
-                f,
-                "{whose} holds a key under {MIN_SECRET_BYTES} bytes, which can be guessed: use \
-                 `openssl rand -base64 48`"
-            ),
-            Self::Unreadable(whose) => write!(f, "{whose} holds no key that can be read"),
-            Self::Store(error) => write!(f, "{error}"),
-            Self::Random(error) => write!(f, "no random bytes: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for KeyError {}
-
-impl From<StoreError> for KeyError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }
