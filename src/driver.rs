@@ -41,6 +41,8 @@ pub(crate) struct Driver {
     pub(crate) app_requests: AppRequests,
     is_dispatching: Cell<bool>,
     notify: Box<dyn Fn(&Notice)>,
+    #[cfg(feature = "serde")]
+    trace: RefCell<core::Trace>,
 }
 
 impl Driver {
@@ -49,9 +51,11 @@ impl Driver {
         let origin = if is_page { global::origin() } else { None };
         // Where nothing is ever sent, nothing needs to be spread.
         let seed = if is_page { entropy::seed() } else { 0 };
-        let core = core::Keeper::new(options.decisive(origin.as_deref()), seed);
+        let decisive = options.decisive(origin.as_deref());
         Rc::new(Self {
-            core: RefCell::new(core),
+            #[cfg(feature = "serde")]
+            trace: RefCell::new(core::Trace::new(decisive.clone(), seed)),
+            core: RefCell::new(core::Keeper::new(decisive, seed)),
             storage: Rc::new(Storage::new(&options)),
             options: Rc::new(options),
             state: RefCell::default(),
@@ -109,6 +113,11 @@ impl Driver {
         self.take(Command::Input(input));
     }
 
+    #[cfg(feature = "serde")]
+    pub(crate) fn trace(&self) -> core::Trace {
+        self.trace.borrow().clone()
+    }
+
     pub(crate) fn with_core<T>(&self, look: impl FnOnce(&core::Keeper) -> T) -> T {
         look(&self.core.borrow())
     }
@@ -151,7 +160,10 @@ impl Driver {
             if is_chance_to_save(&input) {
                 self.storage.retry();
             }
-            let effects = self.core.borrow_mut().handle_input(clock::now(), input);
+            let now = clock::now();
+            #[cfg(feature = "serde")]
+            self.trace.borrow_mut().steps.push(core::Step { now, input: input.clone() });
+            let effects = self.core.borrow_mut().handle_input(now, input);
             for effect in effects {
                 self.carry_out(effect);
             }

@@ -189,6 +189,14 @@ impl Keeper {
         self.0.with_core(|core| core.history().copied().collect())
     }
 
+    /// All that the keeper was told so far, for `cargo xtask replay`: no token, no body, no user.
+    /// It grows with each input, a few a minute.
+    #[cfg(feature = "serde")]
+    #[must_use]
+    pub fn trace(&self) -> session_keeper_core::Trace {
+        self.0.trace()
+    }
+
     /// The value of `Authorization` for requests to the API, in bearer mode while there is a
     /// session. For the API's origin only.
     #[must_use]

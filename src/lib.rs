@@ -59,5 +59,8 @@ pub use session_keeper_core::{
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
+#[cfg(feature = "serde")]
+pub use session_keeper_core::{Step, Trace, Transcript};
+
 #[cfg(all(test, target_arch = "wasm32"))]
 mod tests;

@@ -232,6 +232,42 @@ fn a_change_by_another_tab_is_met_at_once() {
     other.stop();
 }
 
+/// Prints the trace, of which `tests/traces/` keeps one.
+#[cfg(feature = "serde")]
+#[wasm_bindgen_test]
+async fn a_trace_replays_to_the_same_end_and_holds_no_secret() {
+    script(
+        "localStorage.clear(); window.real = window.fetch; window.status = 200; window.asked = 0;
+         window.fetch = async (url) => (window.asked++, new Response(
+           url.includes('health') ? '{\"status\":\"ok\"}' : '{\"user\":\"canary-user\"}', {
+             status: url.includes('health') ? 200 : window.status,
+             headers: { 'content-type': 'application/json' } }))",
+    );
+    let mut chosen = options("traced").verify_path("/auth/me");
+    chosen.core.verify.every = Duration::from_millis(250);
+    chosen.core.confirm = session_keeper_core::Confirm::Immediate;
+    let keeper = quiet(chosen);
+    keeper.start();
+    keeper.sign_in(Token::new("canary-token"));
+    while keeper.snapshot().session != SessionState::SignedIn {
+        pause().await;
+    }
+    script("window.status = 401");
+    while keeper.snapshot().signed_in() != Some(false) {
+        pause().await;
+    }
+    let trace = keeper.trace();
+    keeper.stop();
+    script("window.fetch = window.real");
+    let text = serde_json::to_string(&trace).expect("it is data");
+    assert!(!text.contains("canary"), "{text}");
+    wasm_bindgen_test::console_log!("{text}");
+    let read: crate::Trace = serde_json::from_str(&text).expect("it was written so");
+    let (replayed, first) = (read.replay(), trace.replay());
+    assert_eq!(replayed, first);
+    assert_eq!(replayed.snapshot.session, SessionState::SignedOut);
+}
+
 #[wasm_bindgen_test]
 fn a_token_is_in_no_debug_text() {
     let token = Token::new("canary-token");

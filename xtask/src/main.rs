@@ -11,6 +11,7 @@ mod demo;
 mod failure;
 mod fuzz;
 mod pack;
+mod replay;
 mod runner;
 mod services;
 mod setup;
@@ -22,6 +23,7 @@ mod wasm;
 mod workspace;
 
 use std::env;
+use std::path::{self, PathBuf};
 use std::process::ExitCode;
 
 use crate::failure::Failure;
@@ -37,6 +39,7 @@ usage: cargo xtask COMMAND [--verbose]
   bench-verdict       false and true sign-outs, counted on the core and on real servers
   bench-fetch [ARGS]  what `keeper.fetch` adds to `fetch`, in Chromium
   bench-backend       the reference backend beside gunicorn and Flask on the same stores
+  replay FILE         run a recorded trace through the core and print what it orders
   tidy                who may import whom, which no compiler holds
   size                the bytes that a page pays, and their budget
   --verbose           show what the tools print";
@@ -74,6 +77,7 @@ enum Command {
     /// With what its script is told.
     BenchFetch(Vec<String>),
     BenchBackend(Vec<String>),
+    Replay(PathBuf),
     Tidy,
     Size,
 }
@@ -90,6 +94,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::BenchVerdict => bench::verdict(&workspace, &runner),
         Command::BenchFetch(wishes) => bench::fetch(&workspace, &runner, wishes),
         Command::BenchBackend(wishes) => bench::backend(&workspace, &runner, wishes),
+        Command::Replay(file) => replay::run(file),
         Command::Tidy => tidy::run(&workspace),
         Command::Size => size::run(&workspace, &runner),
     }
@@ -122,6 +127,7 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Option<Invocation>, Failu
         ["bench-backend", wishes @ ..] => {
             Command::BenchBackend(wishes.iter().copied().map(str::to_owned).collect())
         }
+        ["replay", file] => Command::Replay(path::absolute(file).unwrap_or_else(|_| file.into())),
         ["tidy"] => Command::Tidy,
         ["size"] => Command::Size,
         _ => return Err(Failure::Usage(format!("`{}` is no command\n{USAGE}", words.join(" ")))),

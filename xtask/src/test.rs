@@ -281,6 +281,7 @@ fn shell(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     let tools = wasm::build_tools(workspace, runner)?;
     let mut test = cargo();
     test.args(["test", "-p", "session-keeper", "--lib", "--target", WASM_TARGET])
+        .args(["--features", "serde"])
         .args(["--config", &runner_setting(&tools)])
         .env("CHROMEDRIVER", &browser.driver)
         .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.write_capabilities(workspace)?);

@@ -33,6 +33,7 @@ pub(crate) struct Package {
 pub(crate) struct Dependency {
     pub(crate) name: String,
     pub(crate) is_dev: bool,
+    pub(crate) is_optional: bool,
 }
 
 impl Workspace {
@@ -88,6 +89,7 @@ impl Package {
             Some(Dependency {
                 name: dependency["name"].as_str()?.to_owned(),
                 is_dev: dependency["kind"].as_str() == Some("dev"),
+                is_optional: dependency["optional"].as_bool() == Some(true),
             })
         });
         let targets = package["targets"].as_array()?.iter();

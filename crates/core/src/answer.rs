@@ -9,6 +9,7 @@ use crate::time::{Duration, UnixMillis};
 
 /// What a request was sent for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Probe {
     /// The health path, without the credential.
     Health,
@@ -29,11 +30,13 @@ pub const CANDIDATES: [&str; 6] =
 
 /// One of [`CANDIDATES`], by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Candidate(pub u8);
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "one is at hand at a time, and it is copied rarely")]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
     /// A response, its body read to the end.
     Response(Response),
@@ -43,6 +46,8 @@ pub enum Outcome {
 
 /// The facts of one response. The default is an empty 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct Response {
     /// The status; 0 for a response that a page may not look into.
     pub status: u16,
@@ -82,6 +87,7 @@ impl Default for Response {
 
 /// What a body is; what is in it stays in the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Body {
     /// Nothing.
     Empty,
@@ -103,6 +109,8 @@ pub enum Body {
 
 /// What a body tells of the server that sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct ServerFacts {
     /// One worker or machine.
     pub instance: Option<Label>,
@@ -116,6 +124,7 @@ pub struct ServerFacts {
 
 /// What the app's `classify` says of an answer of the verify path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Classified {
     /// The session is good.
     Valid,
@@ -125,6 +134,7 @@ pub enum Classified {
 
 /// How much a rejection proves about who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Grade {
     /// JSON, or a readable `error="invalid_token"`.
     Strong,

@@ -4,10 +4,12 @@ use crate::time::Duration;
 
 /// Names a request of the app between the core and the shell, which counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AppRequestId(pub u32);
 
 /// The facts about one request of the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AppRequest {
     /// Which one.
     pub id: AppRequestId,
@@ -24,6 +26,7 @@ pub struct AppRequest {
 
 /// When a request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Replay {
     /// Never: its body was a stream, which is used up.
     Never,
@@ -35,6 +38,7 @@ pub enum Replay {
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Destination {
     /// The API, whose availability the keeper watches.
     Api,
@@ -45,6 +49,7 @@ pub enum Destination {
 /// What happened to a request of the app. A request that is answered at its first attempt by
 /// anything but 401, 502, 503 or 504 is never reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AppEvent {
     /// It is about to be sent and has to ask first: see
     /// [`Keeper::may_send`](crate::Keeper::may_send).
@@ -61,6 +66,7 @@ pub enum AppEvent {
 
 /// What the shell does with a request of the app that was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AppAction {
     /// Send it (again), with the credential of now.
     Send,
@@ -72,6 +78,8 @@ pub enum AppAction {
 
 /// How the requests of the app are treated.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct AppRequestOptions {
     /// How long one request waits in all, from its first failure on.
     pub wait: Duration,
@@ -93,6 +101,7 @@ impl Default for AppRequestOptions {
 
 /// What happens to a 401 for the current token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum OnUnauthorized {
     /// It is held until a verification has decided whether the session is over.
     #[default]

@@ -45,6 +45,7 @@ const PASSING_LEFT: f64 = 0.707;
 /// The history of a backend, as it is kept: it belongs to the backend, not to the session, and
 /// survives a sign-out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BackendRecord {
     /// The boot id under which it was gathered.
     pub boot: Option<Label>,

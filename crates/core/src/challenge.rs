@@ -5,6 +5,7 @@
 
 /// The meaning of the challenges of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Challenge {
     /// No header, or none that a page may read: cross-origin it must be exposed.
     #[default]

@@ -2,6 +2,7 @@
 
 /// A number from 0 to 1, in steps of 10⁻¹²: what is rarer counts as never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Chance(u64);
 
 const STEPS: f64 = 1e12;

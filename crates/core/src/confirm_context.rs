@@ -37,6 +37,7 @@ pub(crate) enum ServerHealth {
 
 /// What decides how long a confirmation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Basis {
     /// The app wants the first 401 to be believed.
     Immediate,

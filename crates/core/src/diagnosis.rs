@@ -8,6 +8,7 @@ use crate::time::{Duration, Instant};
 
 /// What is wrong, on the server or between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Cause {
     /// A token was rejected and then accepted: workers that do not share their tokens.
     WorkersDisagree,
@@ -88,6 +89,7 @@ impl Cause {
 
 /// A cause with what speaks for it; 0 where it does not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Diagnosis {
     /// What is wrong.
     pub cause: Cause,

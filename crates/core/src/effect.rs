@@ -14,6 +14,7 @@ use crate::time::UnixMillis;
 
 /// One order to the shell, to be carried out in sequence and without a decision of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Effect {
     /// Send a request and tell how it ended.
     Send {
@@ -120,6 +121,7 @@ pub enum Effect {
 
 /// News for the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Notice {
     /// The stored record was read, or could not be: what is known of the session stands in the
     /// snapshot, unless only the server can tell.

@@ -13,6 +13,7 @@ use crate::time::Duration;
 
 /// How loud an entry is on the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Level {
     /// Each ping.
     Debug,
@@ -27,6 +28,7 @@ pub enum Level {
 /// Why a session was kept, or a rejection did not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is its name")]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reason {
     Hint,
     Network,
@@ -65,6 +67,7 @@ macro_rules! events {
         /// What happened.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each is its code, and its fields have names")]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         pub enum Event {
             $($variant { $($field: $type),* },)*
         }

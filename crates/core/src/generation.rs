@@ -2,6 +2,7 @@
 
 /// A random id of one token, made at sign-in: the same id after a restart is the same token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TokenId(pub u64);
 
 /// One token's place in the order of sign-ins of this app in this browser.
@@ -9,6 +10,7 @@ pub struct TokenId(pub u64);
 /// The number orders (a sign-in and a refresh take the next one); the id tells two tabs apart
 /// that took the same number at once. A sign-out keeps the generation that it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Generation {
     /// From 1 to [`Generation::MAX`].
     pub number: u32,

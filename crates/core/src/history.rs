@@ -11,6 +11,7 @@ use crate::time::UnixMillis;
 
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
     /// When, by the wall clock.
     pub at: UnixMillis,

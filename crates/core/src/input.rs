@@ -13,6 +13,7 @@ use crate::time::UnixMillis;
 
 /// One thing that happened. Early, late, repeated and senseless inputs are harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
     /// The app wants the session kept. Twice is once.
     Start,
@@ -94,6 +95,7 @@ pub enum Input {
 
 /// What the store holds for this app.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Record {
     /// A session.
     Session(StoredSession),
@@ -118,6 +120,7 @@ pub enum Record {
 
 /// A session as the store holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StoredSession {
     /// Its place in the order.
     pub generation: Generation,

@@ -58,6 +58,8 @@ mod rng;
 mod server;
 mod session;
 mod time;
+#[cfg(feature = "serde")]
+mod trace;
 mod words;
 
 pub use answer::{
@@ -92,3 +94,5 @@ pub use session::{
     RejectedAnswer, Rule, SessionState, SignOut, SignOutReason, Snapshot, TokenFacts, TokenKind,
 };
 pub use time::{Duration, Instant, Now, UnixMillis};
+#[cfg(feature = "serde")]
+pub use trace::{Step, Trace, Transcript};

@@ -12,6 +12,7 @@ pub const PROTOCOL: u8 = 1;
 
 /// One message: what a tab can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Message {
     /// The record was written: a sign-in, a refresh or a sign-out.
     Written {

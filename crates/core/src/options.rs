@@ -6,6 +6,8 @@ use crate::time::Duration;
 
 /// All choices that decide something. Paths, origins and keys are the shell's.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct Options {
     /// Pings, or `None`: verification is then the only probe.
     pub health: Option<HealthOptions>,
@@ -42,6 +44,7 @@ impl Default for Options {
 
 /// Refreshing the token.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RefreshOptions {
     /// How long ahead of its expiry the token is refreshed; at most half of its life. `None`: a
     /// twelfth of its life, at most one hour.
@@ -52,6 +55,7 @@ pub struct RefreshOptions {
 
 /// What proves the user to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Credential {
     /// A token that the app hands over at sign-in.
     #[default]
@@ -62,6 +66,7 @@ pub enum Credential {
 
 /// Where the server is, as browsers see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum OriginRelation {
     /// On the page's own origin.
     #[default]
@@ -72,6 +77,7 @@ pub enum OriginRelation {
 
 /// How a rejection is confirmed before it ends the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Confirm {
     /// Until the chance that a good token would have been rejected so often is below this one. In
     /// force where the backend names no instances: where it does, all of them must refuse.
@@ -89,6 +95,8 @@ impl Default for Confirm {
 
 /// The keep-alive pings.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct HealthOptions {
     /// Between pings, spread by ±10 %.
     pub every: Duration,
@@ -116,6 +124,7 @@ impl Default for HealthOptions {
 
 /// What happens to pings and periodic verifications while the page is hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum WhenHidden {
     /// They go on for `hidden_for`: a forgotten tab would burn a free plan's hours.
     Ping,
@@ -127,6 +136,8 @@ pub enum WhenHidden {
 
 /// The verification of the token.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct VerifyOptions {
     /// Between verifications, spread by ±10 %.
     pub every: Duration,

@@ -6,6 +6,7 @@ use crate::time::{Duration, Instant};
 
 /// What happens to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PageEvent {
     /// Somebody is looking.
     Visible,

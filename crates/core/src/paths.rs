@@ -9,6 +9,9 @@ use crate::time::{Duration, Instant};
 /// A path that fails alone this long, and this often, is blocked.
 const BLOCKED_AFTER: Duration = Duration::from_secs(60);
 const BLOCKED_TIMES: u32 = 3;
+/// As many of them came after a proof by other means. One of a request that an outage took may
+/// come late.
+const BLOCKED_ALONE: u32 = BLOCKED_TIMES - 1;
 
 /// What is known of the ways to the server.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ struct Path {
 struct Failing {
     since: Instant,
     times: u32,
+    /// Those after the server had proven itself by other means, or answered there.
+    alone: u32,
     /// Nothing but network errors.
     silent: bool,
 }
@@ -71,12 +76,15 @@ impl Paths {
 
     /// The path failed.
     pub(crate) fn failed(&mut self, probe: Probe, failure: Failure, now: Instant) {
+        let is_alone = self.fails_alone(probe) || self.is_cut_off(probe);
         let Some(path) = self.path(probe) else { return };
         if failure == Failure::Answer {
             path.answered = Some(now);
         }
-        let failing = path.failing.get_or_insert(Failing { since: now, times: 0, silent: true });
+        let begun = Failing { since: now, times: 0, alone: 0, silent: true };
+        let failing = path.failing.get_or_insert(begun);
         failing.times = failing.times.saturating_add(1);
+        failing.alone = failing.alone.saturating_add(is_alone.into());
         failing.silent &= failure == Failure::NetworkError;
     }
 
@@ -95,13 +103,19 @@ impl Paths {
 
     /// Whether the path fails alone again and again, and how often.
     pub(crate) fn is_blocked(&self, probe: Probe, now: Instant) -> Option<u32> {
-        let (path, other) = self.both(probe)?;
+        let (path, _) = self.both(probe)?;
         let failing = path.failing?;
-        let other_answers = other.answered.is_some_and(|at| at >= failing.since);
-        // No answer at all from one path, while the other answers: something in between.
-        let is_cut_off = failing.silent && other_answers;
         let lasts = now.since(failing.since) >= BLOCKED_AFTER && failing.times >= BLOCKED_TIMES;
-        (lasts && (is_cut_off || self.fails_alone(probe))).then_some(failing.times)
+        let is_alone = self.fails_alone(probe) || self.is_cut_off(probe);
+        (lasts && is_alone && failing.alone >= BLOCKED_ALONE).then_some(failing.times)
+    }
+
+    /// No answer at all from one path, while the other answers: something in between.
+    fn is_cut_off(&self, probe: Probe) -> bool {
+        let Some((Path { failing: Some(failing), .. }, other)) = self.both(probe) else {
+            return false;
+        };
+        failing.silent && other.answered.is_some_and(|at| at >= failing.since)
     }
 
     /// How often the path got no answer at all, since it last proved the server awake.
@@ -174,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_failed_through_an_outage_is_not_blocked_when_the_other_ends_it() {
+        let mut paths = Paths::default();
+        for secs in [0, 30, 60, 90] {
+            paths.failed(Probe::Health, Failure::Answer, at(secs));
+        }
+        paths.proven(Probe::Verify, at(100));
+        assert_eq!(paths.is_blocked(Probe::Health, at(100)), None);
+        paths.failed(Probe::Health, Failure::Held, at(150));
+        assert_eq!(paths.is_blocked(Probe::Health, at(150)), None, "it was sent in the outage");
+        paths.failed(Probe::Health, Failure::Answer, at(180));
+        assert_eq!(paths.is_blocked(Probe::Health, at(180)), Some(6));
+    }
+
+    #[test]
     fn silence_of_one_path_while_the_other_answers_is_something_in_between() {
         let mut paths = Paths::default();
         for secs in [0, 30, 70] {
@@ -181,8 +209,12 @@ mod tests {
         }
         assert_eq!(paths.is_blocked(Probe::Health, at(70)), None, "perhaps the server is away");
         paths.answered(Probe::Verify, at(71));
-        assert_eq!(paths.is_blocked(Probe::Health, at(71)), Some(3));
-        paths.failed(Probe::Health, Failure::Answer, at(72));
-        assert_eq!(paths.is_blocked(Probe::Health, at(72)), None, "something answers there");
+        assert_eq!(paths.is_blocked(Probe::Health, at(71)), None, "perhaps it has just come back");
+        for secs in [90, 120] {
+            paths.failed(Probe::Health, Failure::NetworkError, at(secs));
+        }
+        assert_eq!(paths.is_blocked(Probe::Health, at(120)), Some(5));
+        paths.failed(Probe::Health, Failure::Answer, at(150));
+        assert_eq!(paths.is_blocked(Probe::Health, at(150)), None, "something answers there");
     }
 }

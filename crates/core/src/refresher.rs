@@ -30,10 +30,12 @@ const ENOUGH: usize = 2;
 /// there is an answer with a newer token, so that a server which knows it (RFC 9700 asks servers to
 /// detect reuse) can hand out the same successor again after a lost answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AttemptId(pub u64);
 
 /// How a refresh ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RefreshAnswer {
     /// The facts of the answer.
     pub outcome: Outcome,
@@ -45,6 +47,7 @@ pub struct RefreshAnswer {
 
 /// A newer token, or the expiry of a newer cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NewToken {
     /// Which one; the shell keeps it.
     pub token: TokenHandle,

@@ -11,16 +11,19 @@ use crate::time::{Duration, Instant};
 
 /// Names a request between the core and the shell. Never used twice in one keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RequestId(pub u32);
 
 /// Names a read of the store. Never used twice in one keeper: an old answer never stands for a
 /// newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ReadId(pub u32);
 
 /// Names a token that the app handed over and that belongs to no session yet. The shell makes
 /// it and never uses it twice; the token itself stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TokenHandle(pub u32);
 
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use crate::time::{Duration, Instant, UnixMillis};
 
 /// What is known of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ServerState {
     /// Nothing is known yet.
     Unknown,

@@ -13,6 +13,7 @@ use crate::time::{Duration, UnixMillis};
 /// What is known of the session. Nothing about the server alone ever changes whether the user is
 /// signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SessionState {
     /// Nothing has been read yet.
     Restoring,
@@ -42,6 +43,7 @@ impl SessionState {
 
 /// What kind of token it is, as far as its text tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TokenKind {
     /// It means something to the server's store only.
     #[default]
@@ -52,6 +54,8 @@ pub enum TokenKind {
 
 /// What is known of a token without looking into it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct TokenFacts {
     /// When it runs out, as far as it is known.
     pub expires_at: Option<UnixMillis>,
@@ -69,6 +73,7 @@ pub struct TokenFacts {
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SignOutReason {
     /// The server really said no.
     Rejected,
@@ -101,6 +106,7 @@ impl SignOutReason {
 
 /// Why the rejections were believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Rule {
     /// Every instance seen in the last 10 min rejected twice over, 6 s apart.
     Instances,
@@ -143,6 +149,7 @@ impl Rule {
 
 /// One rejection that counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RejectedAnswer {
     /// When its answer came, by the wall clock.
     pub at: UnixMillis,
@@ -165,6 +172,7 @@ impl RejectedAnswer {
 
 /// The end of a session, with the evidence for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SignOut {
     /// Why.
     pub reason: SignOutReason,
@@ -182,6 +190,7 @@ pub struct SignOut {
 
 /// What is known at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {
     /// The session.
     pub session: SessionState,

@@ -6,6 +6,7 @@
 
 /// A length of time in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Duration(u64);
 
 impl Duration {
@@ -41,6 +42,7 @@ impl Duration {
 
 /// A moment on the keeper's line: milliseconds since the keeper was made, sleep included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -61,6 +63,7 @@ impl Instant {
 
 /// Milliseconds since 1970 (UTC) by some clock that nobody trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
@@ -72,6 +75,7 @@ impl UnixMillis {
 
 /// What the two clocks of the platform say at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Now {
     /// The monotonic clock, counted from any fixed point.
     pub monotonic: Duration,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use session_keeper_core::{Generation, Outcome, Probe, RequestId};
+use session_keeper_core::{AppRequestId, Generation, Outcome, Probe, RequestId};
 
 /// One thing that is going to handle_event.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub(crate) enum Event {
     SignsIn,
     /// The app asks the server for something with the token.
     AppAsks,
+    /// A request of the app is sent again.
+    AppSends { request: AppRequestId },
 }
 
 /// The faults that fault at a moment.

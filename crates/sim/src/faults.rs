@@ -1,13 +1,12 @@
 //! The faults at work, and the user between them.
 
 use session_keeper_core::{
-    Input, Keeper, PageEvent, Probe, Record, SessionState, TokenFacts, TokenHandle,
+    Input, Keeper, PageEvent, Record, SessionState, TokenFacts, TokenHandle,
 };
 
 use crate::event::{Event, Fault};
 use crate::network::Path;
 use crate::oracle::Verdict;
-use crate::server::Handling;
 use crate::world::{Page, World};
 
 /// Rates are per thousand hours.
@@ -158,27 +157,6 @@ impl World {
         Ok(())
     }
 
-    /// The app's own request, with the token.
-    pub(crate) fn app_asks(&mut self) -> Verdict {
-        let next = self.now + self.rng.between(20_000, 600_000);
-        self.future.at(next, Event::AppAsks);
-        let Some(generation) = self.keeper.generation() else { return Ok(()) };
-        if !self.view().attended {
-            return Ok(());
-        }
-        if self.network.path != Path::Clear {
-            return self.feed(Input::Unanswered).map(drop);
-        }
-        let token = Some(generation.token_id);
-        match self.server.handle(self.now, Probe::Verify, token, &mut self.rng) {
-            Handling::Answer(response) => {
-                self.feed(Input::Report { status: response.status }).map(drop)
-            }
-            Handling::Refuse => self.feed(Input::Unanswered).map(drop),
-            Handling::Hold(_) => Ok(()),
-        }
-    }
-
     fn revoke(&mut self) {
         if let Some(generation) = self.keeper.generation() {
             self.server.revoke(generation.token_id);
@@ -201,6 +179,7 @@ impl World {
         self.keeper = Keeper::new(options, self.rng.draw());
         self.open.clear();
         self.open_times.clear();
+        self.app.reloaded();
         // Ids begin again with the page: what was on its way would find a stranger.
         self.future.forget(|it| {
             matches!(it, Event::Arrives { .. } | Event::Answered { .. } | Event::Strays { .. })

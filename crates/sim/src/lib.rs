@@ -19,6 +19,7 @@
     reason = "the world reacts to what it models; everything else is everything else"
 )]
 
+mod app;
 pub mod bench;
 mod event;
 mod faults;

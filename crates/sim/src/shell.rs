@@ -45,6 +45,7 @@ impl World {
         {
             self.feed(Input::Backend(backend))?;
         }
+        self.app_waits_within_bounds()?;
         Ok(effects)
     }
 
@@ -78,6 +79,9 @@ impl World {
                 self.record = Record::Tombstone { generation, sign_out, undelivered };
             }
             Effect::StoreBackend(record) => self.backend = Some(*record),
+            Effect::AppRequest { request, action } => {
+                return self.app_goes_on(*request, *action);
+            }
             Effect::Notify(Notice::SignedOut(sign_out)) => {
                 let by_user = self.signing_out && sign_out.reason == SignOutReason::User;
                 let ended = before.is_none_or(|it| !self.server.knows(it.token_id));

@@ -26,6 +26,10 @@ pub struct Tally {
     pub sign_outs: u64,
     /// The same while the server still knew the token. Must be 0.
     pub false_sign_outs: u64,
+    /// Requests of the app.
+    pub app_requests: u64,
+    /// A 401 that the app got though the token was good and the session went on.
+    pub app_false_401s: u64,
     /// Answers that belonged to nothing any more.
     pub strays: u64,
     /// The most requests in one minute.
@@ -51,6 +55,8 @@ impl Tally {
         self.sign_outs += other.sign_outs;
         self.false_sign_outs += other.false_sign_outs;
         self.strays += other.strays;
+        self.app_requests += other.app_requests;
+        self.app_false_401s += other.app_false_401s;
         self.busiest_minute = self.busiest_minute.max(other.busiest_minute);
         self.most_in_six = self.most_in_six.max(other.most_in_six);
         for (bound, ms) in &other.longest {
@@ -77,6 +83,8 @@ impl fmt::Display for Tally {
         )?;
         writeln!(f, "suspicions      {refuted} refuted, {} signed out", self.sign_outs)?;
         writeln!(f, "false sign-outs {}", self.false_sign_outs)?;
+        let (asked, got) = (self.app_requests, self.app_false_401s);
+        writeln!(f, "the app         {asked} requests, {got} with a 401 for a good token")?;
         for (bound, ms) in &self.longest {
             let seconds = *ms as f64 / 1_000.0;
             writeln!(f, "longest         {seconds:.1} s where {bound} s are allowed")?;

@@ -7,6 +7,7 @@ use session_keeper_core::{
     Response, SessionState, StoredSession, TokenId,
 };
 
+use crate::app::App;
 use crate::event::{Event, Fault, Future};
 use crate::mix::{Mix, Refuses};
 use crate::network::{Network, Path};
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) oracle: Oracle,
     pub(crate) tally: Tally,
     pub(crate) future: Future,
+    pub(crate) app: App,
     pub(crate) now: u64,
     pub(crate) page: Page,
     pub(crate) record: Record,
@@ -99,6 +101,7 @@ impl World {
             oracle: Oracle::default(),
             tally: Tally::default(),
             future: Future::default(),
+            app: App::default(),
             now: 0,
             page: Page::default(),
             record: Record::Session(StoredSession::new(generation)),
@@ -181,6 +184,7 @@ impl World {
             Event::Ends(fault) => self.end(fault),
             Event::SignsIn => self.sign_in(),
             Event::AppAsks => self.app_asks(),
+            Event::AppSends { request } => self.app_sends(request),
         }
     }
 
@@ -280,7 +284,8 @@ impl World {
 
     fn heal(&mut self) -> Verdict {
         self.future.forget(|it| {
-            !matches!(it, Event::Arrives { .. } | Event::Answered { .. } | Event::AppAsks)
+            let goes_on = matches!(it, Event::AppAsks | Event::AppSends { .. });
+            !(goes_on || matches!(it, Event::Arrives { .. } | Event::Answered { .. }))
         });
         self.network.heal();
         self.server.heal(self.now);
