@@ -24,7 +24,7 @@ use crate::options::{Auth, Options};
 use crate::page::{self, Event, Listener};
 use crate::refresh::{self, Attempt};
 use crate::storage::{Answer, Failed, Storage};
-use crate::tokens::{Pending, User};
+
 use crate::transport::{self, Outgoing};
 use crate::{clock, entropy, global, json, record};
 
@@ -208,21 +208,10 @@ impl Driver {
                 self.storage.write_backend(&record::write_backend(&self.options.origin, &kept));
             }
             Effect::UseStoredToken { read, generation } => {
-                let state = &mut *self.state.borrow_mut();
-                let loaded = state.loaded_record.take_if(|(of, _)| *of == read);
-                if let Some((_, object)) = loaded {
-                    state.tokens.keep(generation, object);
-                }
-                state.user = None;
+                self.state.borrow_mut().use_stored_token(read, generation);
             }
             Effect::UseToken { token, generation } => {
-                let state = &mut *self.state.borrow_mut();
-                if let Some(Pending { object, user, .. }) = state.tokens.take_pending(token) {
-                    state.tokens.keep(generation, object);
-                    if let User::Given(user) = user {
-                        state.user = user;
-                    }
-                }
+                self.state.borrow_mut().use_token(token, generation);
             }
             Effect::DropToken { token } => drop(self.state.borrow_mut().tokens.take_pending(token)),
             Effect::Store { generation, expires_at, verified_at } => {
@@ -241,10 +230,7 @@ impl Driver {
                     self.forget(generation);
                 }
             }
-            Effect::SetUser { request } => {
-                let state = &mut *self.state.borrow_mut();
-                state.user = state.body.take_if(|(of, _)| *of == request).map(|(_, body)| body);
-            }
+            Effect::SetUser { request } => self.state.borrow_mut().set_user(request),
             Effect::Forget { generation } => self.forget(generation),
             Effect::EraseRecord => self.write(None),
             // Other tabs are told by the issue that brings them.

@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 
 use gloo_timers::callback::Timeout;
-use session_keeper_core::{Input, Probe, ReadId, Record, RefreshAnswer, RequestId, UnixMillis};
+use session_keeper_core::{
+    Generation, Input, Probe, ReadId, Record, RefreshAnswer, RequestId, TokenHandle, UnixMillis,
+};
 use wasm_bindgen::JsValue;
 use web_sys::AbortController;
 
 use crate::page::Listener;
 use crate::refresh::Refreshed;
-use crate::tokens::{Tokens, User};
+use crate::tokens::{Pending, Tokens, User};
 use crate::transport::Received;
 
 /// What the driver holds for the core.
@@ -80,6 +82,29 @@ impl State {
                 Input::Record { read, record }
             }
         })
+    }
+
+    /// The session is the one of the record that this read brought.
+    pub(super) fn use_stored_token(&mut self, read: ReadId, generation: Generation) {
+        if let Some((_, object)) = self.loaded_record.take_if(|(of, _)| *of == read) {
+            self.tokens.keep(generation, object);
+        }
+        self.user = None;
+    }
+
+    /// The session is the one that this token was handed over for.
+    pub(super) fn use_token(&mut self, token: TokenHandle, generation: Generation) {
+        if let Some(Pending { object, user, .. }) = self.tokens.take_pending(token) {
+            self.tokens.keep(generation, object);
+            if let User::Given(user) = user {
+                self.user = user;
+            }
+        }
+    }
+
+    /// The body of this answer is the user.
+    pub(super) fn set_user(&mut self, request: RequestId) {
+        self.user = self.body.take_if(|(of, _)| *of == request).map(|(_, body)| body);
     }
 
     pub(super) fn close(&mut self, request: RequestId) -> Option<PendingRequest> {

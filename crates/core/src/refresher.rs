@@ -263,7 +263,7 @@ impl Refresher {
     }
 
     /// The rejections that counted, oldest first.
-    pub(crate) fn into_evidence(&mut self) -> Vec<RejectedAnswer> {
+    pub(crate) fn take_evidence(&mut self) -> Vec<RejectedAnswer> {
         let rejections = core::mem::take(&mut self.rejections);
         rejections.into_iter().map(|Rejected { answer, .. }| answer).collect()
     }

@@ -85,7 +85,7 @@ fn one_rejection_is_repeated_after_six_seconds_and_two_are_believed() {
     assert!(!refresher.rejected_at(at(0), at(1), None));
     assert_eq!(refresher.next_attempt(None), Some(at(7)));
     assert!(refresher.rejected_at(at(7), at(8), None));
-    assert_eq!(refresher.into_evidence().len(), 2);
+    assert_eq!(refresher.take_evidence().len(), 2);
 }
 
 #[test]

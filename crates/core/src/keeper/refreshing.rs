@@ -221,7 +221,7 @@ impl Keeper {
         if self.refresher.rejected(now, pending.answer, confirm, woken) {
             let is_over = self.has_run_out();
             let reason = if is_over { SignOutReason::Expired } else { SignOutReason::Rejected };
-            let rejections = self.refresher.into_evidence();
+            let rejections = self.refresher.take_evidence();
             let conclusion = Conclusion { rule: Rule::RefreshRejected, chance: None };
             self.end(reason, Some(conclusion), rejections, out);
         }
