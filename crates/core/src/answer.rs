@@ -195,11 +195,14 @@ pub(crate) struct Reading {
     pub(crate) corroborates: bool,
     /// The health path answers as one that is wrong, or that wants a credential.
     pub(crate) misplaced: bool,
+    /// The health path answers, and can prove nothing: it is not there, it leads elsewhere, or a
+    /// page, a limit or a cache speaks in its place. That is no sign of a server that wakes.
+    pub(crate) proves_nothing: bool,
 }
 
 impl Reading {
     /// The same answer out of a store: it may have been true once.
-    pub(crate) const fn without_proof(self) -> Self {
+    pub(crate) fn without_proof(self, source: Source) -> Self {
         let verdict = match self.verdict {
             Verdict::Rejected(_) => Verdict::Void,
             Verdict::NoAnswer => Verdict::NoAnswer,
@@ -212,7 +215,17 @@ impl Reading {
             | Verdict::ErrorShape
             | Verdict::Inconclusive => Verdict::Inconclusive,
         };
-        Self { availability: Availability::Nothing, verdict, corroborates: false, misplaced: false }
+        // A store that answers again and again hides a server that may be away.
+        let is_stored = source == Source::Stored;
+        let availability =
+            if is_stored { Availability::Waking } else { Availability::Nothing };
+        Self {
+            availability,
+            verdict,
+            corroborates: false,
+            misplaced: false,
+            proves_nothing: true,
+        }
     }
 }
 
@@ -231,6 +244,7 @@ pub(crate) fn read(probe: Probe, outcome: &Outcome, accepted: Accepted) -> Readi
         verdict,
         corroborates: availability == Availability::Awake,
         misplaced: false,
+        proves_nothing: false,
     };
     match (outcome, probe) {
         (Outcome::NoAnswer, _) => reading(Availability::Silent, Verdict::NoAnswer),
@@ -239,7 +253,18 @@ pub(crate) fn read(probe: Probe, outcome: &Outcome, accepted: Accepted) -> Readi
             let availability = read_health(response, accepted);
             let misplaced = matches!(status, 401 | 403 | 404 | 405) && !response.redirected;
             let corroborates = availability == Availability::Awake && !matches!(status, 401 | 403);
-            Reading { misplaced, corroborates, ..reading(availability, Verdict::Inconclusive) }
+            // A 401 or 403 that is no JSON may be the wall that says 401 to everything.
+            let is_wall = matches!(status, 401 | 403) && !response.body.is_json();
+            let is_page = status < 300 && response.body == Body::Html;
+            let proves_nothing = !corroborates
+                && !is_wall
+                && (misplaced || response.redirected || is_page || status == 429);
+            Reading {
+                misplaced,
+                corroborates,
+                proves_nothing,
+                ..reading(availability, Verdict::Inconclusive)
+            }
         }
         (Outcome::Response(response), Probe::Verify | Probe::Candidate(_)) => {
             let (availability, verdict) = read_verify(response);

@@ -13,6 +13,9 @@ const BLOCKED_TIMES: u32 = 3;
 /// come late.
 const BLOCKED_ALONE: u32 = BLOCKED_TIMES - 1;
 
+/// An outage of one path that lasts longer than any wake-up, while the other path answers.
+const DEAD_AFTER: Duration = Duration::from_secs(180);
+
 /// What is known of the ways to the server.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
@@ -116,6 +119,17 @@ impl Paths {
             return false;
         };
         failing.silent && other.answered.is_some_and(|at| at >= failing.since)
+    }
+
+    /// Whether the path has got nothing but network errors since it last proved the server awake.
+    pub(crate) fn is_silent(&self, probe: Probe) -> bool {
+        self.silences(probe) > 0
+    }
+
+    /// Whether the other path proved the server awake less than `within` ago.
+    pub(crate) fn other_is_recent(&self, probe: Probe, now: Instant, within: Duration) -> bool {
+        let proven = self.both(probe).and_then(|(_, other)| other.proven);
+        proven.max(self.app_proven).is_some_and(|at| now.since(at) < within)
     }
 
     /// How often the path got no answer at all, since it last proved the server awake.

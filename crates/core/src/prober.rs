@@ -2,7 +2,7 @@
 //!
 //! Rule: one server, one opinion. A path that fails alone moves nothing. Knows nothing of sessions.
 
-use crate::answer::{Availability, Outcome, Probe, Reading, Response};
+use crate::answer::{Availability, Body, Outcome, Probe, Reading, Response};
 use crate::freshness::Freshness;
 use crate::options::Options;
 use crate::page::{Network, Page};
@@ -41,7 +41,7 @@ pub(crate) struct Sign {
     pub(crate) source: ResponseSource,
     /// `Retry-After`, as a floor.
     pub(crate) retry_after: Duration,
-    /// Something answered, whatever it was.
+    /// Something answered that is no page.
     pub(crate) is_answer: bool,
 }
 
@@ -97,8 +97,9 @@ impl Sign {
         outcome: &Outcome,
         retry_after: Duration,
     ) -> Self {
-        let is_answer = matches!(outcome, Outcome::Response(_));
-        let failure = if is_answer { Failure::Answer } else { Failure::NetworkError };
+        let is_answer = matches!(outcome, Outcome::Response(it) if it.body != Body::Html);
+        let is_response = matches!(outcome, Outcome::Response(_));
+        let failure = if is_response { Failure::Answer } else { Failure::NetworkError };
         Self { availability, failure, source: source(probe, outcome), retry_after, is_answer }
     }
 }

@@ -25,6 +25,8 @@ const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
 
 /// A request this young was not sent to a server that was away.
 const JUST_SENT: Duration = Duration::from_secs(1);
+/// A proof by verification or by the app this young still speaks for the server.
+const PROOF_IS_RECENT: Duration = Duration::from_secs(60);
 /// Answers of one burst come together; a hanging one must not hold the others up.
 const REST_OF_A_BURST: Duration = Duration::from_secs(2);
 
@@ -125,7 +127,7 @@ impl Keeper {
         let freshness = self.observe_source(request, outcome);
         let mut reading = answer::read(probe, outcome, self.accepted());
         if freshness != Source::Server {
-            reading = reading.without_proof();
+            reading = reading.without_proof(freshness);
         }
         self.log_answer(request, outcome, out);
         let took = self.now().since(request.sent);
@@ -158,7 +160,7 @@ impl Keeper {
         self.note_wall(probe, outcome, out);
         if probe == Probe::Health {
             self.note_health(outcome, &reading, slow, out);
-            self.handle_health(request, reading.corroborates, out);
+            self.handle_health(request, reading.corroborates, reading.proves_nothing, out);
         } else {
             self.handle_verdict(request, reading.verdict, outcome, freshness, out);
         }
@@ -208,6 +210,9 @@ impl Keeper {
             Change::Moved => None,
             Change::Alone => {
                 self.note_blocked(probe, out);
+                if probe == Probe::Health {
+                    self.check_in_place_of_health();
+                }
                 None
             }
             Change::Recovered(recovery) => {
@@ -225,16 +230,23 @@ impl Keeper {
         self.prober.health_is_usable(&self.options, self.now())
     }
 
-    fn handle_health(&mut self, request: &Request, corroborates: bool, out: &mut Vec<Effect>) {
+    /// `proves_nothing`: the path answers, and never will prove that the server itself is behind
+    /// a weak 401. It must not hold a verdict up for ever.
+    fn handle_health(
+        &mut self,
+        request: &Request,
+        corroborates: bool,
+        proves_nothing: bool,
+        out: &mut Vec<Effect>,
+    ) {
         let asked = request.sent;
         let is_usable = self.health_is_usable();
         let Some(confirmation) = self.confirmation() else { return };
         if corroborates {
             confirmation.proven(asked, Corroboration::Health);
-        } else if is_usable {
+        } else if is_usable && !proves_nothing {
             confirmation.health_failed();
         } else {
-            // It can prove nothing, and must not hold a verdict up for ever.
             confirmation.proven(asked, Corroboration::Missing);
         }
         if confirmation.needs_health() {
@@ -277,7 +289,7 @@ impl Keeper {
     fn give_up(&mut self, request: &Request, out: &mut Vec<Effect>) {
         let silence = Outcome::NoAnswer;
         match request.probe {
-            Probe::Health => self.handle_health(request, false, out),
+            Probe::Health => self.handle_health(request, false, false, out),
             Probe::Verify => {
                 self.handle_verdict(request, Verdict::NoAnswer, &silence, Source::Server, out);
             }
@@ -292,9 +304,20 @@ impl Keeper {
     /// A request of the app got no answer: ask the server soon, not at each of them.
     pub(super) fn handle_unanswered(&mut self) {
         let now = self.now();
-        if !self.prober.server.is_bad() && self.prober.hint(now) && self.options.health.is_none() {
-            // Verification is the only probe there is, and `Retry-After` holds for it as well.
+        let is_hinted = !self.prober.server.is_bad() && self.prober.hint(now);
+        let by_health = self.options.health.is_some();
+        if is_hinted && (!by_health || self.prober.paths.is_failing(Probe::Health)) {
+            // Verification is the only probe that tells, and `Retry-After` holds for it as well.
             self.verify_schedule.at(now);
+        }
+    }
+
+    /// The health path fails alone, so verification is what tells whether the server is there:
+    /// once a minute, because the path may fail for ever.
+    fn check_in_place_of_health(&mut self) {
+        let now = self.now();
+        if !self.prober.paths.other_is_recent(Probe::Health, now, PROOF_IS_RECENT) {
+            self.verify_schedule.no_later_than(now);
         }
     }
 

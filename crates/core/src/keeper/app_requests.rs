@@ -105,7 +105,9 @@ impl Keeper {
             has_run_out: self.has_run_out(),
         });
         let (probe, next) = match self.options.health {
-            Some(_) => (Probe::Health, self.next_ping()),
+            Some(_) if !self.prober.paths.is_failing(Probe::Health) => {
+                (Probe::Health, self.next_ping())
+            }
             // It goes out as soon as the record is read.
             None if self.reads.is_open() => (Probe::Verify, Some(self.now())),
             None => (Probe::Verify, self.next_verification()),

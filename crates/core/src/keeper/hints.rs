@@ -26,13 +26,15 @@ pub(super) struct VerifyPath {
     pub(super) accepted_at: Option<Instant>,
     /// It is not there, and the usual ones were asked.
     candidates_asked: bool,
+    /// The developer was told that a rejection is being confirmed, since the last acceptance.
+    pub(super) suspicion_told: bool,
     /// It never answers as an API, and the developer was told.
     reported: bool,
 }
 
 impl Keeper {
     /// Whether the path has ever accepted the session, in this page or before it.
-    fn was_accepted(&self) -> bool {
+    pub(super) fn was_accepted(&self) -> bool {
         let before = self.active().is_some_and(|active| active.verified_at.is_some());
         before || self.verify_path.accepted_at.is_some()
     }

@@ -115,7 +115,10 @@ impl Keeper {
         let Session::Active(ActiveSession { verification, .. }) = &self.session else { return };
         let Verification::Suspect(confirmation) = verification else { return };
         let Outlook { limit, basis } = confirmation.outlook(&context, health);
-        self.log(out, Event::Suspect { status, limit, basis });
+        // A confirmation that begins again and again without a result is told of once.
+        if !core::mem::replace(&mut self.verify_path.suspicion_told, true) {
+            self.log(out, Event::Suspect { status, limit, basis });
+        }
     }
 
     fn confirm_context(&self) -> ConfirmContext<'_> {

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Keeper, Verification};
+use super::Keeper;
 use crate::answer::{Accepted, Outcome, Probe, Response, Verdict};
 use crate::confirm::WARM_UP;
 use crate::diagnosis::DiagnosisTracker;
@@ -36,10 +36,7 @@ impl Keeper {
 
     /// Whether the verify path speaks for a server whose health path never did.
     pub(super) fn accepted(&self) -> Accepted {
-        let is_verified = self
-            .active()
-            .is_some_and(|active| matches!(active.verification, Verification::Verified));
-        let is_fine = is_verified && !self.prober.paths.is_failing(Probe::Verify);
+        let is_fine = self.was_accepted() && !self.prober.paths.is_failing(Probe::Verify);
         if is_fine && !self.prober.is_proper() { Accepted::Yes } else { Accepted::No }
     }
 

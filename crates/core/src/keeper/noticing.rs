@@ -64,7 +64,8 @@ impl Keeper {
             return self.diagnose_path(Probe::Health, response.status, None, out);
         }
         let is_page = response.status < 300 && response.body == Body::Html;
-        let is_missing = reading.misplaced || is_page;
+        let fails_alone = self.prober.paths.fails_alone(Probe::Health);
+        let is_missing = reading.misplaced || is_page || response.redirected || fails_alone;
         let found = self.diagnosis_tracker.health_answered(response.status, is_missing, verified);
         if let Some(found) = found {
             self.diagnose(out, found);
@@ -75,7 +76,7 @@ impl Keeper {
     pub(super) fn note_blocked(&mut self, probe: Probe, out: &mut Vec<Effect>) {
         let blocked = self.prober.paths.is_blocked(probe, self.now());
         if let (Probe::Health, Some(count)) = (probe, blocked)
-            && !self.prober.is_misplaced()
+            && self.prober.paths.is_silent(Probe::Health)
         {
             let probe = Some(probe);
             self.diagnose(out, Diagnosis { count, probe, ..Diagnosis::of(Cause::HealthBlocked) });

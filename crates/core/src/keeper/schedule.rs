@@ -2,7 +2,7 @@
 //!
 //! Rule: nothing here sends or ends anything. What the answers mean is `verifying.rs`'s.
 
-use crate::answer::Verdict;
+use crate::answer::{Grade, Verdict};
 use crate::options::VerifyOptions;
 use crate::prober::HINT_EVERY;
 use crate::rng::Rng;
@@ -123,8 +123,11 @@ impl VerifySchedule {
             Verdict::Forbidden | Verdict::ErrorShape => {
                 self.in_a_row.unclear = before.unclear.saturating_add(1);
             }
-            Verdict::Valid | Verdict::Rejected(_) => self.in_a_row = InARow::new(),
-            Verdict::Void | Verdict::NotFound | Verdict::Inconclusive => {}
+            Verdict::Valid | Verdict::Rejected(Grade::Strong) => self.in_a_row = InARow::new(),
+            Verdict::Void => self.in_a_row.unclear = before.unclear.saturating_add(1),
+            Verdict::Rejected(Grade::Weak | Grade::Password)
+            | Verdict::NotFound
+            | Verdict::Inconclusive => {}
         }
         if !matches!(verdict, Verdict::Unproven) {
             self.recoveries = 0;

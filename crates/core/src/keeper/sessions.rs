@@ -119,7 +119,7 @@ impl Keeper {
         self.refresher.reset();
         self.pending_refresh_rejection = None;
         self.sign_out = None;
-        self.late_record = LateRecord::Unwanted;
+        self.verify_path.suspicion_told = false;
     }
 
     pub(super) fn enter_signed_out(&mut self, out: &mut Vec<Effect>) {

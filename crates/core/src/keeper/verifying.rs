@@ -168,6 +168,7 @@ impl Keeper {
             Outcome::NoAnswer => return,
         };
         self.verify_path.accepted_at = Some(self.now());
+        self.verify_path.suspicion_told = false;
         if !self.refute(request.sent, facts, out) {
             let (why, next) = (Reason::AskedBefore, Next::Usual);
             return self.inconclusive(request, why, Some(200), next, out);
