@@ -283,11 +283,19 @@ fn recognize(content_type: &str, content: &str) -> (Body, JsValue) {
 /// The ways in which backends say with a 200 that something went wrong.
 fn is_error(body: &JsValue) -> bool {
     let is_denied = |key| get(body, key) == JsValue::FALSE;
-    let is_status = |key| json::number(body, key).is_some_and(|code| (400..600).contains(&code));
-    get(body, "error").is_truthy()
-        || is_denied("success")
-        || is_denied("authenticated")
-        || is_status("code")
+    let has_message =
+        ["msg", "message", "detail"].into_iter().any(|key| get(body, key).as_string().is_some());
+    // A code of its own beside a message, as many back ends have it: 50014, "401".
+    let is_code =
+        |code: u64| (400..600).contains(&code) || has_message && (40_000..60_000).contains(&code);
+    let is_status = |key| {
+        let text = get(body, key).as_string().filter(|_| has_message);
+        let code = text.and_then(|text| text.parse().ok()).or_else(|| json::number(body, key));
+        code.is_some_and(is_code)
+    };
+    ["error", "errors"].into_iter().any(|key| get(body, key).is_truthy())
+        || ["success", "ok", "authenticated"].into_iter().any(is_denied)
+        || ["code", "status", "statusCode"].into_iter().any(is_status)
 }
 
 /// RFC 9110 section 10.2.3: seconds, or a date, which is read against the date of the same

@@ -21,7 +21,6 @@ pub(crate) fn snapshot(driver: &Driver) -> JsValue {
         set(&object, "user", driver.user());
         set_moment(&object, "expiresAt", now.expires_at);
         set_moment(&object, "lastVerifiedAt", now.last_verified_at);
-        set_moment(&object, "lastAwakeAt", now.last_awake_at);
         if let Some(end) = core.sign_out() {
             set(&object, "signOut", sign_out(end));
         }
@@ -123,7 +122,7 @@ pub(crate) fn debug(driver: &Driver) -> JsValue {
         wait("nextVerification", core.next_verification());
         wait("nextRefresh", core.next_refresh());
         set(&object, "runOut", core.has_run_out());
-        set_moment(&object, "lastAwakeAt", core.snapshot().last_awake_at);
+        set_moment(&object, "lastAwakeAt", core.last_awake_at());
         record::set_label(&object, "boot", core.boot());
         let instances = Array::new();
         for instance in core.instances() {

@@ -186,6 +186,16 @@ pub(crate) enum Verdict {
     Inconclusive,
 }
 
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Server,
+    /// Its date is old, and nothing tells yet whether that is the clock of this device.
+    Unclear,
+    /// A store in between.
+    Stored,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) availability: Availability,
@@ -217,15 +227,8 @@ impl Reading {
         };
         // A store that answers again and again hides a server that may be away.
         let is_stored = source == Source::Stored;
-        let availability =
-            if is_stored { Availability::Waking } else { Availability::Nothing };
-        Self {
-            availability,
-            verdict,
-            corroborates: false,
-            misplaced: false,
-            proves_nothing: true,
-        }
+        let availability = if is_stored { Availability::Waking } else { Availability::Nothing };
+        Self { availability, verdict, corroborates: false, misplaced: false, proves_nothing: true }
     }
 }
 

@@ -124,8 +124,10 @@ fn a_2xx_that_says_that_something_went_wrong_is_no_proof() {
 fn what_a_store_answers_proves_nothing_and_rejects_nothing() {
     for response in [answer(200, Object), answer(401, Object)] {
         let reading = read(Probe::Verify, &Outcome::Response(response), Accepted::Yes);
-        let stored = reading.without_proof();
-        assert_eq!(stored.availability, Availability::Nothing);
+        let stored = reading.without_proof(Source::Stored);
+        assert_eq!(stored.availability, Availability::Waking);
+        let unclear = reading.without_proof(Source::Unclear);
+        assert_eq!(unclear.availability, Availability::Nothing);
         assert!(matches!(stored.verdict, Verdict::Void | Verdict::Inconclusive));
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Confirmation {
     waiting: Vec<Rejection>,
     /// How much those that count prove: only the strongest do.
     corroboration: Corroboration,
+    /// The health path can prove nothing, or there is none.
+    unprovable: bool,
     /// Why nothing speaks for it, when nothing does.
     void: Reason,
 }
@@ -123,6 +125,7 @@ impl Confirmation {
             by_instance: Vec::new(),
             waiting: Vec::new(),
             corroboration: Corroboration::Direct,
+            unprovable: false,
             void: Reason::ServerNotAwake,
         }
     }
@@ -155,6 +158,12 @@ impl Confirmation {
             rejection.rejection.grade = Grade::Weak;
             self.count(rejection, corroboration);
         }
+        self.unprovable |= corroboration == Corroboration::Missing;
+    }
+
+    /// Whether the health path has shown that it can prove nothing: it is not waited for again.
+    pub(crate) const fn is_unprovable(&self) -> bool {
+        self.unprovable
     }
 
     /// The health path answered without a corroboration: what waited for it counts for nothing.

@@ -32,6 +32,11 @@ impl Expiry {
         self.known() == Some(Duration::ZERO)
     }
 
+    /// Whether it has run out by the server's clock, whatever its age.
+    pub(crate) fn has_run_out_by_server(&self) -> bool {
+        self.told_expiry().zip(self.server_wall).is_some_and(|(at, now)| at <= now)
+    }
+
     /// How long it is still good, as far as that can be told. Nothing where the local clock and
     /// the token contradict each other.
     pub(crate) fn remaining(&self) -> Option<Duration> {

@@ -5,7 +5,7 @@
 //! stand still. A date that merely differs from this device's clock proves nothing, because the
 //! clock may be hours off.
 
-use crate::answer::Response;
+use crate::answer::{Response, Source};
 use crate::time::{Duration, Instant, UnixMillis};
 
 /// A date may be this much behind what the answers before it lead to expect.
@@ -20,16 +20,6 @@ pub(crate) struct Freshness {
     offset: Option<i64>,
     /// A date that was too old, and when its answer was asked for.
     old: Option<(UnixMillis, Instant)>,
-}
-
-/// Where an answer comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Server,
-    /// Its date is old, and nothing tells yet whether that is the clock of this device.
-    Unclear,
-    /// A store in between.
-    Stored,
 }
 
 impl Freshness {

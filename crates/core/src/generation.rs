@@ -5,6 +5,9 @@
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TokenId(pub u64);
 
+/// More sign-ins than one browser makes while a store hangs.
+const UNREAD: u32 = 1 << 16;
+
 /// One token's place in the order of sign-ins of this app in this browser.
 ///
 /// The number orders (a sign-in and a refresh take the next one); the id tells two tabs apart
@@ -29,6 +32,14 @@ impl Generation {
     pub(crate) fn after(newest: Option<Self>, token_id: TokenId) -> Self {
         let number = newest.map_or(0, |newest| newest.number).saturating_add(1).min(Self::MAX);
         Self { number, token_id }
+    }
+
+    /// The same where the store has not told what it holds: surely past whatever it is, so that
+    /// the record that comes late never stands above this one.
+    pub(crate) fn after_unread(newest: Option<Self>, token_id: TokenId) -> Self {
+        let next = Self::after(newest, token_id);
+        let number = next.number.saturating_add(UNREAD).min(Self::MAX);
+        Self { number, ..next }
     }
 
     pub(crate) const fn is_last(self) -> bool {

@@ -45,6 +45,8 @@ pub(crate) struct OwnNames {
 
 /// Milliseconds this early are in 1973: the number is in seconds.
 const SECONDS: u64 = 100_000_000_000;
+/// Milliseconds this late are in the year 5138: the number is in microseconds, or no time.
+const MICROS: u64 = 100_000_000_000_000;
 
 impl OwnNames {
     pub(crate) fn own(
@@ -66,6 +68,7 @@ impl OwnNames {
             return ServerFacts::default();
         }
         let in_millis = |UnixMillis(n)| UnixMillis(if n < SECONDS { n * 1_000 } else { n });
+        let now = now.filter(|now| now.0 < MICROS);
         ServerFacts {
             instance: instance.filter(|_| is_named),
             boot,

@@ -49,6 +49,7 @@ use records::LateRecord;
 use refreshing::PendingRefreshRejection;
 use schedule::VerifySchedule;
 use sessions::PendingCommand;
+use visitor::Visitor;
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
 /// run once a minute at the least.
@@ -73,6 +74,7 @@ pub struct Keeper {
     session: Session,
     verify_schedule: VerifySchedule,
     verify_path: VerifyPath,
+    visitor: Visitor,
     verify_freshness: Freshness,
     names: OwnNames,
     pending_rejections: Vec<PendingRejection>,
@@ -109,6 +111,8 @@ struct ActiveSession {
     saved_at: Option<UnixMillis>,
     verified_at: Option<UnixMillis>,
     acceptance: Acceptance,
+    /// The server accepted it after it had run out: it prolongs a session by use.
+    outlives_expiry: bool,
     verification: Verification,
 }
 
@@ -170,6 +174,7 @@ impl Keeper {
             session: Session::Restoring,
             verify_schedule: VerifySchedule::default(),
             verify_path: VerifyPath::default(),
+            visitor: Visitor::default(),
             verify_freshness: Freshness::default(),
             names: OwnNames::default(),
             pending_rejections: Vec::new(),
@@ -254,7 +259,6 @@ impl Keeper {
             server: self.prober.server.state(),
             expires_at: active.and_then(|active| active.facts.expires_at),
             last_verified_at: active.and_then(|active| active.verified_at),
-            last_awake_at: self.prober.server.last_awake(),
             signed_out_at: self.sign_out.as_ref().map(|end| end.at),
         }
     }
@@ -263,6 +267,12 @@ impl Keeper {
     #[must_use]
     pub const fn sign_out(&self) -> Option<&SignOut> {
         self.sign_out.as_ref()
+    }
+
+    /// When the server last proved itself awake. Not in the snapshot: it changes with every ping.
+    #[must_use]
+    pub const fn last_awake_at(&self) -> Option<UnixMillis> {
+        self.prober.server.last_awake()
     }
 
     /// The session's generation, while there is one.
@@ -330,11 +340,18 @@ impl Keeper {
     }
 
     fn run_due(&mut self, out: &mut Vec<Effect>) {
+        let now = self.now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if self.life == Life::Running
+            && self.page.presence == Presence::Suspended
+            && due(self.next_revocation())
+        {
+            // A sign-out in a handler of `pagehide`: the request goes on without its page.
+            self.send_revocation(out);
+        }
         if self.life != Life::Running || self.page.presence == Presence::Suspended {
             return;
         }
-        let now = self.now();
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         self.run_overdue_read(out);
         self.run_overdue(out);
         if due(self.next_ping()) {

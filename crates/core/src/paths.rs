@@ -13,9 +13,6 @@ const BLOCKED_TIMES: u32 = 3;
 /// come late.
 const BLOCKED_ALONE: u32 = BLOCKED_TIMES - 1;
 
-/// An outage of one path that lasts longer than any wake-up, while the other path answers.
-const DEAD_AFTER: Duration = Duration::from_secs(180);
-
 /// What is known of the ways to the server.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
@@ -110,7 +107,11 @@ impl Paths {
         let failing = path.failing?;
         let lasts = now.since(failing.since) >= BLOCKED_AFTER && failing.times >= BLOCKED_TIMES;
         let is_alone = self.fails_alone(probe) || self.is_cut_off(probe);
-        (lasts && is_alone && failing.alone >= BLOCKED_ALONE).then_some(failing.times)
+        // A proof that is older than that may be from before the server went away.
+        let lately = failing.since.plus(BLOCKED_AFTER);
+        let last = if failing.silent { other.answered } else { other.proven };
+        let is_known = last.max(self.app_proven).is_some_and(|at| at >= lately);
+        (lasts && is_alone && is_known && failing.alone >= BLOCKED_ALONE).then_some(failing.times)
     }
 
     /// No answer at all from one path, while the other answers: something in between.
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn a_path_is_blocked_after_a_minute_and_three_failures() {
         let mut paths = Paths::default();
-        for secs in [0, 30, 59] {
+        for secs in [0, 30, 60] {
             paths.failed(Probe::Health, Failure::NetworkError, at(secs));
             paths.proven(Probe::Verify, at(secs));
         }

@@ -91,6 +91,11 @@ impl Reads {
         self.open.is_some()
     }
 
+    /// Whether a read is past its bound, so that nobody knows what the store holds.
+    pub(crate) const fn is_late(&self) -> bool {
+        self.late.is_some()
+    }
+
     /// Whether the record was read so recently that a request may rely on it.
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         self.asked_at.is_some_and(|at| now.since(at) < FRESH)

@@ -200,8 +200,6 @@ pub struct Snapshot {
     pub expires_at: Option<UnixMillis>,
     /// When the token was last verified.
     pub last_verified_at: Option<UnixMillis>,
-    /// When the server last proved itself awake.
-    pub last_awake_at: Option<UnixMillis>,
     /// When the last session ended, while there is no newer one.
     pub signed_out_at: Option<UnixMillis>,
 }

@@ -4,12 +4,12 @@ use alloc::vec::Vec;
 
 use super::noticing::was_up;
 use super::{Keeper, Life, Session};
+use crate::answer::Source;
 use crate::answer::{self, Availability, Body, Outcome, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
 use crate::confirm::Corroboration;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::freshness::Source;
 use crate::generation::Generation;
 use crate::instances::Boot;
 use crate::label::Origin;
@@ -26,7 +26,7 @@ const RETRY_AFTER_MOST: Duration = Duration::from_secs(300);
 /// A request this young was not sent to a server that was away.
 const JUST_SENT: Duration = Duration::from_secs(1);
 /// A proof by verification or by the app this young still speaks for the server.
-const PROOF_IS_RECENT: Duration = Duration::from_secs(60);
+const PROOF_IS_RECENT: Duration = Duration::from_secs(30);
 /// Answers of one burst come together; a hanging one must not hold the others up.
 const REST_OF_A_BURST: Duration = Duration::from_secs(2);
 
@@ -312,8 +312,8 @@ impl Keeper {
         }
     }
 
-    /// The health path fails alone, so verification is what tells whether the server is there:
-    /// once a minute, because the path may fail for ever.
+    /// The health path fails alone, so verification is what tells whether the server is there. A
+    /// path that fails for ever is pinged as rarely as verification is made.
     fn check_in_place_of_health(&mut self) {
         let now = self.now();
         if !self.prober.paths.other_is_recent(Probe::Health, now, PROOF_IS_RECENT) {

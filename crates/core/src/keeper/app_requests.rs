@@ -87,6 +87,12 @@ impl Keeper {
             }
             // A busy server is asked again when it may be.
             Verdict::Inconclusive if status != Some(429) => CheckResult::Inconclusive,
+            // The server is there, and says nothing that decides.
+            Verdict::Void | Verdict::Unproven | Verdict::Redirected
+                if self.prober.server.state() == ServerState::Awake =>
+            {
+                CheckResult::Inconclusive
+            }
             Verdict::Inconclusive
             | Verdict::NoAnswer
             | Verdict::Unproven
@@ -109,8 +115,8 @@ impl Keeper {
                 (Probe::Health, self.next_ping())
             }
             // It goes out as soon as the record is read.
-            None if self.reads.is_open() => (Probe::Verify, Some(self.now())),
-            None => (Probe::Verify, self.next_verification()),
+            Some(_) | None if self.reads.is_open() => (Probe::Verify, Some(self.now())),
+            Some(_) | None => (Probe::Verify, self.next_verification()),
         };
         Context {
             options: self.options.app_requests,

@@ -67,6 +67,9 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         let unclear = self.verify_schedule.in_a_row.unclear;
+        if verdict == Verdict::Void && !self.was_accepted() {
+            return;
+        }
         let is_new = verdict == Verdict::ErrorShape && !self.was_accepted();
         let enough = if is_new { 1 } else { UNCLEAR };
         if unclear >= enough {

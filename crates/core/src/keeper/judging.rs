@@ -92,6 +92,7 @@ impl Keeper {
         let is_usable = self.health_is_usable();
         let Some(confirmation) = self.confirmation() else { return };
         confirmation.rejected(rejection);
+        let is_usable = is_usable && !confirmation.is_unprovable();
         if confirmation.needs_health() && !is_usable {
             confirmation.proven(now, Corroboration::Missing);
         } else if confirmation.needs_health() {
@@ -164,9 +165,15 @@ impl Keeper {
         }
     }
 
+    /// By the server's clock, or by its age, unless the server has accepted it at a greater one.
+    fn is_expired(&self, active: &ActiveSession) -> bool {
+        let by_server = self.expiry().is_some_and(|expiry| expiry.has_run_out_by_server());
+        by_server || self.has_run_out() && !active.outlives_expiry
+    }
+
     fn token(&self) -> Token {
         match self.active() {
-            _ if self.has_run_out() => Token::RunOut,
+            Some(active) if self.is_expired(active) => Token::RunOut,
             Some(ActiveSession { acceptance: Acceptance::Never, .. }) => Token::New,
             _ => Token::Current,
         }
@@ -277,9 +284,18 @@ impl Keeper {
         }
     }
 
+    /// Whether the health path says of a server that rejects weakly whether it is well.
+    fn has_telling_health(&self) -> bool {
+        let is_unprovable = self.active().is_some_and(|active| match &active.verification {
+            Verification::Suspect(confirmation) => confirmation.is_unprovable(),
+            Verification::Unverified | Verification::Verified => false,
+        });
+        self.options.health.is_some() && !is_unprovable
+    }
+
     fn server_health(&self) -> ServerHealth {
         // Without a health path a weak rejection is all that a server that is well may say.
-        let is_bad = self.prober.server.is_bad() && self.options.health.is_some();
+        let is_bad = self.prober.server.is_bad() && self.has_telling_health();
         if is_bad { ServerHealth::Bad } else { ServerHealth::Well }
     }
 }

@@ -5,12 +5,12 @@
 use alloc::vec::Vec;
 
 use super::Keeper;
+use crate::answer::Source;
 use crate::answer::{Accepted, Outcome, Probe, Response, Verdict};
 use crate::confirm::WARM_UP;
 use crate::diagnosis::DiagnosisTracker;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::freshness::Source;
 use crate::instances::Boot;
 use crate::requests::Request;
 use crate::time::{Duration, UnixMillis};

@@ -5,11 +5,11 @@
 use alloc::vec::Vec;
 
 use super::Keeper;
+use crate::answer::Source;
 use crate::answer::{Availability, Body, Outcome, Probe, Reading, Response};
 use crate::challenge::Challenge;
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::effect::Effect;
-use crate::freshness::Source;
 use crate::server::Recovery;
 use crate::time::{Duration, Instant};
 

@@ -13,7 +13,7 @@ use crate::input::{Record, StoredSession};
 use crate::options::Credential;
 use crate::reads::Answered;
 use crate::requests::ReadId;
-use crate::session::SignOut;
+use crate::session::{SignOut, SignOutReason};
 
 /// Whether somebody has signed in or out since the record could not be read in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) enum LateRecord {
     Unwanted,
     /// Nobody has decided anything: late is better than never.
     Wanted,
+    /// The app has signed out meanwhile: what comes is over.
+    SignedOut,
 }
 
 impl Keeper {
@@ -44,15 +46,41 @@ impl Keeper {
                 self.take_record(read, record, out);
                 self.read_record(out);
             }
-            Answered::Late if self.late_record == LateRecord::Wanted => {
-                self.late_record = LateRecord::Unwanted;
-                if matches!(record, Record::Session(_)) {
-                    self.session = Session::Restoring;
-                    self.take_record(read, record, out);
-                    self.verify_schedule.now(self.now());
-                }
+            // Where nothing was read yet, an older answer is better than none as well.
+            Answered::Late | Answered::Unknown => self.take_late(read, record, out),
+        }
+    }
+
+    /// The store has answered after its bound. Its record is older than whatever was decided here
+    /// since, and decides itself where nothing was.
+    fn take_late(&mut self, read: ReadId, record: Record, out: &mut Vec<Effect>) {
+        let is_over = matches!(record, Record::Tombstone { undelivered: true, .. });
+        match (self.late_record, &self.session) {
+            (LateRecord::Wanted, Session::Active(_)) if is_over && self.asks_the_server() => {
+                // A cookie was verified back in before its sign-out was known.
+                self.note_newest(&record);
+                self.end(SignOutReason::User, None, Vec::new(), out);
             }
-            Answered::Late | Answered::Unknown => {}
+            (LateRecord::Wanted, Session::SignedOut | Session::Restoring)
+                if is_over || matches!(record, Record::Session(_)) =>
+            {
+                self.session = Session::Restoring;
+                self.take_record(read, record, out);
+                self.verify_schedule.now(self.now());
+            }
+            (LateRecord::SignedOut, Session::SignedOut) => self.take_record(read, record, out),
+            (LateRecord::Unwanted | LateRecord::Wanted | LateRecord::SignedOut, _) => {
+                self.note_newest(&record);
+            }
+        }
+        self.late_record = LateRecord::Unwanted;
+    }
+
+    fn note_newest(&mut self, record: &Record) {
+        if let Record::Session(StoredSession { generation, .. })
+        | Record::Tombstone { generation, .. } = record
+        {
+            self.newest = self.newest.max(Some(*generation));
         }
     }
 
@@ -78,11 +106,7 @@ impl Keeper {
             Session::SignedOut => self.follow_sign_in(read, &record, out),
             Session::Active(_) => self.compare(read, &record, out),
         }
-        if let Record::Session(StoredSession { generation, .. })
-        | Record::Tombstone { generation, .. } = record
-        {
-            self.newest = self.newest.max(Some(generation));
-        }
+        self.note_newest(&record);
         self.run_pending(out);
     }
 
@@ -119,6 +143,13 @@ impl Keeper {
     /// is a tombstone that the store did not take.
     fn follow_sign_in(&mut self, read: ReadId, record: &Record, out: &mut Vec<Effect>) {
         if let Record::Session(stored) = record
+            && self.late_record == LateRecord::SignedOut
+        {
+            // The user signed out while the store was still silent.
+            self.late_record = LateRecord::Unwanted;
+            self.use_stored(read, stored, out);
+            self.end(SignOutReason::User, None, Vec::new(), out);
+        } else if let Record::Session(stored) = record
             && self.is_news(stored)
         {
             self.log(out, Event::SignedIn {});

@@ -41,6 +41,7 @@ impl Keeper {
             self.abort(Probe::SignOut, out);
             self.revocation.cancel();
         }
+        self.late_record = LateRecord::Unwanted;
         self.abort_verification(out);
         self.abort(Probe::Refresh, out);
         if let Some(generation) = self.generation() {
@@ -61,7 +62,11 @@ impl Keeper {
                 self.enter_active(&StoredSession::new(generation));
                 self.end(SignOutReason::User, None, Vec::new(), out);
             }
-            Session::SignedOut => self.late_record = LateRecord::Unwanted,
+            // What the store still brings was ended by this.
+            Session::SignedOut if self.late_record == LateRecord::Wanted => {
+                self.late_record = LateRecord::SignedOut;
+            }
+            Session::SignedOut => {}
             Session::Active(_) => self.end(SignOutReason::User, None, Vec::new(), out),
         }
     }
@@ -114,6 +119,7 @@ impl Keeper {
             saved_at,
             verified_at,
             acceptance: Acceptance::Possible,
+            outlives_expiry: false,
             verification: Verification::Unverified,
         });
         self.refresher.reset();
@@ -174,7 +180,11 @@ impl Keeper {
 
     pub(super) fn next_generation(&mut self) -> Generation {
         let token_id = TokenId(self.rng.draw());
-        let next = Generation::after(self.newest, token_id);
+        let next = if self.reads.is_late() {
+            Generation::after_unread(self.newest, token_id)
+        } else {
+            Generation::after(self.newest, token_id)
+        };
         self.newest = Some(next);
         next
     }

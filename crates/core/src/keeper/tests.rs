@@ -16,6 +16,7 @@ mod pinging;
 mod properties;
 mod refreshing;
 mod restoring;
+mod reviewed;
 mod signing_out;
 mod starting;
 mod suspecting;

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use super::answering::{origin, retry_after};
 use super::schedule::Kind;
 use super::{Acceptance, Keeper, Life, Session, Verification};
+use crate::answer::Source;
 use crate::answer::{Outcome, Probe, Verdict};
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, Reason};
-use crate::freshness::Source;
 use crate::message::Message;
 use crate::prober::HINT_EVERY;
 use crate::requests::{Request, Requests};
@@ -189,7 +189,9 @@ impl Keeper {
         }
         out.push(Effect::SetUser { request: request.id });
         let at = self.clock.wall();
+        let has_run_out = self.has_run_out();
         if let Some(active) = self.active_mut() {
+            active.outlives_expiry |= has_run_out;
             active.verified_at = Some(at);
             active.acceptance = Acceptance::Possible;
             active.verification = Verification::Verified;

@@ -7,12 +7,35 @@ use alloc::vec::Vec;
 
 use super::Keeper;
 use super::verifying::{Next, status};
+use crate::answer::Source;
 use crate::answer::{Grade, Outcome, Probe, Verdict};
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::freshness::Source;
 use crate::requests::Request;
 use crate::server::ServerState;
+use crate::time::{Duration, Instant};
+
+/// Answers that show no user, and not the API's own word either: so many are enough where the
+/// server is fine, and so long a time where it seems to wake up.
+const ENOUGH_ANSWERS: u8 = 3;
+const LONG_ENOUGH: Duration = Duration::from_secs(120);
+
+/// What a visitor of whom nothing is known has been answered.
+#[derive(Debug, Default)]
+pub(super) struct Visitor {
+    answers: u8,
+    since: Option<Instant>,
+}
+
+impl Visitor {
+    /// Takes an answer that shows no user. Returns whether there is none, as far as can be told.
+    fn answered(&mut self, now: Instant, is_awake: bool) -> bool {
+        self.answers = self.answers.saturating_add(1);
+        let since = *self.since.get_or_insert(now);
+        let is_enough = self.answers >= ENOUGH_ANSWERS;
+        is_enough && (is_awake || now.since(since) >= LONG_ENOUGH)
+    }
+}
 
 impl Keeper {
     /// With a cookie that nobody knows of yet: whether the answer may begin or deny a session. A
@@ -60,6 +83,10 @@ impl Keeper {
             | Verdict::Valid
             | Verdict::Rejected(_) => false,
         };
+        // Silence, a limit and a server that fails say nothing about anybody.
+        let is_answer = verdict != Verdict::NoAnswer && status != 429 && status < 500;
+        let shows_no_user =
+            shows_no_user || is_answer && self.visitor.answered(self.now(), is_awake);
         if shows_no_user {
             if verdict == Verdict::NotFound {
                 self.log(out, Event::WrongPath { status, candidate: None });
