@@ -158,7 +158,11 @@ impl Confirmation {
             rejection.rejection.grade = Grade::Weak;
             self.count(rejection, corroboration);
         }
-        self.unprovable |= corroboration == Corroboration::Missing;
+        match corroboration {
+            Corroboration::Missing => self.unprovable = true,
+            Corroboration::Health => self.unprovable = false,
+            Corroboration::Direct => {}
+        }
     }
 
     /// Whether the health path has shown that it can prove nothing: it is not waited for again.

@@ -41,6 +41,8 @@ impl Seen {
 #[derive(Debug, Default)]
 pub(crate) struct OwnNames {
     known: bool,
+    /// The boot id of an accepted answer before this page.
+    kept_boot: Option<Label>,
 }
 
 /// Milliseconds this early are in 1973: the number is in seconds.
@@ -49,6 +51,11 @@ const SECONDS: u64 = 100_000_000_000;
 const MICROS: u64 = 100_000_000_000_000;
 
 impl OwnNames {
+    /// Takes what is kept of the backend.
+    pub(crate) const fn restore(&mut self, boot: Option<Label>) {
+        self.kept_boot = boot;
+    }
+
     pub(crate) fn own(
         &mut self,
         probe: Probe,
@@ -63,7 +70,8 @@ impl OwnNames {
         let is_named = instance.is_some() && boot.is_some();
         let is_accepted = verdict == Verdict::Valid && boot.is_some();
         let bears = probe == Probe::Health || is_accepted;
-        self.known |= bears && is_named;
+        let is_kept = boot.is_some() && boot == self.kept_boot;
+        self.known |= (bears || is_kept) && is_named;
         if !(bears || self.known && is_named) {
             return ServerFacts::default();
         }

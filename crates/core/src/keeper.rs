@@ -328,7 +328,10 @@ impl Keeper {
             Input::Answering { request } => self.requests.answering(request, self.now()),
             Input::Answer { request, outcome } => self.handle_answer(request, &outcome, out),
             Input::Record { read, record } => self.handle_record(read, record, out),
-            Input::Backend(record) => self.backend.restore(record, self.clock.wall()),
+            Input::Backend(record) => {
+                self.names.restore(record.boot);
+                self.backend.restore(record, self.clock.wall());
+            }
             Input::StoreFailed => self.log(out, Event::StoreFailed {}),
             Input::Refresh => self.handle_refresh_wanted(out),
             Input::RefreshAnswer { request, answer } => {

@@ -103,7 +103,7 @@ impl Paths {
 
     /// Whether the path fails alone again and again, and how often.
     pub(crate) fn is_blocked(&self, probe: Probe, now: Instant) -> Option<u32> {
-        let (path, _) = self.both(probe)?;
+        let (path, other) = self.both(probe)?;
         let failing = path.failing?;
         let lasts = now.since(failing.since) >= BLOCKED_AFTER && failing.times >= BLOCKED_TIMES;
         let is_alone = self.fails_alone(probe) || self.is_cut_off(probe);

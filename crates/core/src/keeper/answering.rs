@@ -49,6 +49,9 @@ impl Keeper {
         let due = if self.prober.server.is_bad() {
             // One is left for the verification that follows a good answer.
             due.max(self.requests.available_at(Requests::MAX - 1, self.window()))
+        } else if self.is_confirming() && !self.has_telling_health() {
+            // It proved nothing so far, and is asked now and then whether it does.
+            due.max(self.requests.available_at(Requests::MAX, self.window()))
         } else if self.is_confirming() {
             // The bursts keep the server awake, and it has to serve them as well.
             return self.asks_who_rejects();

@@ -285,7 +285,7 @@ impl Keeper {
     }
 
     /// Whether the health path says of a server that rejects weakly whether it is well.
-    fn has_telling_health(&self) -> bool {
+    pub(super) fn has_telling_health(&self) -> bool {
         let is_unprovable = self.active().is_some_and(|active| match &active.verification {
             Verification::Suspect(confirmation) => confirmation.is_unprovable(),
             Verification::Unverified | Verification::Verified => false,
