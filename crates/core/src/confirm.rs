@@ -46,6 +46,8 @@ pub(crate) struct Conclusion {
 pub(crate) struct Rejection {
     pub(crate) sent_at: Instant,
     pub(crate) received_at: Instant,
+    /// Its body is a page, as a platform or a proxy sends one.
+    pub(crate) is_page: bool,
     pub(crate) rejection: RejectedAnswer,
 }
 
@@ -138,6 +140,12 @@ impl Confirmation {
         }
     }
 
+    /// Whether a page waits for the health path: something in front of the server may have sent
+    /// it.
+    pub(crate) fn waits_for_page(&self) -> bool {
+        self.waiting.iter().any(|rejection| rejection.is_page)
+    }
+
     /// Whether weak rejections wait for the health path.
     pub(crate) fn needs_health(&self) -> bool {
         !self.waiting.is_empty()
@@ -186,7 +194,7 @@ impl Confirmation {
 
     fn count(
         &mut self,
-        Rejection { sent_at, received_at, rejection }: Rejection,
+        Rejection { sent_at, received_at, rejection, .. }: Rejection,
         corroboration: Corroboration,
     ) {
         if self.counted > 0 && corroboration > self.corroboration {

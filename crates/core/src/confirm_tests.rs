@@ -20,6 +20,7 @@ fn rejection(secs: u64, grade: Grade, instance: Option<&str>) -> Rejection {
     Rejection {
         sent_at: at(secs),
         received_at: at(secs),
+        is_page: false,
         rejection: rejected_answer(grade, instance),
     }
 }
@@ -132,7 +133,12 @@ fn two_replicas_of_one_name_are_two_instances() {
     for secs in [100, 106, 112] {
         let rejection =
             RejectedAnswer { boot: Label::new("2"), ..rejected_answer(Grade::Strong, Some("a")) };
-        one.rejected(Rejection { sent_at: at(secs), received_at: at(secs), rejection });
+        one.rejected(Rejection {
+            sent_at: at(secs),
+            received_at: at(secs),
+            is_page: false,
+            rejection,
+        });
     }
     assert_eq!(rule(&one, context(&replicas, &known)), None);
     let accepting = Origin { instance: Label::new("a"), boot: Label::new("1") };
@@ -298,7 +304,12 @@ fn evidence_keeps_the_first_rejections_and_the_last() {
     for secs in 0..100 {
         let mut rejection = rejected_answer(Grade::Strong, None);
         rejection.at = UnixMillis(secs);
-        many.rejected(Rejection { sent_at: at(secs), received_at: at(secs), rejection });
+        many.rejected(Rejection {
+            sent_at: at(secs),
+            received_at: at(secs),
+            is_page: false,
+            rejection,
+        });
     }
     let kept = many.into_rejections();
     assert_eq!(kept.len(), KEPT);

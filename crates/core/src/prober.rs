@@ -268,7 +268,12 @@ impl Prober {
     pub(crate) fn health_is_usable(&self, options: &Options, now: Instant) -> bool {
         options.health.is_some()
             && !self.wants_credential
-            && self.paths.is_blocked(Probe::Health, now).is_none()
+            && !(self.paths.is_silent(Probe::Health) && self.is_blocked(now))
+    }
+
+    /// Whether the health path fails alone again and again, in whatever way.
+    pub(crate) fn is_blocked(&self, now: Instant) -> bool {
+        self.paths.is_blocked(Probe::Health, now).is_some()
     }
 
     /// The next ping of a server that is well. A path that is wrong or blocked is asked as rarely
@@ -276,7 +281,7 @@ impl Prober {
     fn schedule(&mut self, floor: Duration, context: &ProbeContext<'_>, rng: &mut Rng) {
         let Some(health) = &context.options.health else { return };
         let is_useless =
-            self.is_misplaced() || !self.health_is_usable(context.options, context.now);
+            self.is_misplaced() || self.wants_credential || self.is_blocked(context.now);
         let every = if is_useless { context.options.verify.every } else { health.every };
         let pause = rng.spread(every).max(floor);
         self.due = Some(context.now.plus(pause));

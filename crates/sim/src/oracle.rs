@@ -171,7 +171,8 @@ impl Oracle {
         let undisturbed = calm >= view.now - suspect.since;
         let known_long = undisturbed && suspect.calm_before >= 15_000;
         let seconds = match view.rejects {
-            Refuses::Named if !self.accepted => 60,
+            // Without a health path only an accepted answer tells whose the names are.
+            Refuses::Named if !self.accepted || !view.pings => 60,
             Refuses::Named if known_long => 8,
             Refuses::Named => 20,
             Refuses::Weakly if !view.pings => 120,

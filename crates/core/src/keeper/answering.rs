@@ -243,14 +243,16 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         let asked = request.sent;
-        let is_usable = self.health_is_usable();
+        let is_useless = proves_nothing || !self.health_is_usable();
+        let is_blocked = self.prober.is_blocked(self.now());
         let Some(confirmation) = self.confirmation() else { return };
         if corroborates {
             confirmation.proven(asked, Corroboration::Health);
-        } else if is_usable && !proves_nothing {
-            confirmation.health_failed();
-        } else {
+        } else if is_useless || is_blocked && !confirmation.waits_for_page() {
             confirmation.proven(asked, Corroboration::Missing);
+        } else {
+            // A platform that wakes the server answers both paths in its place.
+            confirmation.health_failed();
         }
         if confirmation.needs_health() {
             // This ping was asked before the rejection that waits for it.
@@ -271,7 +273,6 @@ impl Keeper {
                 Overdue::GivenUp => {
                     self.log(out, Event::GivenUp { probe, request: id });
                     out.push(Effect::Abort { request: id });
-                    self.held(&request, out);
                     self.give_up(&request, out);
                 }
             }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::verifying::{Next, resolve_verify_waiters};
 use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
-use crate::answer::{Grade, Probe, Response, Verdict};
+use crate::answer::{Body, Grade, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
 use crate::confirm::{Confirmation, Corroboration, Rejection};
 use crate::confirm_context::{ConfirmContext, ServerHealth, Token};
@@ -44,7 +44,12 @@ impl Keeper {
         let Origin { instance, boot } = facts;
         let rejection = RejectedAnswer { at, status: response.status, grade, instance, boot };
         self.log(out, Event::Rejected { grade, status: response.status, facts });
-        let rejection = Rejection { sent_at: request.sent, received_at: self.now(), rejection };
+        let rejection = Rejection {
+            sent_at: request.sent,
+            received_at: self.now(),
+            is_page: response.body == Body::Html,
+            rejection,
+        };
         self.pending_rejections
             .push(PendingRejection { generation: request.generation, rejection });
         self.read_record(out);
