@@ -159,8 +159,8 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
 
     await assertNamed(visitor, lines, {
       cause: "wrong-path",
-      says: () => "The verify path answers 404: is it the right one?",
-      evidence: { status: 404, probe: "verify" },
+      says: () => `${visitor.platform.demo}/auth/nowhere answers 404: set verify.path`,
+      evidence: { status: 404, probe: "verify", candidate: "/auth/me" },
     });
     await visitor.platform.control("revoke");
     await visitor.platform.forgetRequests();
@@ -196,8 +196,10 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
       const visitor = await arrive(t);
       const lines = listen(visitor);
       const options = { ...UNHURRIED, health: { ...UNHURRIED.health, path: "/api/nowhere" } };
+      const at = `${visitor.platform.demo}/api/nowhere`;
       await visitor.keep(options);
-      await visitor.serverIs("waking");
+      // An API's own 404 is of a server that is awake.
+      await visitor.serverIs("awake");
       const waiting = (ms) => Date.now() - window.keeper.history()[0].at >= ms;
       await visitor.until("the form was open so long", waiting, { args: [afterMs] });
       await visitor.signIn(options);
@@ -207,9 +209,11 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
       });
       await assertNamed(visitor, lines, {
         cause: "wrong-path",
-        says: () => "The health path answers 404: is it the right one?",
-        evidence: { count: 3, status: 404, probe: "health" },
+        says: () => `${at} answers 404: set health.path or health: false`,
+        evidence: { status: 404, probe: "health" },
       });
+      const states = (await visitor.events("server")).map(({ state }) => state);
+      assert.deepEqual(states, ["awake"], "a wrong path is no wake-up");
       await visitor.assertNeverSignedOut();
       await visitor.assertRevocationIsMet({ within: 60_000 });
     });
