@@ -16,7 +16,7 @@ const ON_ITS_WAY_MS = 200;
 /** What is slow on a busy machine must not look like a wake-up. */
 const UNHURRIED = { health: { timeoutMs: 10_000 }, verify: { timeoutMs: 10_000 } };
 const app = "<!doctype html><title>An app of one page</title>";
-const disagreeing = "A good token was refused: do all workers share their tokens?";
+const disagreeing = "A good token was rejected: do all workers share their tokens?";
 
 describe("of causes", { concurrency: AT_ONCE }, () => {
   const arrive = useBrowser();
@@ -94,16 +94,22 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
     await visitor.assertNeverSignedOut();
   });
 
-  for (const [probe, at, evidence] of [
-    ["verify", { verify: { path: "/auth/nowhere" } }, { status: 200, probe: "verify" }],
-    ["health", { health: { path: "/nowhere" } }, { count: 3, status: 200, probe: "health" }],
-  ]) {
+  const wrongPaths = {
+    verify: { path: "/auth/nowhere", remedy: "set verify.path", evidence: { status: 200 } },
+    health: {
+      path: "/nowhere",
+      remedy: "set health.path or health: false",
+      evidence: { count: 3, status: 200 },
+    },
+  };
+  for (const [probe, { path, remedy, evidence }] of Object.entries(wrongPaths)) {
     it(`a ${probe} path that answers by the app's page is named`, async (t) => {
-      const { visitor, lines } = await signedInAt(t, arrive, { page: app }, at);
+      const at = { [probe]: { path } };
+      const { visitor, lines, server } = await signedInAt(t, arrive, { page: app }, at);
       await assertNamed(visitor, lines, {
         cause: "wrong-path",
-        says: () => `The ${probe} path answers 200: is it the right one?`,
-        evidence,
+        says: () => `${server.origin}${path} answers 200: ${remedy}`,
+        evidence: { ...evidence, probe },
         within: 15_000,
       });
       const { session, signedIn } = await visitor.snapshot();
