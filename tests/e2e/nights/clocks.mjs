@@ -32,7 +32,8 @@ export function movableClock() {
       request.send();
       const took = realNow() - began;
       stoodStill += took;
-      set(ms - took);
+      // A clock of a browser counts whole milliseconds.
+      set(Math.round(ms - took));
     },
   };
 }
@@ -76,6 +77,14 @@ export function virtualTime() {
   };
   const { fetch } = window;
   window.fetch = (...given) => counted(fetch(...given));
+  // The server's clock goes with the page's: an answer whose date stands still is a stored one.
+  const { get } = Headers.prototype;
+  Headers.prototype.get = function (name) {
+    const value = get.call(this, name);
+    if (name.toLowerCase() !== "date" || value === null) return value;
+    const ahead = began + now - RealDate.now();
+    return new RealDate(RealDate.parse(value) + ahead).toUTCString();
+  };
   const { text } = Response.prototype;
   Response.prototype.text = function () {
     return counted(text.call(this));
