@@ -250,7 +250,7 @@ type RefreshResult =
 
 export interface RefreshOptions {
   /**
-   * POSTed: `{ refresh_token, attempt }`, or a form, or nothing in cookie mode. Appended to
+   * POSTed: `{ refresh_token, attempt }`, in cookie mode `{ attempt }`, or a form. Appended to
    * `baseUrl`, or a whole URL. Answered by a newer token in any of the spellings that `signIn`
    * takes. 401, and 400 with `invalid_grant`, are rejections; anything else is asked again.
    */

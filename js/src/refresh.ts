@@ -38,17 +38,20 @@ interface Target {
   readonly csrfHeader: string | undefined;
 }
 
-/** In cookie mode nothing is sent in the body. */
+/** In cookie mode no token is sent: the attempt alone says which refresh is repeated. */
 export const attemptAt =
   ({ path, format, clientId }: Path, target: Target): Attempt =>
-  async ({ refreshToken = "", attempt, signal = null }) => {
+  async ({ refreshToken, attempt, signal = null }) => {
     const { base, page, auth, authorize, csrf, csrfHeader } = target;
     const url = join(base, path);
     const isCookie = auth === "cookie";
     const headers = new Headers({ Accept: "application/json" });
-    const isJson = !isCookie && format === "json";
+    const isJson = format === "json";
     if (isJson) headers.set("Content-Type", "application/json");
-    const form = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken });
+    const form = new URLSearchParams({
+      grant_type: "refresh_token",
+      refresh_token: refreshToken ?? "",
+    });
     if (clientId) form.set("client_id", clientId);
     const value = csrf?.();
     if (value) headers.set(csrfHeader!, value);
@@ -61,11 +64,7 @@ export const attemptAt =
       redirect: "manual",
       credentials: isCookie ? "include" : "same-origin",
       headers,
-      body: isCookie
-        ? null
-        : isJson
-          ? JSON.stringify({ refresh_token: refreshToken, attempt })
-          : form,
+      body: isJson ? JSON.stringify({ refresh_token: refreshToken, attempt }) : form,
       signal,
     });
     return fetch(authorize ? await authorize(request) : request);

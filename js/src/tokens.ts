@@ -69,7 +69,7 @@ export function readKept(input: unknown, refreshes: boolean): Kept {
 /** What the answer of a refresh holds, as `src/refresh.rs` reads it. */
 export function readRefreshed(body: unknown, old: Stored, needsToken: boolean): Refreshed {
   const { error, code } = (body ?? {}) as Given;
-  const record = readRecord(body, needsToken);
+  const record = typeof body === "object" || !needsToken ? readRecord(body, needsToken) : undefined;
   // A server that hands out no other one means the present one (RFC 6749 section 6).
   const refresh_token = record?.refresh_token ?? old.refresh_token;
   return {

@@ -15,6 +15,7 @@ const told = {
   signout: ({ reason, fromOtherTab, evidence }) => ({ reason, fromOtherTab, evidence }),
   forbidden: ({ status }) => ({ status }),
   server: ({ state, since }) => ({ state, since }),
+  refresh: () => ({}),
   diagnosis: ({ cause, evidence, docs }) => ({ cause, evidence, docs }),
   log: ({ entry }) => ({ entry }),
 };

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::verifying::{Next, resolve_verify_waiters};
 use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
+use crate::admission::Refresh;
 use crate::answer::{Body, Grade, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
 use crate::confirm::{Confirmation, Corroboration, Rejection};
@@ -151,6 +152,14 @@ impl Keeper {
         let (now, token) = (context.now, context.token);
         let Some(active) = self.active() else { return };
         let Verification::Suspect(confirmation) = &active.verification else { return };
+        if token == Token::RunOut && self.refresh() == Refresh::Expected {
+            // It ran out meanwhile, which a refresh can fix (gate 3).
+            self.refresh_after_401();
+            if let Some(active) = self.active_mut() {
+                active.verification = Verification::Unverified;
+            }
+            return;
+        }
         if let Some(conclusion) = confirmation.verdict(context) {
             let reason = match token {
                 Token::RunOut => SignOutReason::Expired,

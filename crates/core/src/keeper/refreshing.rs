@@ -39,7 +39,7 @@ impl Keeper {
     #[must_use]
     pub fn next_refresh(&self) -> Option<Instant> {
         let options = self.refresh_options()?;
-        let waits = self.reads.is_open() || self.is_confirming();
+        let waits = self.reads.is_open();
         if self.life != Life::Running || self.page.presence == Presence::Suspended || waits {
             return None;
         }

@@ -259,6 +259,20 @@ fn a_server_that_refuses_the_refreshed_token_as_well_is_believed() {
 }
 
 #[test]
+fn a_token_that_runs_out_while_a_rejection_is_confirmed_is_refreshed_first() {
+    let mut world = World::refreshing(6_000);
+    world.until(6_000, |it| it.refreshed() == 1).expect("it is refreshed");
+    world.pass(1_000);
+    world.verify = answers(rejected("a", "1"));
+    let _ = world.input(Input::Verify);
+    world.until(1_000, |it| it.session() == SessionState::Suspect).expect("it rests");
+    world.until(6_000, |it| it.refreshed() == 2).expect("it is refreshed all the same");
+    world.verify = answers(well("a", "1"));
+    world.until(10_000, |it| it.session() == SessionState::SignedIn).expect("it is accepted");
+    assert_eq!(world.sign_outs(), []);
+}
+
+#[test]
 fn a_401_of_the_app_starts_a_refresh_and_the_request_is_sent_once_more() {
     let mut world = World::refreshing(12 * HOUR);
     world.pass(20_000);
