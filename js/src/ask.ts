@@ -2,11 +2,12 @@
  * One request of the fallback, and what its answer says. The core has a table of its own, which
  * tells more apart.
  *
- * Rule: only the API itself can say no. A network error, a page, a redirect and a 5xx say
- * nothing, whatever `fetch` rejects with and however long it takes.
+ * Rule: only the API itself can say no. A network error, a page, a redirect, a limit and a 5xx
+ * say nothing, whatever `fetch` rejects with and however long it takes.
  */
 
 import { join, originOf } from "./addresses.js";
+import { now } from "./clock.js";
 import { type Options, wakeTimeout } from "./options.js";
 
 export type Answer =
@@ -14,8 +15,10 @@ export type Answer =
   | { readonly kind: "rejected"; readonly status: number; readonly grade: "strong" | "weak" }
   /** The API answered, and showed no user. */
   | { readonly kind: "other"; readonly status: number }
-  /** Nobody of the API answered. */
-  | { readonly kind: "none"; readonly isNetwork: boolean };
+  /** Somebody answered who may not be the API. */
+  | { readonly kind: "unproven" }
+  /** Nobody answered, or one that is too busy or too broken for it. */
+  | { readonly kind: "none"; readonly isNetwork: boolean; readonly retryMs: number };
 
 interface Received {
   readonly response: Response;
@@ -24,7 +27,9 @@ interface Received {
   readonly body: unknown;
 }
 
-const NONE: Answer = { kind: "none", isNetwork: false };
+const UNPROVEN: Answer = { kind: "unproven" };
+/** No answer about anybody, as every 5xx is none: too slow, misdirected, too early, too many. */
+const NOT_NOW = [408, 421, 425, 429];
 /** Walls in front of the API, and refusals that are not about the session. */
 const NOT_OURS = /\b(basic|digest|negotiate|ntlm|use_dpop_nonce|insufficient_\w+)\b/i;
 
@@ -35,10 +40,10 @@ export async function askVerify(options: Options, token: string | undefined): Pr
   const url = join(options.base, options.verifyPath);
   if (originOf(url, "") === options.page) headers["X-Background"] = "1";
   const received = await send(options, url, token, { headers });
-  if (!received) return { kind: "none", isNetwork: true };
+  if (!received) return { kind: "none", isNetwork: true, retryMs: 0 };
   const answer = read(options, received);
   const isWeak = answer.kind === "rejected" && answer.grade === "weak" && options.health;
-  return isWeak && !(await isAwake(options)) ? NONE : answer;
+  return isWeak && !(await isAwake(options)) ? UNPROVEN : answer;
 }
 
 /** Whether the server took note of a sign-out; the status of another answer. */
@@ -57,10 +62,11 @@ export async function askSignOut(options: Options, token: string | undefined): P
   const init = { method: "POST", headers, keepalive: true };
   const received = await send(options, join(base, signOutPath!), token, init);
   if (!received) return { isTold: false };
-  const { response, isPage } = received;
+  const { response, isPage, body } = received;
+  const { status } = response;
   // Where the token is refused there is nothing left to end.
-  if (!isPage && (response.ok || response.status === 401)) return { isTold: true };
-  return { isTold: false, status: response.status };
+  const isTold = response.ok ? !isError(body) : status === 401 && !isWall(response);
+  return isTold && !isPage ? { isTold } : { isTold: false, status };
 }
 
 /** A 401 without a body may be a proxy's: it counts where the health path proves the API awake. */
@@ -142,19 +148,55 @@ function read({ verify }: Options, { response, isPage, isJson, body }: Received)
   const said = verify.classify?.(response, body);
   if (said === "valid") return { kind: "accepted", user: body };
   if (said === "rejected") return { kind: "rejected", status, grade: "strong" };
-  if (isPage || status >= 500) return NONE;
+  if (status >= 500 || NOT_NOW.includes(status))
+    return { kind: "none", isNetwork: false, retryMs: readRetryAfter(response) };
+  if (isPage) return UNPROVEN;
   if (response.ok && isUser(body)) return { kind: "accepted", user: body };
-  if (status !== 401) return isJson || status === 204 ? { kind: "other", status } : NONE;
-  const challenge = response.headers.get("www-authenticate") ?? "";
-  if (NOT_OURS.test(challenge)) return NONE;
-  const isStrong = isJson || /error="?invalid_token/.test(challenge);
+  if (status !== 401) return isJson || status === 204 ? { kind: "other", status } : UNPROVEN;
+  if (isWall(response)) return UNPROVEN;
+  const isStrong = isJson || /error="?invalid_token/.test(challengeOf(response));
   return { kind: "rejected", status, grade: isStrong ? "strong" : "weak" };
 }
 
-/** A JSON object, unless it has the shape of an error. */
+const challengeOf = ({ headers }: Response): string => headers.get("www-authenticate") ?? "";
+const isWall = (response: Response): boolean => NOT_OURS.test(challengeOf(response));
+
+/** RFC 9110 section 10.2.3: seconds or a date; 0 where it says nothing of use. */
+function readRetryAfter({ headers }: Response): number {
+  const value = headers.get("retry-after") ?? "";
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now();
+  return ms > 0 ? ms : 0;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A JSON object that names somebody, and has not the shape of an error. */
 function isUser(body: unknown): boolean {
   if (typeof body !== "object" || !body || Array.isArray(body)) return false;
-  const { code, error, success, authenticated } = body as Record<string, unknown>;
-  const isError = !!error || success === false || authenticated === false;
-  return !isError && !(Number(code) >= 400);
+  const isNobody = !Object.keys(body).length || (body as Fields).user === null;
+  return !isNobody && !isError(body);
+}
+
+/**
+ * The ways in which backends say with a 200 that something went wrong: the rule of `is_error` in
+ * `src/transport.rs`. A number from 400 is a status by itself, anything else only beside a text:
+ * `{ id: 1, code: "1042" }` is a user.
+ */
+function isError(body: unknown): boolean {
+  const fields = Object(body) as Fields;
+  const isAny = (keys: string, is: (value: unknown) => unknown) =>
+    keys.split(" ").some((key) => is(fields[key]));
+  const hasText = isAny("msg message detail", (value) => typeof value === "string");
+  const isCode = (value: unknown) => {
+    const code = /^\d+$/.test(String(value)) ? Number(value) : 0;
+    const isStatus = code >= 400 && code < 600;
+    if (!hasText) return isStatus && typeof value === "number";
+    return isStatus || (code >= 40_000 && code < 60_000);
+  };
+  const isDenied = (value: unknown) => value === false;
+  return (
+    isAny("error errors", Boolean) ||
+    isAny("success ok authenticated", isDenied) ||
+    isAny("code status statusCode", isCode)
+  );
 }

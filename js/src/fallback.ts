@@ -8,8 +8,9 @@
  */
 
 import type { Refusal, SignOut, SignOutReason, Snapshot } from "../types.js";
-import { type Answer, askSignOut, askVerify } from "./ask.js";
+import { type Answer, askVerify } from "./ask.js";
 import { elapsed, now } from "./clock.js";
+import { compare, type Decision, generationOf, NO_NEWS } from "./compare.js";
 import type { Options } from "./options.js";
 import {
   type Live,
@@ -20,6 +21,7 @@ import {
   writeLive,
   writeTombstone,
 } from "./record.js";
+import { Revocation } from "./revocation.js";
 import { openStore, type Store } from "./store.js";
 
 /** Longer than a deploy's moment of confusion, and than most servers keep a connection open. */
@@ -28,6 +30,8 @@ const APART_MS = 6_000;
 const HINT_EVERY_MS = 10_000;
 /** The first repeat of what got no answer that proves anything. */
 const SOON_MS = 2_000;
+/** So many answers in a row that show no user say so, whoever gave them. */
+const ENOUGH_ANSWERS = 3;
 const EVIDENCE_MAX = 16;
 
 /** Takes the core's news, and what happened as code, level and details. */
@@ -51,19 +55,26 @@ export class Fallback {
   private signedOut: SignOut | undefined;
   private lastVerifiedAt: number | undefined;
   private newest = 0;
+  private decision: Decision | undefined;
+  /** The store has told nothing yet, so that `newest` says nothing either. */
+  private isBlind = true;
   private refusals: Refusal[] = [];
   private firstRefusalAt = 0;
   private hintedAt = -Infinity;
   /** How often nothing was proven since something was. */
   private failures = 0;
-  /** Sign-outs that the server has not heard of. */
-  private owed: { tombstone: Tombstone; token: string | undefined }[] = [];
-  private isRefusalReported = false;
+  /** How often somebody answered, in a row, who may not be the API. */
+  private unproven = 0;
+  /** As long as the server asks to be left alone. */
+  private retryMs = 0;
+  private readonly isCookie: boolean;
+  private readonly revocation: Revocation;
   private readonly store: Store;
   private isRunning = false;
   private isRead = false;
-  /** The verification at hand; what an older one brings is dropped. */
+  /** The check at hand; what an older one brings is dropped. */
   private round = 0;
+  private isChecking = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private dueAt: number | undefined;
 
@@ -73,12 +84,14 @@ export class Fallback {
     private known: Known | undefined,
   ) {
     this.store = openStore(options);
+    this.isCookie = options.auth === "cookie";
+    this.revocation = new Revocation(options, news, (tombstone) => this.noteTold(tombstone));
   }
 
   start(): void {
     if (this.isRunning) return;
     this.isRunning = true;
-    this.store.read((stored) => this.restore(stored));
+    this.read(() => this.restore());
   }
 
   stop(): void {
@@ -90,7 +103,8 @@ export class Fallback {
 
   sign_in({ token }: { token?: string }, user: unknown, expiresAt: number): void {
     // The new cookie is the one that a late sign-out would end.
-    if (this.isCookie()) this.owed = [];
+    if (this.isCookie) this.revocation.cancel();
+    this.decision = { kind: "sign-in" };
     this.begin({ token: token ?? "", user, expiresAt });
     void this.check();
   }
@@ -104,6 +118,7 @@ export class Fallback {
   }
 
   sign_out(): void {
+    this.decision = { kind: "sign-out" };
     // A cookie that nobody has asked about yet is ended all the same.
     if (this.session === "restoring") this.live = this.nextLive();
     if (!this.live) return;
@@ -115,9 +130,9 @@ export class Fallback {
     void this.check();
   }
 
-  /** A request of the app was refused. */
+  /** A request of the app was refused. A check under way answers that as well. */
   report(): void {
-    if (!this.live || elapsed() - this.hintedAt < HINT_EVERY_MS) return;
+    if (!this.live || this.isChecking || elapsed() - this.hintedAt < HINT_EVERY_MS) return;
     this.hintedAt = elapsed();
     void this.check();
   }
@@ -133,15 +148,8 @@ export class Fallback {
     if (!this.isRead) return undefined;
     const { session, server, user, signedOut: signOut, lastVerifiedAt } = this;
     const signedIn = session === "restoring" ? undefined : session !== "signed-out";
-    return {
-      session,
-      server,
-      signedIn,
-      user,
-      expiresAt: this.live?.expires_at,
-      lastVerifiedAt,
-      signOut,
-    };
+    const expiresAt = this.live?.expires_at;
+    return { session, server, signedIn, user, expiresAt, lastVerifiedAt, signOut };
   }
 
   debug(): object {
@@ -151,55 +159,81 @@ export class Fallback {
     return { tokenId, savedAt, nextVerification, runOut: this.hasRunOut(), storage };
   }
 
-  private restore(stored: Stored): void {
-    // Once more, by a store that was slow: late is better than never.
-    if (this.isRead) this.adopt(stored);
-    else {
-      const { known } = this;
-      this.known = undefined;
-      this.adopt(stored);
-      this.isRead = true;
-      // The core crashed before it was written, or there is no store.
-      if (!this.live && !this.signedOut && known?.token) this.begin(known);
-      if (this.live) this.user = known?.user;
-      const asksTheServer = this.isCookie() && !this.owed.length;
-      if (!this.live && !asksTheServer) this.session = "signed-out";
-      this.news.receive("restored");
-    }
+  /** Reads the record, and takes over what is news. A slow store is not waited for. */
+  private read(done: () => void): void {
+    const asked = this.isBlind ? undefined : this.decision;
+    let isLate = false;
+    this.store.read((stored) => {
+      if (!this.isRunning) return;
+      const isNews = this.adopt(stored, asked);
+      // A sign-out that was found is told at once.
+      if (isNews) void this.deliver();
+      if (!isLate) done();
+      else if (isNews) this.follow();
+      isLate = true;
+    });
+  }
+
+  private follow(): void {
     this.news.receive("change");
     void this.check();
   }
 
-  /** Takes over what is stored where that is newer than what is known. */
-  private adopt(stored: Stored): void {
-    const { live, newest, session } = this;
-    if (stored.kind === "live") {
-      const found = stored.live;
-      this.newest = Math.max(newest, found.generation);
-      const isNewer = live
-        ? found.token_id !== live.token_id && found.generation >= live.generation
-        : session === "restoring" || found.generation > newest;
-      if (!isNewer) return;
-      this.enter(found);
-      this.lastVerifiedAt = found.verified_at;
-      if (session === "signed-out") this.news.receive("signin", { fromOtherTab: true });
-    } else if (stored.kind === "tombstone") {
-      const { tombstone } = stored;
-      this.newest = Math.max(newest, tombstone.generation);
-      if (session === "restoring") {
-        this.signedOut = tombstone.signOut;
-        // Nothing is verified back in before the server has heard of it.
-        const isOwed = tombstone.undelivered && this.isCookie();
-        if (isOwed) this.owed.push({ tombstone, token: undefined });
-      } else if (live && isOver(live, tombstone)) {
-        this.leave({ ...tombstone.signOut, fromOtherTab: true });
-      }
-    } else if (live && (stored.kind === "absent" || stored.kind === "corrupt")) {
-      // An absent record is never a sign-out: it is written back.
-      this.write(live);
-    } else if (stored.kind === "corrupt") {
-      this.store.erase();
+  private restore(): void {
+    const { known } = this;
+    this.known = undefined;
+    this.isRead = true;
+    if (known && !this.decision) {
+      // The core crashed before it was written, or there is no store.
+      if (!this.live && !this.signedOut && known.token) this.begin(known);
+      if (this.live) this.user = known.user;
     }
+    // Of a cookie the server is asked.
+    if (!this.live && !this.isCookie) this.session = "signed-out";
+    this.news.receive("restored");
+    this.follow();
+  }
+
+  /**
+   * Takes over what is stored where that is newer than what is known. Returns whether it is news.
+   * `asked` is what the page had decided when the record was asked for.
+   */
+  private adopt(stored: Stored, asked: Decision | undefined): boolean {
+    const { decision, live, newest, isBlind, isCookie } = this;
+    const decided = asked === decision ? undefined : decision?.kind;
+    const isRestoring = this.session === "restoring";
+    const meaning = compare(stored, { live, newest, isBlind, isRestoring, isCookie, decided });
+    this.isBlind &&= stored.kind === "unreadable";
+    this.newest = Math.max(newest, generationOf(stored));
+    if (meaning === "outnumbered") this.write({ ...live, ...this.nextLive() });
+    // An absent record is never a sign-out: it is written back.
+    else if (meaning === "lost" && live) this.write(live);
+    else if (meaning === "lost") this.store.erase();
+    if (NO_NEWS.includes(meaning)) return false;
+    if (stored.kind === "live") this.adoptLive(stored.live, meaning === "ended");
+    if (stored.kind === "tombstone") this.adoptTombstone(stored.tombstone, meaning === "owed");
+    return true;
+  }
+
+  private adoptLive(found: Live, isOver: boolean): void {
+    const { session } = this;
+    this.enter(found);
+    this.lastVerifiedAt = found.verified_at;
+    if (isOver) this.end("user");
+    else if (session === "signed-out") this.news.receive("signin", { fromOtherTab: true });
+  }
+
+  private adoptTombstone(tombstone: Tombstone, isOwed: boolean): void {
+    const { live } = this;
+    // Nothing is verified back in before the server has heard of it.
+    if (isOwed) {
+      this.revocation.add(tombstone);
+      this.session = "signed-out";
+      // A session that the server has let in meanwhile was written over it.
+      if (live) this.store.write(writeTombstone(this.options.origin, tombstone));
+    }
+    if (live) this.leave({ ...tombstone.signOut, fromOtherTab: true });
+    else this.signedOut = tombstone.signOut;
   }
 
   /** Verifies what is stored now, and delivers the sign-outs that are owed. */
@@ -207,11 +241,11 @@ export class Fallback {
     if (!this.isRunning) return;
     clearTimeout(this.timer);
     const round = ++this.round;
+    this.isChecking = true;
     void this.deliver();
     await this.reread();
     const { live } = this;
-    const isOpen = live || (this.session === "restoring" && !this.owed.length);
-    if (round === this.round && isOpen) {
+    if (round === this.round && (live || this.session === "restoring")) {
       const answer = await askVerify(this.options, live?.token);
       // Nothing is judged, or written, about a session that another tab has ended meanwhile.
       if (round === this.round && answer.kind !== "none") await this.reread();
@@ -221,28 +255,26 @@ export class Fallback {
       this.judge(answer);
     }
     if (round !== this.round) return;
+    this.isChecking = false;
     this.schedule();
     this.news.receive("change");
     this.news.receive("settled");
   }
 
-  private reread(): Promise<void> {
-    return new Promise((resolve) => {
-      this.store.read((stored) => {
-        this.adopt(stored);
-        resolve();
-      });
-    });
-  }
+  private readonly reread = () => new Promise<void>((resolve) => this.read(resolve));
 
   private judge(answer: Answer): void {
-    this.failures = answer.kind === "none" || answer.kind === "other" ? this.failures + 1 : 0;
+    const { kind } = answer;
+    this.failures = kind === "accepted" || kind === "rejected" ? 0 : this.failures + 1;
+    this.unproven = kind === "unproven" ? this.unproven + 1 : 0;
+    this.retryMs = kind === "none" ? answer.retryMs : 0;
     this.noteServer(answer);
-    if (answer.kind === "accepted") this.accept(answer.user);
-    else if (answer.kind === "none") this.keep("network");
+    const isNoWord = kind === "none" || (kind === "unproven" && this.unproven < ENOUGH_ANSWERS);
+    if (kind === "accepted") this.accept(answer.user);
     // Nobody was signed in, as far as is known: that is how it stays.
-    else if (!this.live) this.session = "signed-out";
-    else if (answer.kind === "rejected") this.refuse(answer.status, answer.grade);
+    else if (!this.live) this.session = isNoWord ? this.session : "signed-out";
+    else if (kind === "rejected") this.refuse(answer.status, answer.grade);
+    else if (kind !== "other") this.keep("network");
     else this.keep(answer.status === 403 ? "forbidden" : "no-verdict", answer.status);
   }
 
@@ -270,7 +302,6 @@ export class Fallback {
   }
 
   private keep(why: string, status?: number): void {
-    if (!this.live) return;
     this.news.log("kept", "info", { why, ...(status && { status }) });
     if (status === 403) this.news.receive("forbidden", { status });
   }
@@ -294,11 +325,9 @@ export class Fallback {
   private enter(live: Live): void {
     this.live = live;
     this.session = "unverified";
-    this.user = undefined;
-    this.signedOut = undefined;
-    this.lastVerifiedAt = undefined;
+    this.user = this.signedOut = this.lastVerifiedAt = undefined;
     this.refusals = [];
-    this.failures = 0;
+    this.failures = this.retryMs = 0;
   }
 
   /** Ends the session here: the one way out, with the reason and the evidence on record. */
@@ -309,7 +338,7 @@ export class Fallback {
     const undelivered = reason === "user" && !!this.options.signOutPath;
     const tombstone = { generation, token_id, signOut, undelivered };
     this.store.write(writeTombstone(this.options.origin, tombstone));
-    if (undelivered) this.owed.push({ tombstone, token });
+    if (undelivered) this.revocation.add(tombstone, token);
     this.leave(signOut);
   }
 
@@ -317,6 +346,7 @@ export class Fallback {
     const { reason, fromOtherTab } = signOut;
     this.live = this.user = this.lastVerifiedAt = undefined;
     this.refusals = [];
+    this.failures = this.retryMs = 0;
     this.session = "signed-out";
     this.signedOut = signOut;
     this.news.log("signed-out", reason === "user" ? "info" : "warn", { reason, fromOtherTab });
@@ -325,28 +355,16 @@ export class Fallback {
   }
 
   private async deliver(): Promise<void> {
-    for (const debt of [...this.owed]) {
-      const { isTold, status } = await askSignOut(this.options, debt.token);
-      if (!this.owed.includes(debt)) continue;
-      if (!isTold) {
-        this.failures++;
-        if (status !== undefined) this.reportRefusal(status);
-        this.schedule();
-        continue;
-      }
-      this.owed = this.owed.filter((other) => other !== debt);
-      this.news.log("sign-out-told", "info");
-      const isLast = this.isCookie() && this.session === "signed-out";
-      const tombstone = { ...debt.tombstone, undelivered: false };
-      if (isLast) this.store.write(writeTombstone(this.options.origin, tombstone));
-    }
+    if (!(await this.revocation.deliver())) return;
+    this.failures++;
+    // A check under way is not dropped for it.
+    if (!this.isChecking) this.schedule();
   }
 
-  /** Says what the server answered to the sign-out, once: it is asked again and again. */
-  private reportRefusal(status: number): void {
-    if (this.isRefusalReported) return;
-    this.isRefusalReported = true;
-    this.news.log("sign-out-refused", "error", { status });
+  private noteTold(tombstone: Tombstone): void {
+    this.news.log("sign-out-told", "info");
+    const told = writeTombstone(this.options.origin, { ...tombstone, undelivered: false });
+    if (this.isCookie && this.session === "signed-out") this.store.write(told);
   }
 
   /** One timer. A page that slept verifies when it fires. */
@@ -354,8 +372,10 @@ export class Fallback {
     const { everyMs } = this.options.verify;
     clearTimeout(this.timer);
     this.dueAt = undefined;
-    if (!this.live && !this.owed.length && this.session !== "restoring") return;
-    const backoff = Math.min(everyMs, SOON_MS * 2 ** Math.max(0, this.failures - 1));
+    const isOpen = this.live || this.session === "restoring" || this.revocation.isPending();
+    if (!isOpen) return;
+    const delay = SOON_MS * 2 ** Math.max(0, this.failures - 1);
+    const backoff = Math.min(everyMs, Math.max(delay, this.retryMs));
     const plain = this.failures ? backoff : everyMs;
     const wait = this.refusals.length ? Math.max(APART_MS, this.failures && backoff) : plain;
     // Never early: 6 s apart are 6 s.
@@ -366,7 +386,7 @@ export class Fallback {
 
   private noteServer(answer: Answer): void {
     const isLost = answer.kind === "none";
-    if (isLost && !answer.isNetwork) return;
+    if (answer.kind === "unproven" || (isLost && !answer.isNetwork)) return;
     const state = isLost ? "unreachable" : "awake";
     if (state === this.server) return;
     this.server = state;
@@ -384,15 +404,6 @@ export class Fallback {
   }
 
   private hasRunOut(): boolean {
-    const at = this.live?.expires_at;
-    return at !== undefined && at <= now();
-  }
-
-  private isCookie(): boolean {
-    return this.options.auth === "cookie";
+    return (this.live?.expires_at ?? Infinity) <= now();
   }
 }
-
-/** Whether the tombstone ends this session. */
-const isOver = (live: Live, { generation, token_id }: Tombstone): boolean =>
-  generation > live.generation || (generation === live.generation && token_id === live.token_id);

@@ -4,51 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { API, hush, load, openPage, stopTheClock, turn } from "./face.mjs";
-
-const NAME = `session-keeper:${API}`;
-const ID = "00000000000000aa";
-const blocked = () => new WebAssembly.CompileError("blocked by CSP");
-
-const stored = (more) => ({
-  [NAME]: JSON.stringify({ v: 1, origin: API, generation: 3, token_id: ID, ...more }),
-});
-
-const json = (status, body, headers) =>
-  new Response(JSON.stringify(body), {
-    status,
-    headers: { "Content-Type": "application/json", ...headers },
-  });
-const ME = { name: "ada" };
-const page = (status) =>
-  new Response("<!doctype html>", { status, headers: { "Content-Type": "text/html" } });
-
-/** A keeper without wasm, on an API that knows one token. */
-async function visit(t, { options, refuse = blocked(), ...page } = {}) {
-  const { store } = openPage(t, page);
-  const lines = hush(t);
-  const pass = stopTheClock(t);
-  globalThis.refuseWasm = refuse;
-  t.after(() => delete globalThis.refuseWasm);
-  const api = { good: "good", sent: [], answer: undefined, health: () => json(200, {}) };
-  t.mock.method(globalThis, "fetch", async (input, init) => {
-    const request = new Request(input, init);
-    const { pathname } = new URL(request.url);
-    const token = request.headers.get("authorization");
-    api.sent.push({ path: pathname, token, method: request.method, request, init });
-    if (pathname === "/api/health") return api.health();
-    if (api.answer) return api.answer(request);
-    return token === `Bearer ${api.good}` ? json(200, ME) : json(401, { detail: "no" });
-  });
-  const keeper = (await load()).createKeeper({ baseUrl: API, ...options });
-  const events = [];
-  for (const type of ["change", "signin", "signout", "forbidden", "server"]) {
-    keeper.addEventListener(type, (event) => events.push(event));
-  }
-  const typed = (type) => events.filter((event) => event.type === type);
-  const record = () => JSON.parse(store.get(NAME) ?? "null");
-  return { keeper, api, store, lines, pass, typed, record };
-}
+import { API, json, turn } from "./face.mjs";
+import { blocked, ID, ME, NAME, page, stored, visit } from "./visit.mjs";
 
 test("without wasm a session is restored, verified and kept, and one line says why", async (t) => {
   const { keeper, api, lines, pass, typed, record } = await visit(t, {
@@ -327,24 +284,6 @@ test("with a cookie the server says who it is, and the tombstone holds it back",
   assert.equal(keeper.snapshot.signedIn, true);
 });
 
-for (const [what, answer, session] of [
-  ["a 401", () => json(401, {}), "signed-out"],
-  ["a 403 of the API", () => json(403, {}), "signed-out"],
-  ["null", () => json(200, null), "signed-out"],
-  ["an error's shape", () => json(200, { authenticated: false }), "signed-out"],
-  ["a page", () => page(200), "restoring"],
-  ["no answer", () => Promise.reject(), "restoring"],
-]) {
-  test(`of a visitor whose cookie nobody knows, ${what} says ${session}`, async (t) => {
-    const { keeper, api, pass, typed } = await visit(t, { options: { auth: "cookie" } });
-    api.answer = answer;
-    await keeper.start();
-    await pass(30_000);
-    assert.equal(keeper.snapshot.session, session);
-    assert.equal(typed("signout").length, 0);
-  });
-}
-
 for (const [name, record] of [
   ["of another origin", { origin: "https://elsewhere.example", token: "good" }],
   ["of another version", { v: 2, token: "good" }],
@@ -384,22 +323,6 @@ test("a store that is full or blocked costs the reload, never the session", asyn
     }
     keeper.stop();
   }
-});
-
-test("an adapter that is slow is waited for, and its late answer is taken", async (t) => {
-  let answer;
-  const persist = {
-    get: () => new Promise((resolve) => (answer = resolve)),
-    set: async () => {},
-    remove: async () => {},
-  };
-  const { keeper, pass } = await visit(t, { options: { persist } });
-  const start = keeper.start();
-  await pass(2_500);
-  assert.equal((await start).session, "signed-out");
-  answer(stored({ token: "good" })[NAME]);
-  await pass(500);
-  assert.equal(keeper.snapshot.signedIn, true);
 });
 
 test("a core that crashes is taken over, and the session goes on", async (t) => {
