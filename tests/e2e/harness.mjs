@@ -220,7 +220,7 @@ class Visitor {
   /** For the message of a failed test. */
   async story() {
     try {
-      const entries = (await this.history()).slice(-25).map((entry) => JSON.stringify(entry));
+      const entries = (await this.history()).slice(-70).map((entry) => JSON.stringify(entry));
       return [JSON.stringify(await this.snapshot()), ...entries].join("\n");
     } catch (error) {
       return `the keeper told nothing: ${error}`;
