@@ -7,6 +7,8 @@ import { AT_ONCE, useBrowser } from "./harness.mjs";
 /** Of wasm memory after the start. */
 const MAX_KIB = 320;
 const REQUESTS = 2_000;
+/** Until the history is full, which keeps 200 entries. */
+const WARM_UP = 200;
 
 describe("the wasm", { concurrency: AT_ONCE }, () => {
   const arrive = useBrowser();
@@ -14,16 +16,11 @@ describe("the wasm", { concurrency: AT_ONCE }, () => {
   it("holds little after the start, and no more after many requests", async (t) => {
     const visitor = await arrive(t, { prepare: keepMemory });
     await visitor.signIn();
-    const before = await visitor.page.evaluate(() => window.memory.buffer.byteLength);
-    assert.ok(before <= MAX_KIB * 1024, `${before / 1024} KiB`);
-    await visitor.page.evaluate(async (count) => {
-      const real = window.fetch;
-      window.fetch = async () => Response.json({ user: "somebody" });
-      for (let index = 0; index < count; index++) await window.keeper.verify();
-      window.fetch = real;
-    }, REQUESTS);
-    const after = await visitor.page.evaluate(() => window.memory.buffer.byteLength);
-    assert.equal(after, before);
+    const started = await visitor.page.evaluate(() => window.memory.buffer.byteLength);
+    assert.ok(started <= MAX_KIB * 1024, `${started / 1024} KiB`);
+    const before = await visitor.page.evaluate(afterRequests, WARM_UP);
+    assert.ok(before <= MAX_KIB * 1024, `${before / 1024} KiB with a full history`);
+    assert.equal(await visitor.page.evaluate(afterRequests, REQUESTS), before);
     await visitor.assertRevocationIsMet();
   });
 
@@ -69,6 +66,15 @@ describe("the wasm", { concurrency: AT_ONCE }, () => {
     assert.equal(status, 201);
   });
 });
+
+/** In the page: what the memory takes after so many verifications. */
+async function afterRequests(count) {
+  const real = window.fetch;
+  window.fetch = async () => Response.json({ user: "somebody" });
+  for (let index = 0; index < count; index++) await window.keeper.verify();
+  window.fetch = real;
+  return window.memory.buffer.byteLength;
+}
 
 function keepMemory() {
   const { Instance } = WebAssembly;
