@@ -63,6 +63,10 @@ type Waiters = (() => void)[];
 /** Where a keeper stands in its life. */
 type Phase = "new" | "running" | "stopped";
 
+/** Only the server can end what a cookie stands for that scripts cannot read. */
+const COOKIE_STAYS =
+  "signOut.path is not set: the cookie stays, and a reload signs in again unless the app ends it";
+
 export class Keeper extends EventTarget implements Sender, Host, News, SessionKeeper {
   snapshot = NOTHING;
   private reported = NOTHING;
@@ -153,6 +157,8 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
   }
 
   async signOut(): Promise<Snapshot> {
+    const { auth, signOutPath, complain } = this.options;
+    if (auth === "cookie" && !signOutPath) complain(COOKIE_STAYS);
     const opening = this.open();
     if (opening) await opening;
     this.step((call) => call("sign_out"));

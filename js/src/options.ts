@@ -142,6 +142,7 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     verify: { ...verify, classify: verify.classify && guardClassify(verify.classify, complain) },
     verifyPath: verify.path,
     signOutPath: checked.signOut.path,
+    complain,
     refresh: refresh && {
       run: runner(
         typeof refresh === "function"

@@ -387,3 +387,12 @@ test("a log function that throws harms nobody", async (t) => {
   await until(() => errors.length > 0);
   assert.deepEqual(new Set(errors), new Set(["the app's own"]));
 });
+
+test("a sign-out that leaves the cookie where it is is said once", async (t) => {
+  const said = t.mock.method(console, "error", () => {});
+  const { keeper } = await visit(t, { auth: "cookie", log: "warn" });
+  await keeper.signOut();
+  await keeper.signOut();
+  const lines = said.mock.calls.filter(({ arguments: [line] }) => /signOut\.path/.test(line));
+  assert.equal(lines.length, 1);
+});
