@@ -80,10 +80,13 @@ test("a scheme is the core's where a token is, and an adapter is no word", () =>
 });
 
 test("an option that is undefined keeps its default", () => {
-  const bare = readOptions({}, PAGE);
+  const { complain, ...bare } = readOptions({}, PAGE);
   const given = { baseUrl: undefined, health: undefined, verify: { everyMs: undefined } };
   const more = { csrf: undefined, persist: undefined, log: undefined, name: undefined };
-  assert.deepEqual(readOptions({ ...given, ...more }, PAGE), bare);
+  const read = readOptions({ ...given, ...more }, PAGE);
+  // A function of its own for each keeper.
+  assert.deepEqual(read, { ...bare, complain: read.complain });
+  assert.equal(typeof complain, "function");
 });
 
 for (const [baseUrl, base] of [
