@@ -41,6 +41,8 @@ impl Seen {
 #[derive(Debug, Default)]
 pub(crate) struct OwnNames {
     known: bool,
+    /// The server has told of a boot id, with or without an instance.
+    knows_boot: bool,
     /// The boot id of an accepted answer before this page.
     kept_boot: Option<Label>,
 }
@@ -72,8 +74,11 @@ impl OwnNames {
         let bears = probe == Probe::Health || is_accepted;
         let is_kept = boot.is_some() && boot == self.kept_boot;
         self.known |= (bears || is_kept) && is_named;
+        self.knows_boot |= (bears || is_kept) && boot.is_some();
         if !(bears || self.known && is_named) {
-            return ServerFacts::default();
+            // A restart must be known from the first rejection on.
+            let boot = boot.filter(|_| self.knows_boot);
+            return ServerFacts { boot, ..ServerFacts::default() };
         }
         let in_millis = |UnixMillis(n)| UnixMillis(if n < SECONDS { n * 1_000 } else { n });
         let now = now.filter(|now| now.0 < MICROS);

@@ -273,6 +273,10 @@ impl Keeper {
                 Overdue::GivenUp => {
                     self.log(out, Event::GivenUp { probe, request: id });
                     out.push(Effect::Abort { request: id });
+                    if !request.is_held() {
+                        // A body that never ends; one that was held has told this already.
+                        self.held(&request, out);
+                    }
                     self.give_up(&request, out);
                 }
             }

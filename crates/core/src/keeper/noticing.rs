@@ -65,7 +65,9 @@ impl Keeper {
         }
         let is_page = response.status < 300 && response.body == Body::Html;
         let fails_alone = self.prober.paths.fails_alone(Probe::Health);
-        let is_missing = reading.misplaced || is_page || response.redirected || fails_alone;
+        // Where the path was right before, a platform answers for a server that sleeps.
+        let is_odd = reading.misplaced || is_page || response.redirected || fails_alone;
+        let is_missing = is_odd && (!self.prober.is_proper() || response.status == 404);
         let found = self.diagnosis_tracker.health_answered(response.status, is_missing, verified);
         if let Some(found) = found {
             self.diagnose(out, found);
