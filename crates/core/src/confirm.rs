@@ -31,6 +31,8 @@ const SLOWEST: Duration = Duration::from_secs(9);
 const FAST_RETRY_PERIOD: Duration = Duration::from_secs(120);
 /// The pace after that.
 const SLOW_INTERVAL: Duration = Duration::from_secs(30);
+/// A new process is known this late where only the health path tells of it.
+const KNOWN_LATE: Duration = Duration::from_secs(15);
 /// How many rejections are kept as evidence; the first ones and the last one tell the story.
 const KEPT: usize = 16;
 
@@ -349,7 +351,12 @@ impl Confirmation {
     pub(crate) fn start_over(&mut self, now: Instant) {
         let since = self.since;
         let last_burst = Instant::default();
-        *self = Self { since, last_burst, void: Reason::Restarted, ..Self::new(now) };
+        // The process may have started before the first rejection, and be known only now: then
+        // the limit counts from that rejection.
+        let is_young = now.since(self.answering_since) <= KNOWN_LATE;
+        let answering_since = if is_young { self.answering_since } else { now };
+        *self =
+            Self { since, answering_since, last_burst, void: Reason::Restarted, ..Self::new(now) };
     }
 
     /// Whether an answer to a question asked at `sent_at` can refute: one that was asked before the
