@@ -171,6 +171,8 @@ impl Keeper {
             self.end(reason, Some(conclusion), rejections.into_rejections(), out);
         } else if confirmation.is_unsupported() {
             let why = confirmation.why_unsupported();
+            // Another process is another confirmation, and is told of as one.
+            self.verify_path.suspicion_told &= why != Reason::Restarted;
             if let Some(active) = self.active_mut() {
                 active.verification = Verification::Unverified;
             }
