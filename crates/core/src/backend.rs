@@ -127,12 +127,12 @@ impl Backend {
 
     /// A token was accepted. Returns whether that told anything new.
     pub(crate) fn accepted(&mut self, now: Instant, wall: UnixMillis) -> bool {
-        let anew = core::mem::take(&mut self.continuity) == ProcessContinuity::Restarted;
+        let restarted = core::mem::take(&mut self.continuity) == ProcessContinuity::Restarted;
         let apart = self.last_sample.is_none_or(|last| now.since(last) >= MIN_BURST_GAP);
         if apart {
             self.draw(now, wall, SAMPLE, 0);
         }
-        apart || anew
+        apart || restarted
     }
 
     /// A token was accepted that had been rejected in so many bursts.

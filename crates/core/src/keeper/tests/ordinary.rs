@@ -452,7 +452,7 @@ fn the_record_learns_of_each_verification() {
 #[test]
 fn a_sign_out_in_another_tab_is_found_before_the_next_verification_goes_out() {
     let mut world = World::signed_in(Options::default());
-    world.record = buried(1);
+    world.record = tombstone(1);
     let start = world.now();
     let over = world.until(400_000, |world| world.session() == SessionState::SignedOut);
     assert!(over.is_some());

@@ -105,7 +105,7 @@ fn steps(violent: bool) -> impl Strategy<Value = Vec<Step>> {
     let outcomes = if violent { any_outcome() } else { peaceful() };
     if violent {
         inputs.push(Input::SignOut);
-        records.extend([buried(1), buried(2), buried(9)]);
+        records.extend([tombstone(1), tombstone(2), tombstone(9)]);
     }
     let step = prop_oneof![
         4 => (0_u64..40_000).prop_map(Step::Wait),

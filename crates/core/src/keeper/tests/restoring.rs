@@ -42,7 +42,7 @@ fn records_that_hold_no_session_mean_signed_out_without_a_sign_out() {
 
 #[test]
 fn a_tombstone_keeps_its_reason_over_a_reload() {
-    let mut world = started(buried(4));
+    let mut world = started(tombstone(4));
     world.pass(10);
     assert_eq!(world.session(), SessionState::SignedOut);
     assert!(world.keeper.sign_out().is_some());
@@ -103,7 +103,7 @@ fn an_old_read_answers_no_newer_one() {
     world.page(PageEvent::Suspended);
     world.page(PageEvent::Resumed);
     assert_ne!(world.reads.last(), Some(&old));
-    let late = world.input(Input::Record { read: old, record: buried(1) });
+    let late = world.input(Input::Record { read: old, record: tombstone(1) });
     assert_eq!(world.session(), SessionState::SignedIn, "{late:?}");
 }
 
@@ -123,7 +123,7 @@ fn an_absent_or_corrupt_record_of_a_living_session_is_no_sign_out_and_is_written
 
 #[test]
 fn an_older_record_and_an_older_tombstone_change_nothing_newer() {
-    for record in [active(1), buried(1), Record::Foreign, Record::Unreadable] {
+    for record in [active(1), tombstone(1), Record::Foreign, Record::Unreadable] {
         let mut world = World::signed_in(Options::default());
         let _ = world.input(sign_in());
         world.pass(1_000);
@@ -140,7 +140,7 @@ fn an_older_record_and_an_older_tombstone_change_nothing_newer() {
 fn a_tombstone_of_this_session_or_a_newer_one_signs_out_here_too() {
     for number in [1, 2] {
         let mut world = World::signed_in(Options::default());
-        world.record = buried(number);
+        world.record = tombstone(number);
         let message = crate::Message::Written { generation: generation(number) };
         let _ = world.input(Input::TabMessage(message));
         world.pass(10);
@@ -257,7 +257,7 @@ fn with_a_cookie_and_no_marker_the_server_alone_knows() {
 #[test]
 fn with_a_cookie_nothing_is_verified_back_in_before_a_kept_sign_out_was_delivered() {
     let mut world = World::new(cookie());
-    world.record = match buried(1) {
+    world.record = match tombstone(1) {
         Record::Tombstone { generation, sign_out, .. } => {
             Record::Tombstone { generation, sign_out, undelivered: true }
         }

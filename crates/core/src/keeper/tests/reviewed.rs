@@ -144,7 +144,9 @@ fn a_cookie_that_was_verified_before_its_sign_out_was_known_is_ended_when_it_is(
     let _ = world.input(Input::Start);
     world.pass(3_000);
     assert_eq!(world.session(), SessionState::SignedIn);
-    let Record::Tombstone { generation, sign_out, .. } = buried(5) else { panic!("a tombstone") };
+    let Record::Tombstone { generation, sign_out, .. } = tombstone(5) else {
+        panic!("a tombstone")
+    };
     world.record = Record::Tombstone { generation, sign_out, undelivered: true };
     let late = world.reads[0];
     let record = world.record.clone();

@@ -470,7 +470,7 @@ pub(super) fn at_once() -> Options {
     Options { confirm: Confirm::Immediate, ..Options::default() }
 }
 
-pub(super) fn buried(number: u32) -> Record {
+pub(super) fn tombstone(number: u32) -> Record {
     let sign_out = SignOut {
         reason: crate::SignOutReason::User,
         at: UnixMillis(WALL),
