@@ -3,13 +3,14 @@
 
 use session_keeper_core::{
     AppAction, AppEvent, AppRequest, AppRequestId, Body, Destination, Input, Outcome, Probe,
-    Replay, ServerState, TokenId,
+    Replay, ServerState,
 };
 
 use crate::event::Event;
 use crate::network::Path;
 use crate::oracle::Verdict;
-use crate::server::Handling;
+use crate::server::{Handling, Token};
+use crate::tab::TabId;
 use crate::world::World;
 use crate::{Guarantee, world::status};
 
@@ -31,7 +32,7 @@ pub(crate) struct App {
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     request: AppRequest,
-    token: Option<TokenId>,
+    token: Option<Token>,
     /// Since when it waits, on the keeper's line, while it does.
     waits_since: Option<u64>,
     is_unauthorized: bool,
@@ -46,50 +47,53 @@ impl App {
 
 impl World {
     /// The app asks for something, with the token.
-    pub(crate) fn app_asks(&mut self) -> Verdict {
+    pub(crate) fn app_asks(&mut self, tab: TabId) -> Verdict {
         let next = self.now + self.rng.between(20_000, 600_000);
-        self.future.at(next, Event::AppAsks);
-        if self.keeper.generation().is_none() || !self.view().attended {
+        self.future.at(next, Event::AppAsks { tab });
+        if self.tabs[tab].keeper.generation().is_none() || !self.view(tab).attended {
             return Ok(());
         }
         // A page asks for several things at once.
         for _ in 0..self.rng.between(1, 3) {
-            self.app.last_id += 1;
+            self.tabs[tab].app.last_id += 1;
+            let id = AppRequestId(self.tabs[tab].app.last_id);
             let replay = match self.rng.between(0, 2) {
                 0 => Replay::AfterUnauthorized,
                 _ => Replay::Always,
             };
             let request = AppRequest {
-                id: AppRequestId(self.app.last_id),
+                id,
                 replay,
                 destination: Destination::Api,
                 resource: self.rng.between(1, PATHS) as u32,
                 sent_with: None,
             };
             let (token, waits_since, is_unauthorized) = (None, None, false);
-            self.app.open.push(Pending { request, token, waits_since, is_unauthorized });
+            let pending = Pending { request, token, waits_since, is_unauthorized };
+            self.tabs[tab].app.open.push(pending);
             self.tally.app_requests += 1;
-            self.app_sends(request.id)?;
+            self.app_sends(tab, request.id)?;
         }
         Ok(())
     }
 
     /// Sends one of them, and reports what it meets.
-    pub(crate) fn app_sends(&mut self, id: AppRequestId) -> Verdict {
-        if let Some(until) = self.page.napping_until {
-            self.future.at(until + 1, Event::AppSends { request: id });
+    pub(crate) fn app_sends(&mut self, tab: TabId, id: AppRequestId) -> Verdict {
+        if let Some(until) = self.machine.napping_until {
+            self.future.at(until + 1, Event::AppSends { tab, request: id });
             return Ok(());
         }
-        let generation = self.keeper.generation();
-        let Some(pending) = self.app.open.iter_mut().find(|it| it.request.id == id) else {
+        let here = &mut self.tabs[tab];
+        let (generation, token) = (here.keeper.generation(), here.token());
+        let Some(pending) = here.app.open.iter_mut().find(|it| it.request.id == id) else {
             return Ok(());
         };
         pending.request.sent_with = generation.map(session_keeper_core::Generation::tag);
-        pending.token = generation.map(|generation| generation.token_id);
+        pending.token = token;
         let (request, token) = (pending.request, pending.token);
         let Some(outcome) = self.app_meets(token) else {
             // It is held for ever: whoever asked gives up.
-            return self.app_reports(request, AppEvent::Closed);
+            return self.app_reports(tab, request, AppEvent::Closed);
         };
         let event = match status(&outcome) {
             None => AppEvent::NoResponse,
@@ -98,15 +102,15 @@ impl World {
             Some(_) => AppEvent::Closed,
         };
         let is_proof = matches!(&outcome, Outcome::Response(it) if it.body == Body::Object);
-        let is_known = self.keeper.snapshot().server == ServerState::Awake;
+        let is_known = self.tabs[tab].keeper.snapshot().server == ServerState::Awake;
         if status(&outcome) == Some(200) && is_proof && !is_known {
-            self.feed(Input::AppProof)?;
+            self.feed(tab, Input::AppProof)?;
         }
-        self.app_reports(request, event)
+        self.app_reports(tab, request, event)
     }
 
     /// What becomes of a request: its outcome, or nothing while the server holds it.
-    fn app_meets(&mut self, token: Option<TokenId>) -> Option<Outcome> {
+    fn app_meets(&mut self, token: Option<Token>) -> Option<Outcome> {
         if self.network.path != Path::Clear {
             return Some(Outcome::NoAnswer);
         }
@@ -117,40 +121,47 @@ impl World {
         }
     }
 
-    fn app_reports(&mut self, request: AppRequest, event: AppEvent) -> Verdict {
+    fn app_reports(&mut self, tab: TabId, request: AppRequest, event: AppEvent) -> Verdict {
+        let open = &mut self.tabs[tab].app.open;
         if event == AppEvent::Closed {
-            self.app.open.retain(|it| it.request.id != request.id);
+            open.retain(|it| it.request.id != request.id);
         }
-        for pending in &mut self.app.open {
+        for pending in open {
             if pending.request.id == request.id {
                 pending.waits_since = Some(NOT_YET);
                 pending.is_unauthorized = event == AppEvent::Unauthorized;
             }
         }
-        self.feed(Input::AppRequest { request, event })?;
+        self.feed(tab, Input::AppRequest { request, event })?;
         // With the report the keeper has learned what time it is.
-        let line = self.line();
-        let waiting = self.app.open.iter_mut().filter_map(|it| it.waits_since.as_mut());
+        let line = self.tabs[tab].line();
+        let waiting = self.tabs[tab].app.open.iter_mut().filter_map(|it| it.waits_since.as_mut());
         waiting.filter(|since| **since == NOT_YET).for_each(|since| *since = line);
         Ok(())
     }
 
     /// The keeper has decided.
-    pub(crate) fn app_goes_on(&mut self, id: AppRequestId, action: AppAction) -> Verdict {
-        let Some(at) = self.app.open.iter().position(|it| it.request.id == id) else {
+    pub(crate) fn app_goes_on(
+        &mut self,
+        tab: TabId,
+        id: AppRequestId,
+        action: AppAction,
+    ) -> Verdict {
+        let here = &mut self.tabs[tab];
+        let Some(at) = here.app.open.iter().position(|it| it.request.id == id) else {
             return Err((Guarantee::G6, format!("{action:?} for a request that is over")));
         };
-        let pending = &mut self.app.open[at];
+        let pending = &mut here.app.open[at];
         if pending.waits_since.take().is_none() {
             return Err((Guarantee::G6, format!("{action:?} for a request that does not wait")));
         }
         if action == AppAction::Send {
-            self.future.at(self.now + TRIP, Event::AppSends { request: id });
+            self.future.at(self.now + TRIP, Event::AppSends { tab, request: id });
             return Ok(());
         }
-        let Pending { token, is_unauthorized, .. } = self.app.open.swap_remove(at);
+        let Pending { token, is_unauthorized, .. } = here.app.open.swap_remove(at);
         let is_good = token.is_some_and(|token| self.server.knows(token));
-        if is_unauthorized && is_good && self.keeper.snapshot().signed_in() == Some(true) {
+        if is_unauthorized && is_good && here.keeper.snapshot().signed_in() == Some(true) {
             self.tally.app_false_401s += 1;
         }
         Ok(())
@@ -158,14 +169,15 @@ impl World {
 
     /// Every request that waits is answered within its bound (G4). A page that cannot act answers
     /// when it can.
-    pub(crate) fn app_waits_within_bounds(&self) -> Verdict {
-        if self.page.frozen || self.page.napping_until.is_some() {
+    pub(crate) fn app_waits_within_bounds(&self, tab: TabId) -> Verdict {
+        let here = &self.tabs[tab];
+        if here.page.frozen || self.machine.is_asleep() {
             return Ok(());
         }
-        let line = self.line();
+        let line = here.line();
         let late =
             |it: &&Pending| it.waits_since.is_some_and(|since| line >= since.saturating_add(WAIT));
-        match self.app.open.iter().find(late) {
+        match here.app.open.iter().find(late) {
             Some(late) => Err((Guarantee::G4, format!("{late:?} waits beyond its bound"))),
             None => Ok(()),
         }

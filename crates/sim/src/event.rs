@@ -1,31 +1,34 @@
-//! What is going to handle_event, in order of time.
+//! What is going to happen, in order of time.
 
 use std::collections::BTreeMap;
 
-use session_keeper_core::{AppRequestId, Generation, Outcome, Probe, RequestId};
+use session_keeper_core::{AppRequestId, Outcome, Probe, RequestId};
 
-/// One thing that is going to handle_event.
+use crate::server::Token;
+use crate::tab::TabId;
+
+/// One thing that is going to happen.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A request reaches the server.
-    Arrives { request: RequestId, probe: Probe, generation: Option<Generation> },
+    Arrives { tab: TabId, request: RequestId, probe: Probe, token: Option<Token> },
     /// An answer reaches the page.
-    Answered { request: RequestId, outcome: Outcome },
+    Answered { tab: TabId, request: RequestId, outcome: Outcome },
     /// An answer that belongs to no request any more reaches the page.
-    Strays { request: RequestId, outcome: Outcome },
-    /// A fault faults.
+    Strays { tab: TabId, request: RequestId, outcome: Outcome },
+    /// A fault begins.
     Faults(Fault),
-    /// A fault is over.
-    Ends(Fault),
+    /// A fault is over; the tab is one where the fault is a page's.
+    Ends(Fault, TabId),
     /// The user of a page that shows the login form signs in.
-    SignsIn,
+    SignsIn { tab: TabId },
     /// The app asks the server for something with the token.
-    AppAsks,
+    AppAsks { tab: TabId },
     /// A request of the app is sent again.
-    AppSends { request: AppRequestId },
+    AppSends { tab: TabId, request: AppRequestId },
 }
 
-/// The faults that fault at a moment.
+/// The faults that begin at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     ServerSleeps,
@@ -73,7 +76,7 @@ impl Fault {
     }
 }
 
-/// The future. Two things of one moment handle_event in the order in which they were foreseen.
+/// The future. Two things of one moment happen in the order in which they were foreseen.
 #[derive(Debug, Default)]
 pub(crate) struct Future {
     coming: BTreeMap<(u64, u64), Event>,
@@ -95,10 +98,10 @@ impl Future {
     }
 
     /// Takes out the answers that a request still gets.
-    pub(crate) fn recall(&mut self, id: RequestId) -> Vec<(u64, Outcome)> {
+    pub(crate) fn recall(&mut self, from: TabId, id: RequestId) -> Vec<(u64, Outcome)> {
         let mut recalled = Vec::new();
         self.coming.retain(|(time, _), event| match event {
-            Event::Answered { request, outcome } if *request == id => {
+            Event::Answered { tab, request, outcome } if (*tab, *request) == (from, id) => {
                 recalled.push((*time, *outcome));
                 false
             }

@@ -1,13 +1,12 @@
 //! The faults at work, and the user between them.
 
-use session_keeper_core::{
-    Input, Keeper, PageEvent, Record, SessionState, TokenFacts, TokenHandle,
-};
+use session_keeper_core::{Input, Keeper, PageEvent, Record, SessionState, TokenFacts};
 
 use crate::event::{Event, Fault};
 use crate::network::Path;
 use crate::oracle::Verdict;
-use crate::world::{Page, World};
+use crate::tab::{Held, Page, TabId};
+use crate::world::World;
 
 /// Rates are per thousand hours.
 const THOUSAND_HOURS: u64 = 3_600_000_000;
@@ -15,7 +14,7 @@ const THOUSAND_HOURS: u64 = 3_600_000_000;
 const SPREAD: u64 = 5_000;
 
 impl World {
-    /// Draws when a fault faults next, if this seed has it.
+    /// Draws when a fault begins next, if this seed has it.
     pub(crate) fn schedule_fault(&mut self, fault: Fault) {
         let mix = &self.mix;
         let rate = match fault {
@@ -39,13 +38,14 @@ impl World {
 
     pub(crate) fn fault(&mut self, fault: Fault) -> Verdict {
         self.schedule_fault(fault);
-        let page = self.page;
+        let tab = self.any_tab();
+        let (page, asleep) = (self.tabs[tab].page, self.machine.is_asleep());
         let suits = match fault {
             Fault::ServerSleeps | Fault::Restart | Fault::Revoke => true,
             Fault::Offline | Fault::Portal => self.network.path == Path::Clear,
-            Fault::Hide => !page.hidden && !page.frozen && page.napping_until.is_none(),
+            Fault::Hide => !page.hidden && !page.frozen && !asleep,
             Fault::Nap | Fault::Freeze | Fault::ClockJump | Fault::Reload | Fault::SignOut => {
-                !page.frozen && page.napping_until.is_none()
+                !page.frozen && !asleep
             }
         };
         if !suits {
@@ -53,57 +53,65 @@ impl World {
         }
         *self.tally.faults.entry(fault.name()).or_default() += 1;
         self.note(format!("{:>10.3} *** {}", self.now as f64 / 1_000.0, fault.name()));
-        self.oracle.disturb(self.now);
+        self.disturb(self.now);
         match fault {
             Fault::ServerSleeps => self.server.falls_asleep(),
             Fault::Restart => self.server.restarts(self.now, &mut self.rng),
-            Fault::Revoke => self.revoke(),
+            Fault::Revoke => self.revoke(tab),
             Fault::Offline => return self.cut(Path::Cut, 600_000),
             Fault::Portal => return self.cut(Path::Portal, 1_200_000),
             Fault::Nap => {
-                self.page.napping_since = self.now;
-                self.page.napping_until = Some(self.now + self.rng.between(10_000, 7_200_000));
+                self.machine.napping_since = self.now;
+                self.machine.napping_until = Some(self.now + self.rng.between(10_000, 7_200_000));
             }
             Fault::Hide => {
-                self.page.hidden = true;
-                self.feed(Input::Page(PageEvent::Hidden))?;
-                self.over_in(fault, 3_600_000);
+                self.tabs[tab].page.hidden = true;
+                self.feed(tab, Input::Page(PageEvent::Hidden))?;
+                self.over_in(fault, tab, 3_600_000);
             }
             Fault::Freeze => {
-                self.page.frozen = true;
-                self.feed(Input::Page(PageEvent::Suspended))?;
-                self.over_in(fault, 3_600_000);
+                self.tabs[tab].page.frozen = true;
+                self.feed(tab, Input::Page(PageEvent::Suspended))?;
+                self.over_in(fault, tab, 3_600_000);
             }
             Fault::ClockJump => {
                 let hours = self.rng.between(0, 24 * 3_600_000) as i64;
-                self.wall_offset = hours - 12 * 3_600_000;
+                self.machine.wall_offset = hours - 12 * 3_600_000;
             }
-            Fault::Reload => return self.reload(),
-            Fault::SignOut => return self.sign_out(),
+            Fault::Reload => return self.reload(tab),
+            Fault::SignOut => return self.sign_out(tab),
         }
         Ok(())
     }
 
-    pub(crate) fn end(&mut self, fault: Fault) -> Verdict {
-        if let Some(until) = self.page.napping_until
+    /// The tab that a fault meets.
+    fn any_tab(&mut self) -> TabId {
+        match self.tabs.len() {
+            1 => 0,
+            tabs => self.rng.between(0, tabs as u64 - 1) as TabId,
+        }
+    }
+
+    pub(crate) fn end(&mut self, fault: Fault, tab: TabId) -> Verdict {
+        if let Some(until) = self.machine.napping_until
             && matches!(fault, Fault::Hide | Fault::Freeze)
         {
-            self.future.at(until + 1_000, Event::Ends(fault));
+            self.future.at(until + 1_000, Event::Ends(fault, tab));
             return Ok(());
         }
-        self.oracle.disturb(self.now + SPREAD);
+        self.disturb(self.now + SPREAD);
         match fault {
             Fault::Offline | Fault::Portal => {
                 self.network.path = Path::Clear;
-                self.hear(PageEvent::Online)
+                self.all_hear(PageEvent::Online)
             }
             Fault::Hide => {
-                self.page.hidden = false;
-                self.hear(PageEvent::Visible)
+                self.tabs[tab].page.hidden = false;
+                self.hear(tab, PageEvent::Visible)
             }
             Fault::Freeze => {
-                self.page.frozen = false;
-                self.hear(PageEvent::Resumed)
+                self.tabs[tab].page.frozen = false;
+                self.hear(tab, PageEvent::Resumed)
             }
             _ => Ok(()),
         }
@@ -111,101 +119,109 @@ impl World {
 
     /// The machine wakes up, and with it whatever timer or event comes first.
     pub(crate) fn wake_up(&mut self) -> Verdict {
-        self.page.napping_until = None;
-        self.oracle.disturb(self.now + SPREAD);
-        self.napped += self.now - self.page.napping_since;
+        self.machine.napping_until = None;
+        self.disturb(self.now + SPREAD);
+        self.machine.napped += self.now - self.machine.napping_since;
         let network = match self.network.path {
             Path::Cut => PageEvent::Offline,
             Path::Clear | Path::Portal => PageEvent::Online,
         };
-        if self.rng.in_thousand(500) {
-            self.hear(network)
-        } else {
-            self.feed(Input::Timeout)?;
-            self.hear(network)
+        for tab in 0..self.tabs.len() {
+            if !self.rng.in_thousand(500) {
+                self.feed(tab, Input::Timeout)?;
+            }
+            self.hear(tab, network)?;
         }
+        Ok(())
     }
 
     /// Everything is in its place again: awake, visible, online.
     pub(crate) fn show(&mut self) -> Verdict {
-        if self.page.napping_until.is_some() {
+        if self.machine.is_asleep() {
             self.wake_up()?;
         }
-        self.oracle.disturb(self.now + SPREAD);
-        let Page { hidden, frozen, .. } = core::mem::take(&mut self.page);
-        if frozen {
-            self.hear(PageEvent::Resumed)?;
+        self.disturb(self.now + SPREAD);
+        for tab in 0..self.tabs.len() {
+            let Page { hidden, frozen } = core::mem::take(&mut self.tabs[tab].page);
+            if frozen {
+                self.hear(tab, PageEvent::Resumed)?;
+            }
+            if hidden {
+                self.hear(tab, PageEvent::Visible)?;
+            }
+            self.hear(tab, PageEvent::Online)?;
         }
-        if hidden {
-            self.hear(PageEvent::Visible)?;
-        }
-        self.hear(PageEvent::Online)
-    }
-
-    pub(crate) fn sign_in(&mut self) -> Verdict {
-        if self.keeper.snapshot().session != SessionState::SignedOut {
-            return Ok(());
-        }
-        let view = self.view();
-        if view.attended && view.reachable {
-            return self
-                .feed(Input::SignIn { token: Some(TokenHandle(1)), facts: TokenFacts::default() })
-                .map(drop);
-        }
-        let later = self.now + self.rng.between(10_000, 60_000);
-        self.future.at(later, Event::SignsIn);
         Ok(())
     }
 
-    fn revoke(&mut self) {
-        if let Some(generation) = self.keeper.generation() {
-            self.server.revoke(generation.token_id);
+    pub(crate) fn sign_in(&mut self, tab: TabId) -> Verdict {
+        if self.tabs[tab].keeper.snapshot().session != SessionState::SignedOut {
+            return Ok(());
+        }
+        let view = self.view(tab);
+        if view.attended && view.reachable {
+            let (token, facts) = (self.server.issue(), TokenFacts::default());
+            let saved_at = Some(self.clocks().wall);
+            let handle = self.tabs[tab].tokens.hand_over(Held { token, facts, saved_at });
+            return self.feed(tab, Input::SignIn { token: Some(handle), facts }).map(drop);
+        }
+        let later = self.now + self.rng.between(10_000, 60_000);
+        self.future.at(later, Event::SignsIn { tab });
+        Ok(())
+    }
+
+    fn revoke(&mut self, tab: TabId) {
+        if let Some(token) = self.tabs[tab].token() {
+            self.server.revoke(token);
         }
     }
 
     fn cut(&mut self, path: Path, most: u64) -> Verdict {
         self.network.path = path;
         let fault = if path == Path::Cut { Fault::Offline } else { Fault::Portal };
-        self.over_in(fault, most);
+        self.over_in(fault, 0, most);
         // Browsers notice a cable that is pulled, and nothing further away.
         if path == Path::Cut && self.rng.in_thousand(700) {
-            return self.hear(PageEvent::Offline);
+            return self.all_hear(PageEvent::Offline);
         }
         Ok(())
     }
 
-    fn reload(&mut self) -> Verdict {
-        let options = self.mix.options();
-        self.keeper = Keeper::new(options, self.rng.draw());
-        self.open.clear();
-        self.open_times.clear();
-        self.app.reloaded();
+    fn reload(&mut self, reloaded: TabId) -> Verdict {
+        let keeper = Keeper::new(self.mix.options(), self.rng.draw());
+        self.tabs[reloaded].reload(keeper);
         // Ids begin again with the page: what was on its way would find a stranger.
-        self.future.forget(|it| {
-            matches!(it, Event::Arrives { .. } | Event::Answered { .. } | Event::Strays { .. })
+        self.future.forget(|it| match it {
+            Event::Arrives { tab, .. }
+            | Event::Answered { tab, .. }
+            | Event::Strays { tab, .. } => *tab == reloaded,
+            _ => false,
         });
-        self.oracle.reloaded();
-        self.feed(Input::Start)?;
-        if self.page.hidden {
-            self.feed(Input::Page(PageEvent::Hidden))?;
+        self.feed(reloaded, Input::Start)?;
+        if self.tabs[reloaded].page.hidden {
+            self.feed(reloaded, Input::Page(PageEvent::Hidden))?;
         }
-        if matches!(self.record, Record::Tombstone { .. }) {
+        if matches!(self.storage.record, Record::Tombstone { .. }) {
             let back = self.now + self.rng.between(5_000, 60_000);
-            self.future.at(back, Event::SignsIn);
+            self.future.at(back, Event::SignsIn { tab: reloaded });
         }
         Ok(())
     }
 
     /// A page that sleeps hears nothing.
-    fn hear(&mut self, event: PageEvent) -> Verdict {
-        if self.page.napping_until.is_some() {
+    fn hear(&mut self, tab: TabId, event: PageEvent) -> Verdict {
+        if self.machine.is_asleep() {
             return Ok(());
         }
-        self.feed(Input::Page(event)).map(drop)
+        self.feed(tab, Input::Page(event)).map(drop)
     }
 
-    fn over_in(&mut self, fault: Fault, most: u64) {
+    fn all_hear(&mut self, event: PageEvent) -> Verdict {
+        (0..self.tabs.len()).try_for_each(|tab| self.hear(tab, event))
+    }
+
+    fn over_in(&mut self, fault: Fault, tab: TabId, most: u64) {
         let over = self.now + self.rng.between(5_000, most);
-        self.future.at(over, Event::Ends(fault));
+        self.future.at(over, Event::Ends(fault, tab));
     }
 }

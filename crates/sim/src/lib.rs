@@ -29,6 +29,7 @@ mod oracle;
 mod rng;
 mod server;
 mod shell;
+mod tab;
 mod tally;
 mod world;
 

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use session_keeper_core::{
-    Body, Challenge, Duration, Label, Probe, Response, ServerFacts, TokenId, UnixMillis,
+    Body, Challenge, Duration, Label, Probe, Response, ServerFacts, UnixMillis,
 };
 
 use crate::mix::{Mix, Refuses, Wake};
 use crate::rng::Rng;
+
+/// A token, as the server knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Token(u64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Process {
@@ -30,7 +34,8 @@ pub(crate) enum Handling {
 pub(crate) struct Server {
     process: Process,
     boot: u64,
-    tokens: BTreeSet<TokenId>,
+    tokens: BTreeSet<Token>,
+    issued: u64,
     last_asked: u64,
     mix: Mix,
     /// Refuses tokens that it knows.
@@ -40,19 +45,21 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(mix: Mix, lies: bool) -> Self {
         let process = Process::Up { since: 0 };
-        Self { process, boot: 1, tokens: BTreeSet::new(), last_asked: 0, mix, lies }
+        Self { process, boot: 1, tokens: BTreeSet::new(), issued: 0, last_asked: 0, mix, lies }
     }
 
-    pub(crate) fn issue(&mut self, token: TokenId) {
-        self.tokens.insert(token);
+    pub(crate) fn issue(&mut self) -> Token {
+        self.issued += 1;
+        self.tokens.insert(Token(self.issued));
+        Token(self.issued)
     }
 
-    pub(crate) fn revoke(&mut self, token: TokenId) {
+    pub(crate) fn revoke(&mut self, token: Token) {
         self.tokens.remove(&token);
     }
 
     /// The truth: whether the session is still there.
-    pub(crate) fn knows(&self, token: TokenId) -> bool {
+    pub(crate) fn knows(&self, token: Token) -> bool {
         self.tokens.contains(&token)
     }
 
@@ -85,7 +92,7 @@ impl Server {
         &mut self,
         now: u64,
         probe: Probe,
-        token: Option<TokenId>,
+        token: Option<Token>,
         rng: &mut Rng,
     ) -> Handling {
         self.pass(now, rng);
@@ -130,7 +137,7 @@ impl Server {
         }
     }
 
-    fn answer(&self, now: u64, since: u64, probe: Probe, token: Option<TokenId>) -> Response {
+    fn answer(&self, now: u64, since: u64, probe: Probe, token: Option<Token>) -> Response {
         let ready = now >= since + self.mix.unready_ms;
         let known = token.is_some_and(|token| self.tokens.contains(&token));
         match probe {

@@ -1,14 +1,16 @@
-//! The tab's shell: tells the keeper facts, carries out what it orders, keeps its record, and
-//! writes down what was said.
+//! A tab's shell: tells the keeper facts, carries out what it orders, keeps its record, and writes
+//! down what was said.
 
 use session_keeper_core::{
-    Effect, Generation, Input, Notice, Now, Probe, Record, RequestId, SessionState, SignOutReason,
-    StoredSession, TokenFacts,
+    Effect, Generation, Input, Notice, Now, Probe, Record, RequestId, SessionState, SignOut,
+    SignOutReason,
 };
 
 use crate::event::Event;
 use crate::network::Transit;
 use crate::oracle::{self, Open, Verdict};
+use crate::server::Token;
+use crate::tab::TabId;
 use crate::world::{EPOCH, World, status};
 use crate::{Guarantee, Sabotage, Trace};
 
@@ -17,83 +19,92 @@ const TOLD: usize = 60;
 
 impl World {
     /// Tells the keeper one fact and carries out what it orders.
-    pub(crate) fn feed(&mut self, input: Input) -> Result<Vec<Effect>, (Guarantee, String)> {
-        let wall = (EPOCH + self.now).saturating_add_signed(self.wall_offset);
-        let now = Now::from_millis(self.now - self.napped, wall);
-        self.told_at = self.now;
-        let most = if self.page.hidden { 60_000 } else { 50 };
-        self.lateness = self.rng.between(0, most);
-        let before = self.keeper.snapshot().signed_in();
+    pub(crate) fn feed(
+        &mut self,
+        tab: TabId,
+        input: Input,
+    ) -> Result<Vec<Effect>, (Guarantee, String)> {
+        let now = self.clocks();
+        let most = if self.tabs[tab].page.hidden { 60_000 } else { 50 };
+        let lateness = self.rng.between(0, most);
+        let here = &mut self.tabs[tab];
+        (here.told_at, here.lateness) = (self.now, lateness);
+        let before = here.keeper.snapshot().signed_in();
         let text = brief(&input);
-        let generation = self.keeper.generation();
-        let effects = self.keeper.handle_input(now, input);
-        self.write_down(&text, &effects);
+        let token = here.token();
+        let effects = here.keeper.handle_input(now, input);
+        let after = here.keeper.snapshot().signed_in();
+        self.write_down(tab, &text, &effects);
         for effect in &effects {
-            self.carry_out(effect, generation)?;
+            self.carry_out(tab, effect, token)?;
         }
         let reported = effects.iter().any(|it| matches!(it, Effect::Notify(Notice::SignedOut(_))));
-        if before == Some(true) && self.keeper.snapshot().signed_in() != Some(true) && !reported {
+        if before == Some(true) && after != Some(true) && !reported {
             return Err((Guarantee::G1, "a session ended and nobody was told why".into()));
         }
         for effect in &effects {
             if let Effect::ReadRecord { read } = effect {
-                self.feed(Input::Record { read: *read, record: self.record.clone() })?;
+                self.tabs[tab].tokens.loaded(*read, self.storage.held);
+                let record = self.storage.record.clone();
+                self.feed(tab, Input::Record { read: *read, record })?;
             }
         }
-        if let Some(backend) = self.backend
+        if let Some(backend) = self.storage.backend
             && effects.contains(&Effect::ReadBackend)
         {
-            self.feed(Input::Backend(backend))?;
+            self.feed(tab, Input::Backend(backend))?;
         }
-        self.app_waits_within_bounds()?;
+        self.app_waits_within_bounds(tab)?;
         Ok(effects)
     }
 
-    fn carry_out(&mut self, effect: &Effect, before: Option<Generation>) -> Verdict {
+    /// What the platform's clocks say.
+    pub(crate) fn clocks(&self) -> Now {
+        let wall = (EPOCH + self.now).saturating_add_signed(self.machine.wall_offset);
+        Now::from_millis(self.now - self.machine.napped, wall)
+    }
+
+    fn carry_out(&mut self, tab: TabId, effect: &Effect, before: Option<Token>) -> Verdict {
         match effect {
             Effect::Send { request, probe, generation } => {
-                return self.send(*request, *probe, *generation);
+                return self.send(tab, *request, *probe, *generation);
             }
             Effect::Abort { request } if self.plan.sabotage != Sabotage::LeakyShell => {
-                self.open.retain(|open| open.request != *request);
-                for (time, outcome) in self.future.recall(*request) {
-                    // The network does not know that nobody listens any more.
-                    if self.rng.in_thousand(self.mix.strays) {
-                        self.future.at(time, Event::Strays { request: *request, outcome });
-                    }
-                }
+                self.abort(tab, *request);
             }
-            Effect::UseToken { generation, .. } => self.server.issue(generation.token_id),
+            Effect::UseToken { token, generation } => {
+                self.tabs[tab].tokens.use_handed(*token, *generation);
+            }
+            Effect::UseStoredToken { read, generation } => {
+                self.tabs[tab].tokens.use_loaded(*read, *generation);
+            }
+            Effect::DropToken { token } => self.tabs[tab].tokens.drop_handed(*token),
+            Effect::Forget { generation } => self.tabs[tab].tokens.forget(*generation),
             Effect::Store { generation, expires_at, verified_at } => {
-                let facts = TokenFacts { expires_at: *expires_at, ..TokenFacts::default() };
-                let verified_at = *verified_at;
-                self.record = Record::Session(StoredSession {
-                    facts,
-                    verified_at,
-                    ..StoredSession::new(*generation)
-                });
+                let Some(held) = self.tabs[tab].tokens.get(*generation).copied() else {
+                    return Err((Guarantee::G1, "a session is written without its token".into()));
+                };
+                self.storage.store(*generation, held, *expires_at, *verified_at);
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
-                self.record = Record::Tombstone { generation, sign_out, undelivered };
+                let tombstone = Record::Tombstone { generation, sign_out, undelivered };
+                self.storage.write_tombstone(tombstone);
+                if !undelivered {
+                    self.tabs[tab].tokens.forget(generation);
+                }
             }
-            Effect::StoreBackend(record) => self.backend = Some(*record),
+            Effect::StoreBackend(record) => self.storage.backend = Some(*record),
             Effect::AppRequest { request, action } => {
-                return self.app_goes_on(*request, *action);
+                return self.app_goes_on(tab, *request, *action);
             }
             Effect::Notify(Notice::SignedOut(sign_out)) => {
-                let by_user = self.signing_out && sign_out.reason == SignOutReason::User;
-                let ended = before.is_none_or(|it| !self.server.knows(it.token_id));
-                self.tally.sign_outs += u64::from(!by_user);
-                self.tally.false_sign_outs += u64::from(!by_user && !ended);
-                let back = self.now + self.rng.between(5_000, 300_000);
-                self.future.at(back, Event::SignsIn);
-                return oracle::sign_out_is_true(ended, by_user);
+                return self.signed_out(tab, sign_out, before);
             }
             Effect::Notify(Notice::Logged(entry)) if entry.event.code() == "refuted" => {
                 self.tally.refuted += 1;
-                self.oracle.refuted();
+                self.tabs[tab].oracle.refuted();
             }
             Effect::Notify(Notice::Logged(entry)) if entry.event.code() == "verified" => {
                 self.tally.accepted += 1;
@@ -103,8 +114,29 @@ impl World {
         Ok(())
     }
 
+    fn abort(&mut self, tab: TabId, request: RequestId) {
+        self.tabs[tab].open.retain(|open| open.request != request);
+        for (time, outcome) in self.future.recall(tab, request) {
+            // The network does not know that nobody listens any more.
+            if self.rng.in_thousand(self.mix.strays) {
+                self.future.at(time, Event::Strays { tab, request, outcome });
+            }
+        }
+    }
+
+    fn signed_out(&mut self, tab: TabId, sign_out: &SignOut, before: Option<Token>) -> Verdict {
+        let by_user = self.tabs[tab].signing_out && sign_out.reason == SignOutReason::User;
+        let ended = before.is_none_or(|token| !self.server.knows(token));
+        self.tally.sign_outs += u64::from(!by_user);
+        self.tally.false_sign_outs += u64::from(!by_user && !ended);
+        let back = self.now + self.rng.between(5_000, 300_000);
+        self.future.at(back, Event::SignsIn { tab });
+        oracle::sign_out_is_true(ended, by_user)
+    }
+
     fn send(
         &mut self,
+        tab: TabId,
         request: RequestId,
         probe: Probe,
         generation: Option<Generation>,
@@ -123,23 +155,27 @@ impl World {
         self.tally.busiest_minute = self.tally.busiest_minute.max(minute);
         let transit = self.network.send(&mut self.rng);
         let doomed = !matches!(transit, Transit::Reaches { .. });
-        let sent = self.line();
-        self.open.push(Open { request, probe, sent, doomed });
+        let here = &mut self.tabs[tab];
+        let sent = here.line();
+        here.open.push(Open { request, probe, sent, doomed });
+        let token = generation.and_then(|generation| here.tokens.get(generation));
+        let token = token.map(|held| held.token);
         match transit {
             Transit::Reaches { after } => {
-                let arrives = Event::Arrives { request, probe, generation };
+                let arrives = Event::Arrives { tab, request, probe, token };
                 self.future.at(self.now + after, arrives);
             }
             Transit::Fails { after, outcome } => {
-                self.future.at(self.now + after, Event::Answered { request, outcome });
+                self.future.at(self.now + after, Event::Answered { tab, request, outcome });
             }
             Transit::Vanishes => {}
         }
-        let suspect = self.keeper.snapshot().session == SessionState::Suspect;
-        let recent = self.open_times.iter().filter(|at| **at + 6_000 > sent).count() as u64 + 1;
-        self.open_times.push_back(sent);
-        if self.open_times.len() > 8 {
-            self.open_times.pop_front();
+        let here = &mut self.tabs[tab];
+        let suspect = here.keeper.snapshot().session == SessionState::Suspect;
+        let recent = here.sent.iter().filter(|at| **at + 6_000 > sent).count() as u64 + 1;
+        here.sent.push_back(sent);
+        if here.sent.len() > 8 {
+            here.sent.pop_front();
         }
         if suspect {
             self.tally.most_in_six = self.tally.most_in_six.max(recent);
@@ -148,12 +184,14 @@ impl World {
         oracle::pace_is_borne(minute)
     }
 
-    fn write_down(&mut self, input: &str, effects: &[Effect]) {
-        let snapshot = self.keeper.snapshot();
+    fn write_down(&mut self, tab: TabId, input: &str, effects: &[Effect]) {
+        let snapshot = self.tabs[tab].keeper.snapshot();
         let words: Vec<String> = effects.iter().filter_map(word).collect();
         let (session, server) = (snapshot.session.name(), snapshot.server.name());
         let seconds = self.now as f64 / 1_000.0;
-        let line = format!("{seconds:>10.3} {session}/{server} {input} -> {}", words.join(", "));
+        let name = if self.tabs.len() > 1 { format!("tab {tab} ") } else { String::new() };
+        let words = words.join(", ");
+        let line = format!("{seconds:>10.3} {name}{session}/{server} {input} -> {words}");
         self.note(line);
     }
 

@@ -1,19 +1,19 @@
-//! The world: one tab with its shell, moved from one event to the next.
+//! The world: the tabs of one browser with their shells, moved from one event to the next.
 
 use std::collections::VecDeque;
 
 use session_keeper_core::{
-    BackendRecord, Effect, Generation, Input, Keeper, Label, Outcome, Probe, Record, RequestId,
-    Response, SessionState, StoredSession, TokenId,
+    Effect, Generation, Input, Keeper, Outcome, Probe, RequestId, Response, SessionState,
+    TokenFacts, TokenId,
 };
 
-use crate::app::App;
 use crate::event::{Event, Fault, Future};
 use crate::mix::{Mix, Refuses};
 use crate::network::{Network, Path};
-use crate::oracle::{self, Open, Oracle, Verdict, View};
+use crate::oracle::{self, Open, Verdict, View};
 use crate::rng::Rng;
-use crate::server::{Handling, Server};
+use crate::server::{Handling, Server, Token};
+use crate::tab::{Held, Storage, Tab, TabId};
 use crate::tally::{Failure, Tally};
 use crate::{Guarantee, Plan, Sabotage};
 
@@ -29,40 +29,41 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) mix: Mix,
     pub(crate) rng: Rng,
-    pub(crate) keeper: Keeper,
     pub(crate) server: Server,
     pub(crate) network: Network,
-    pub(crate) oracle: Oracle,
     pub(crate) tally: Tally,
     pub(crate) future: Future,
-    pub(crate) app: App,
     pub(crate) now: u64,
-    pub(crate) page: Page,
-    pub(crate) record: Record,
-    /// What is kept of the backend.
-    pub(crate) backend: Option<BackendRecord>,
-    pub(crate) open: Vec<Open>,
+    pub(crate) machine: Machine,
+    pub(crate) storage: Storage,
+    pub(crate) tabs: Vec<Tab>,
     pub(crate) patient_until: u64,
-    pub(crate) wall_offset: i64,
-    /// How long the machine slept in all: its monotonic clock stood still.
-    pub(crate) napped: u64,
-    pub(crate) told_at: u64,
-    pub(crate) lateness: u64,
-    heard_boot: Option<Label>,
-    pub(crate) signing_out: bool,
+    /// When the requests of the last minute were sent.
     pub(crate) sent: VecDeque<u64>,
-    /// The same on the keeper's line of time, the last few.
-    pub(crate) open_times: VecDeque<u64>,
     pub(crate) transcript: VecDeque<String>,
 }
 
-/// The page, as the browser has it.
+/// The machine that the browser runs on.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Page {
-    pub(crate) hidden: bool,
-    pub(crate) frozen: bool,
+pub(crate) struct Machine {
     pub(crate) napping_since: u64,
     pub(crate) napping_until: Option<u64>,
+    /// How long it slept in all: its monotonic clock stood still.
+    pub(crate) napped: u64,
+    pub(crate) wall_offset: i64,
+}
+
+impl Machine {
+    pub(crate) const fn is_asleep(&self) -> bool {
+        self.napping_until.is_some()
+    }
+}
+
+/// What wakes the world up next, but for what is foreseen.
+#[derive(Clone, Copy, Debug)]
+enum Waker {
+    Machine,
+    Timer(TabId),
 }
 
 /// Runs one seed to its end, or to the first guarantee that breaks.
@@ -90,32 +91,24 @@ impl World {
         let mix = Mix::of(&mut rng);
         let generation = Generation { number: 1, token_id: TokenId(1) };
         let mut server = Server::new(mix, plan.sabotage == Sabotage::LyingServer);
-        server.issue(generation.token_id);
+        let token = server.issue();
+        let mut storage = Storage::empty();
+        let held = Held { token, facts: TokenFacts::default(), saved_at: None };
+        storage.store(generation, held, None, None);
         Self {
             plan,
             mix,
-            keeper: Keeper::new(mix.options(), rng.draw()),
+            tabs: vec![Tab::new(Keeper::new(mix.options(), rng.draw()))],
             network: Network::new(&mix),
             rng,
             server,
-            oracle: Oracle::default(),
             tally: Tally::default(),
             future: Future::default(),
-            app: App::default(),
             now: 0,
-            page: Page::default(),
-            record: Record::Session(StoredSession::new(generation)),
-            backend: None,
-            open: Vec::new(),
+            machine: Machine::default(),
+            storage,
             patient_until: 0,
-            wall_offset: 0,
-            napped: 0,
-            told_at: 0,
-            lateness: 0,
-            heard_boot: None,
-            signing_out: false,
             sent: VecDeque::new(),
-            open_times: VecDeque::new(),
             transcript: VecDeque::new(),
         }
     }
@@ -124,20 +117,23 @@ impl World {
         for fault in Fault::ALL {
             self.schedule_fault(fault);
         }
-        self.future.at(20_000, Event::AppAsks);
-        self.feed(Input::Start)?;
+        for tab in 0..self.tabs.len() {
+            self.future.at(20_000, Event::AppAsks { tab });
+            self.feed(tab, Input::Start)?;
+        }
         self.pass(self.plan.hours * HOUR)?;
         self.heal()?;
         self.pass(self.now + SETTLES)?;
-        oracle::all_is_settled(&self.view())
+        (0..self.tabs.len()).try_for_each(|tab| oracle::all_is_settled(&self.view(tab)))
     }
 
-    /// Lets things handle_event until that moment.
+    /// Lets things happen until that moment.
     fn pass(&mut self, end: u64) -> Verdict {
         loop {
             let timer = self.next_timer();
             let coming = self.future.next_time();
-            let Some(next) = timer.into_iter().chain(coming).min().filter(|at| *at <= end) else {
+            let at = timer.map(|(at, _)| at);
+            let Some(next) = at.into_iter().chain(coming).min().filter(|at| *at <= end) else {
                 self.now = end;
                 return Ok(());
             };
@@ -146,116 +142,123 @@ impl World {
             if self.tally.steps > 100_000 * (self.plan.hours + 1) {
                 return Err((Guarantee::G4, "the keeper spins".into()));
             }
-            if self.page.napping_until.is_some_and(|until| until <= self.now) {
+            if self.machine.napping_until.is_some_and(|until| until <= self.now) {
                 self.wake_up()?;
             } else if coming.is_some_and(|at| at <= self.now) {
                 if let Some(event) = self.future.take() {
                     self.handle_event(event)?;
                 }
-            } else {
-                self.feed(Input::Timeout)?;
+            } else if let Some((_, Waker::Timer(tab))) = timer {
+                self.feed(tab, Input::Timeout)?;
             }
-            let mut oracle = core::mem::take(&mut self.oracle);
-            let mut tally = core::mem::take(&mut self.tally);
-            let verdict = oracle.check(&self.view(), &mut tally);
-            (self.oracle, self.tally) = (oracle, tally);
-            verdict?;
+            (0..self.tabs.len()).try_for_each(|tab| self.check(tab))?;
         }
     }
 
-    /// When the shell's one timer fires, a little late; a machine that sleeps fires none.
-    fn next_timer(&self) -> Option<u64> {
-        if self.page.napping_until.is_some() {
-            return self.page.napping_until;
+    fn check(&mut self, tab: TabId) -> Verdict {
+        let mut oracle = core::mem::take(&mut self.tabs[tab].oracle);
+        let mut tally = core::mem::take(&mut self.tally);
+        let verdict = oracle.check(&self.view(tab), &mut tally);
+        (self.tabs[tab].oracle, self.tally) = (oracle, tally);
+        verdict
+    }
+
+    /// When the first of the shells' timers fires, a little late; a machine that sleeps fires none.
+    fn next_timer(&self) -> Option<(u64, Waker)> {
+        if let Some(until) = self.machine.napping_until {
+            return Some((until, Waker::Machine));
         }
-        let (at, _) = self.keeper.next_timeout()?;
-        Some(self.told_at + at.since(self.keeper.now()).as_millis() + self.lateness)
+        let timers = self.tabs.iter().enumerate().filter_map(|(tab, it)| {
+            let (at, _) = it.keeper.next_timeout()?;
+            let at = it.told_at + at.since(it.keeper.now()).as_millis() + it.lateness;
+            Some((at, Waker::Timer(tab)))
+        });
+        timers.min_by_key(|(at, _)| *at)
     }
 
     fn handle_event(&mut self, event: Event) -> Verdict {
         match event {
-            Event::Arrives { request, probe, generation } => {
-                self.arrive(request, probe, generation);
+            Event::Arrives { tab, request, probe, token } => {
+                self.arrive(tab, request, probe, token);
                 Ok(())
             }
-            Event::Answered { request, outcome } => self.deliver(request, outcome),
-            Event::Strays { request, outcome } => self.stray(request, outcome),
+            Event::Answered { tab, request, outcome } => self.deliver(tab, request, outcome),
+            Event::Strays { tab, request, outcome } => self.stray(tab, request, outcome),
             Event::Faults(fault) => self.fault(fault),
-            Event::Ends(fault) => self.end(fault),
-            Event::SignsIn => self.sign_in(),
-            Event::AppAsks => self.app_asks(),
-            Event::AppSends { request } => self.app_sends(request),
+            Event::Ends(fault, tab) => self.end(fault, tab),
+            Event::SignsIn { tab } => self.sign_in(tab),
+            Event::AppAsks { tab } => self.app_asks(tab),
+            Event::AppSends { tab, request } => self.app_sends(tab, request),
         }
     }
 
-    fn arrive(&mut self, request: RequestId, probe: Probe, generation: Option<Generation>) {
-        let token = generation.map(|generation| generation.token_id);
+    fn arrive(&mut self, tab: TabId, request: RequestId, probe: Probe, token: Option<Token>) {
         let outcome = match self.server.handle(self.now, probe, token, &mut self.rng) {
             Handling::Answer(response) => Outcome::Response(response),
             Handling::Refuse => Outcome::NoAnswer,
             Handling::Hold(until) => {
-                let arrives = Event::Arrives { request, probe, generation };
+                let arrives = Event::Arrives { tab, request, probe, token };
                 self.future.at(until + 1, arrives);
                 return;
             }
         };
         match self.network.bring(&mut self.rng) {
             Some(after) => {
-                self.future.at(self.now + after, Event::Answered { request, outcome });
+                self.future.at(self.now + after, Event::Answered { tab, request, outcome });
             }
             None => {
-                self.open
-                    .iter_mut()
-                    .filter(|it| it.request == request)
-                    .for_each(|it| it.doomed = true);
+                let open = self.tabs[tab].open.iter_mut();
+                open.filter(|it| it.request == request).for_each(|it| it.doomed = true);
             }
         }
     }
 
-    fn deliver(&mut self, request: RequestId, outcome: Outcome) -> Verdict {
-        if let Some(until) = self.page.napping_until {
-            self.future.at(until + 1, Event::Answered { request, outcome });
+    fn deliver(&mut self, tab: TabId, request: RequestId, outcome: Outcome) -> Verdict {
+        if let Some(until) = self.machine.napping_until {
+            self.future.at(until + 1, Event::Answered { tab, request, outcome });
             return Ok(());
         }
-        let Some(open) = self.open.iter().find(|open| open.request == request).copied() else {
-            return self.stray(request, outcome);
+        let here = &mut self.tabs[tab];
+        let Some(at) = here.open.iter().position(|open| open.request == request) else {
+            return self.stray(tab, request, outcome);
         };
-        self.open.retain(|open| open.request != request);
-        self.take_note(open, &outcome);
+        let open = here.open.remove(at);
+        self.take_note(tab, open, &outcome);
         if self.rng.in_thousand(self.mix.strays) {
             let again = self.now + self.rng.between(0, 120_000);
-            self.future.at(again, Event::Strays { request, outcome });
+            self.future.at(again, Event::Strays { tab, request, outcome });
         }
         let is_refusal = open.probe == Probe::Verify && status(&outcome) == Some(401);
-        let was_live = self.keeper.snapshot().signed_in() == Some(true);
-        let heard = self.as_heard(is_refusal, outcome);
-        let effects = self.feed(Input::Answer { request, outcome: heard })?;
+        let was_live = self.tabs[tab].keeper.snapshot().signed_in() == Some(true);
+        let heard = self.as_heard(tab, is_refusal, outcome);
+        let effects = self.feed(tab, Input::Answer { request, outcome: heard })?;
         let dropped = effects.contains(&Effect::Abort { request });
         if is_refusal && was_live && !dropped {
             self.tally.rejections += 1;
-            return oracle::refusal_is_suspected(self.keeper.snapshot().session);
+            return oracle::refusal_is_suspected(self.tabs[tab].keeper.snapshot().session);
         }
         Ok(())
     }
 
     /// What the oracle must know of an answer: it may be one that nobody can act on.
-    fn take_note(&mut self, open: Open, outcome: &Outcome) {
+    fn take_note(&mut self, tab: TabId, open: Open, outcome: &Outcome) {
+        let here = &mut self.tabs[tab];
         let Outcome::Response(response) = outcome else {
-            return self.oracle.disturb(self.now);
+            return here.oracle.disturb(self.now);
         };
         if let Some(wait) = response.retry_after {
             self.patient_until = self.patient_until.max(self.now + wait.as_millis());
         }
         let boot = response.server.boot;
-        let is_new = boot.is_some() && boot != self.heard_boot;
+        let is_new = boot.is_some() && boot != here.heard_boot;
         if open.doomed || is_new {
-            self.heard_boot = boot.or(self.heard_boot);
-            self.oracle.disturb(self.now);
+            here.heard_boot = boot.or(here.heard_boot);
+            here.oracle.disturb(self.now);
         }
     }
 
-    fn as_heard(&self, is_refusal: bool, outcome: Outcome) -> Outcome {
-        let suspect = self.keeper.snapshot().session == SessionState::Suspect;
+    fn as_heard(&self, tab: TabId, is_refusal: bool, outcome: Outcome) -> Outcome {
+        let suspect = self.tabs[tab].keeper.snapshot().session == SessionState::Suspect;
         let deaf = match self.plan.sabotage {
             Sabotage::DeafKeeper => is_refusal,
             Sabotage::ForgetfulKeeper => is_refusal && suspect,
@@ -267,24 +270,25 @@ impl World {
         Outcome::Response(Response { status: 500, ..Response::default() })
     }
 
-    fn stray(&mut self, request: RequestId, outcome: Outcome) -> Verdict {
-        if self.page.napping_until.is_some() || self.open.iter().any(|it| it.request == request) {
+    fn stray(&mut self, tab: TabId, request: RequestId, outcome: Outcome) -> Verdict {
+        let is_open = self.tabs[tab].open.iter().any(|it| it.request == request);
+        if self.machine.is_asleep() || is_open {
             return Ok(());
         }
         // What is due anyway is not the stray's doing.
-        self.feed(Input::Timeout)?;
-        let request = match (self.plan.sabotage, self.open.first()) {
+        self.feed(tab, Input::Timeout)?;
+        let request = match (self.plan.sabotage, self.tabs[tab].open.first()) {
             (Sabotage::ConfusedShell, Some(open)) => open.request,
             _ => request,
         };
         self.tally.strays += 1;
-        let effects = self.feed(Input::Answer { request, outcome })?;
+        let effects = self.feed(tab, Input::Answer { request, outcome })?;
         oracle::stray_is_ignored(effects.len())
     }
 
     fn heal(&mut self) -> Verdict {
         self.future.forget(|it| {
-            let goes_on = matches!(it, Event::AppAsks | Event::AppSends { .. });
+            let goes_on = matches!(it, Event::AppAsks { .. } | Event::AppSends { .. });
             !(goes_on || matches!(it, Event::Arrives { .. } | Event::Answered { .. }))
         });
         self.network.heal();
@@ -295,35 +299,37 @@ impl World {
         self.show()
     }
 
-    pub(crate) fn line(&self) -> u64 {
-        self.keeper.now().since(session_keeper_core::Instant::default()).as_millis()
+    /// Something happened that nobody can be blamed for.
+    pub(crate) fn disturb(&mut self, at: u64) {
+        for tab in &mut self.tabs {
+            tab.oracle.disturb(at);
+        }
     }
 
     /// The user signs out, and the oracle knows that.
-    pub(crate) fn sign_out(&mut self) -> Verdict {
-        self.signing_out = true;
-        let reported = self.feed(Input::SignOut);
-        self.signing_out = false;
+    pub(crate) fn sign_out(&mut self, tab: TabId) -> Verdict {
+        self.tabs[tab].signing_out = true;
+        let reported = self.feed(tab, Input::SignOut);
+        self.tabs[tab].signing_out = false;
         reported.map(drop)
     }
 
-    pub(crate) fn view(&self) -> View<'_> {
-        let snapshot = self.keeper.snapshot();
-        let token = self.keeper.generation().map(|generation| generation.token_id);
-        let page = self.page;
+    pub(crate) fn view(&self, tab: TabId) -> View<'_> {
+        let here = &self.tabs[tab];
+        let (snapshot, page) = (here.keeper.snapshot(), here.page);
         View {
             now: self.now,
-            line: self.line(),
+            line: here.line(),
             session: snapshot.session,
             server: snapshot.server,
-            ended: token.is_some_and(|token| !self.server.knows(token)),
-            attended: !page.hidden && !page.frozen && page.napping_until.is_none(),
+            ended: here.token().is_some_and(|token| !self.server.knows(token)),
+            attended: !page.hidden && !page.frozen && !self.machine.is_asleep(),
             reachable: self.server.is_well(self.now) && self.network.path == Path::Clear,
             patient_until: self.patient_until,
-            waits: self.keeper.next_timeout().is_some(),
+            waits: here.keeper.next_timeout().is_some(),
             may_rest: !self.mix.pings && snapshot.session == SessionState::SignedOut,
             proves_itself: self.mix.pings || self.mix.rejects != Refuses::Weakly,
-            open: &self.open,
+            open: &here.open,
             rejects: self.mix.rejects,
             pings: self.mix.pings,
             round_trip: 2 * self.network.longest_trip(),
