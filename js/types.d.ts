@@ -452,6 +452,12 @@ export interface KeeperRequestInit extends RequestInit {
    * `redirected`. @default "reject"
    */
   crossOriginRedirects?: "reject" | "follow" | undefined;
+  /**
+   * Sends each attempt in the place of `fetch`, with the arguments of `fetch`: the `fetch` of a
+   * framework, or a client of another kind that answers with a `Response`. What follows redirects
+   * by itself, as XMLHttpRequest does, cannot be kept from it.
+   */
+  transport?: typeof fetch | undefined;
 }
 
 /** Keeps one session. Made by `createKeeper`. Its methods may be detached from it. */

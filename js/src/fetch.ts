@@ -67,7 +67,9 @@ export function send(
   const { base, origins } = keeper.options;
   const target = isRequest(input) ? input : resolve(String(input), base);
   const isAllowed = isAllowedOrigin(isRequest(target) ? target.url : target, origins);
-  return isAllowed ? deliver(keeper, prepare(keeper.options, target, init)) : fetch(target, init);
+  if (isAllowed) return deliver(keeper, prepare(keeper.options, target, init));
+  const { transport = fetch, ...given } = init;
+  return transport(target, given);
 }
 
 async function deliver(keeper: Sender, outgoing: Outgoing): Promise<Response> {

@@ -14,6 +14,8 @@ export interface KeeperInit extends RequestInit {
   retry?: boolean | undefined;
   /** `"follow"`: the browser follows a redirect to another origin. */
   crossOriginRedirects?: "reject" | "follow" | undefined;
+  /** Sends each attempt in the place of `fetch`. */
+  transport?: typeof fetch | undefined;
 }
 
 /** When a request may be sent again, as the core counts: see `Replay` there. */
@@ -69,7 +71,7 @@ export function isAllowedOrigin(url: string | URL, origins: readonly string[]): 
 export function prepare(
   options: Options,
   target: Request | string,
-  { retry, crossOriginRedirects, ...given }: KeeperInit,
+  { retry, crossOriginRedirects, transport, ...given }: KeeperInit,
 ): Outgoing {
   const init = withNativeSignal(given);
   const body = init.body ?? undefined;
@@ -84,7 +86,7 @@ export function prepare(
   const url = request?.url ?? (target as string);
   const headers = request?.headers ?? snapshot(init.headers);
   const redirect = request?.redirect ?? init.redirect ?? "follow";
-  const source: Source = { request, url, init, headers, isStream };
+  const source: Source = { request, url, init, headers, isStream, transport };
   const hasOwnCredential = has(headers, "authorization");
   return {
     url,
@@ -118,22 +120,23 @@ interface Source {
   readonly init: RequestInit;
   readonly headers: Fields;
   readonly isStream: boolean;
+  readonly transport: typeof fetch | undefined;
 }
 
 type Extra = Record<string, string> | undefined;
 type Fields = Headers | Record<string, string> | undefined;
 
 function open(source: Source, extra: Extra, authorize: Options["authorize"]): Sent | Promise<Sent> {
-  const { request, url, init, headers, isStream } = source;
+  const { request, url, init, headers, isStream, transport = fetch } = source;
   if (!request) {
     const all = merge(headers, extra);
-    return (over) => fetch(url, { ...init, ...(all && { headers: all }), ...over });
+    return (over) => transport(url, { ...init, ...(all && { headers: all }), ...over });
   }
   // A stream is read once, whoever reads it.
   const copy = isStream ? request : request.clone();
   for (const name in extra) copy.headers.set(name, extra[name]!);
-  if (!authorize) return (over) => fetch(copy, over);
-  return Promise.resolve(authorize(copy)).then((sent) => (over) => fetch(sent, over));
+  if (!authorize) return (over) => transport(copy, over);
+  return Promise.resolve(authorize(copy)).then((sent) => (over) => transport(sent, over));
 }
 
 /** As they are at the call. An object is cheaper than `Headers` by several calls of the browser. */

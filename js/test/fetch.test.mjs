@@ -376,3 +376,28 @@ test("an answer of the API proves it awake where the core does not know that", a
   core().change({ server: "awake" });
   assert.equal(await answered(200, json), 0, "it is known");
 });
+
+test("a transport gets each attempt with the credential, and fetch none", async (t) => {
+  const keeper = await signedIn(t);
+  const sent = answerWith(t, 500);
+  const seen = [];
+  const answers = [401, 200];
+  const transport = async (input, init) => {
+    seen.push([input, new Headers(init.headers).get("authorization"), init.transport]);
+    return new Response(null, { status: answers.shift() });
+  };
+  const got = keeper.fetch("/nodes", { method: "POST", transport });
+  while (!core().reports.length) await turn();
+  decide(SEND);
+  assert.equal((await got).status, 200);
+  const attempt = [`${API}/v1/nodes`, "Bearer t", undefined];
+  assert.deepEqual([seen, sent], [[attempt, attempt], []]);
+});
+
+test("a transport sends to other origins too, without the credential", async (t) => {
+  const keeper = await signedIn(t);
+  const seen = [];
+  const transport = async (...given) => seen.push(given) && new Response();
+  await keeper.fetch("https://elsewhere.example/x", { transport, method: "POST" });
+  assert.deepEqual(seen, [["https://elsewhere.example/x", { method: "POST" }]]);
+});
