@@ -287,8 +287,13 @@ export interface KeeperOptions {
   /** POSTed with the credential at `signOut()`, so that the server forgets. @default none */
   signOut?: { path?: string | undefined } | undefined;
   fetch?: FetchOptions | undefined;
-  /** Cookie mode: the cookie whose value goes into this header of unsafe requests to the API. */
-  csrf?: { cookie: string; header: string } | undefined;
+  /**
+   * Cookie mode: unsafe requests to the API carry the CSRF token in this header. It is read from
+   * the cookie where the page can read that, else from `csrf_token` or `csrfToken` in the answer
+   * given to `signIn()`, in those of `verify.path` and `refresh.path`, and in this header of them
+   * and of a 403. It is kept in memory. @default none
+   */
+  csrf?: { cookie?: string | undefined; header: string } | undefined;
   /** @default "local" */
   persist?: "local" | "session" | "memory" | StorageAdapter | undefined;
   /** @default "warn" */

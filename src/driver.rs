@@ -18,13 +18,12 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
-use self::state::{Command, PendingRequest, State};
+use self::state::{Answer, Command, PendingRequest, State};
 use crate::app_requests::AppRequests;
-use crate::options::{Auth, Options};
+use crate::options::{Auth, Csrf, Options};
 use crate::page::{self, Event, Listener};
 use crate::refresh::{self, Attempt};
-use crate::storage::{Answer, Failed, Storage};
-
+use crate::storage::{self, Failed, Storage};
 use crate::transport::{self, Outgoing};
 use crate::{clock, entropy, global, json, record};
 
@@ -209,6 +208,7 @@ impl Driver {
             }
             Effect::UseStoredToken { read, generation } => {
                 self.state.borrow_mut().use_stored_token(read, generation);
+                self.forget_csrf();
             }
             Effect::UseToken { token, generation } => {
                 self.state.borrow_mut().use_token(token, generation);
@@ -230,7 +230,7 @@ impl Driver {
                     self.forget(generation);
                 }
             }
-            Effect::SetUser { request } => self.state.borrow_mut().set_user(request),
+            Effect::SetUser { request } => self.set_user(request),
             Effect::Forget { generation } => self.forget(generation),
             Effect::EraseRecord => self.write(None),
             // Other tabs are told by the issue that brings them.
@@ -284,8 +284,8 @@ impl Driver {
     /// At once, unless the store answers with a promise.
     fn read_record(self: &Rc<Self>, read: ReadId) {
         match self.storage.read() {
-            Answer::Now(record) => self.on_record(read, record),
-            Answer::Later(promise) => {
+            storage::Answer::Now(record) => self.on_record(read, record),
+            storage::Answer::Later(promise) => {
                 let weak = Rc::downgrade(self);
                 spawn_local(async move {
                     let answer = JsFuture::from(promise).await;
@@ -317,8 +317,32 @@ impl Driver {
         self.storage.write(record.map(Rc::from), Some(Box::new(on_failure)));
     }
 
+    /// The body of this answer is the user.
+    fn set_user(&self, request: RequestId) {
+        let answer = self.state.borrow_mut().take_answer(request);
+        let user = answer.map(|Answer { body, csrf }| {
+            if let Some(Csrf { learn, .. }) = &self.options.csrf {
+                let csrf = csrf.map(JsValue::from).unwrap_or_default();
+                // The page's function does not throw, and without it there is no token.
+                let _ = learn.call2(&JsValue::UNDEFINED, &body, &csrf);
+            }
+            body
+        });
+        self.state.borrow_mut().user = user;
+    }
+
     fn forget(&self, generation: Generation) {
         self.state.borrow_mut().tokens.forget(generation);
+        // A session that has begun since keeps its own.
+        if self.core.borrow().generation().is_none() {
+            self.forget_csrf();
+        }
+    }
+
+    fn forget_csrf(&self) {
+        if let Some(Csrf { forget, .. }) = &self.options.csrf {
+            let _ = forget.call0(&JsValue::UNDEFINED);
+        }
     }
 
     fn token_of(&self, generation: Generation) -> Option<JsValue> {

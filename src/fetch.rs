@@ -254,10 +254,14 @@ async fn attempt(driver: &Driver, request: &Request, allowed: FetchOptions) -> R
     let sent = match &options.auth {
         Auth::Cookie => {
             init.set_credentials(RequestCredentials::Include);
-            if !is_safe && options.is_at(&copy.url(), &options.origin) {
-                transport::csrf(options, &copy.headers());
-            }
-            return response(fetch_with(&copy, &init)?).await;
+            let sent = Request::new_with_request_and_init(&copy, &init)?;
+            return response(match &options.csrf {
+                Some(csrf) if !is_safe && options.is_at(&sent.url(), &options.origin) => {
+                    csrf.send.call1(&JsValue::UNDEFINED, &sent)?
+                }
+                Some(_) | None => fetch_with(&sent, &RequestInit::new())?,
+            })
+            .await;
         }
         Auth::Token { .. } => {
             match driver.credential() {

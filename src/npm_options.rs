@@ -40,10 +40,8 @@ extern "C" {
     fn sign_out_path(this: &NpmOptions) -> Option<String>;
     #[wasm_bindgen(method, getter)]
     fn refresh(this: &NpmOptions) -> Option<NpmRefresh>;
-    #[wasm_bindgen(method, getter, js_name = csrfHeader)]
-    fn csrf_header(this: &NpmOptions) -> Option<String>;
     #[wasm_bindgen(method, getter)]
-    fn csrf(this: &NpmOptions) -> Option<Function>;
+    fn csrf(this: &NpmOptions) -> Option<NpmCsrf>;
     #[wasm_bindgen(method, getter, js_name = waitMs)]
     fn wait_ms(this: &NpmOptions) -> f64;
     #[wasm_bindgen(method, getter, js_name = maxWaiting)]
@@ -54,6 +52,17 @@ extern "C" {
     fn persist(this: &NpmOptions) -> Option<String>;
     #[wasm_bindgen(method, getter)]
     fn adapter(this: &NpmOptions) -> Option<JsValue>;
+
+    type NpmCsrf;
+
+    #[wasm_bindgen(method, getter)]
+    fn header(this: &NpmCsrf) -> String;
+    #[wasm_bindgen(method, getter, js_name = sendRequest)]
+    fn send_request(this: &NpmCsrf) -> Function;
+    #[wasm_bindgen(method, getter)]
+    fn learn(this: &NpmCsrf) -> Function;
+    #[wasm_bindgen(method, getter)]
+    fn forget(this: &NpmCsrf) -> Function;
 
     type NpmRefresh;
 
@@ -143,7 +152,12 @@ impl From<&NpmOptions> for Options {
                 (None, None) => Auth::Cookie,
             },
             classify: verify.classify(),
-            csrf: given.csrf_header().zip(given.csrf()).map(|(header, read)| Csrf { header, read }),
+            csrf: given.csrf().map(|csrf| Csrf {
+                header: csrf.header(),
+                send: csrf.send_request(),
+                learn: csrf.learn(),
+                forget: csrf.forget(),
+            }),
             persist: match (given.adapter(), given.persist().as_deref()) {
                 (Some(adapter), _) => Persist::Adapter(adapter),
                 (None, Some("local")) => Persist::Local,

@@ -53,10 +53,16 @@ pub enum HealthCredentials {
     Include,
 }
 
-/// A header that proves that a page of ours sent the request, and the function that reads it.
+/// What keeps the CSRF token of a cookie session: functions of the page (`js/src/csrf.ts`).
 pub(crate) struct Csrf {
+    /// Carries it, in requests and in answers.
     pub(crate) header: String,
-    pub(crate) read: Function,
+    /// Gets a request that changes something and sends it with the token: a promise of the answer.
+    pub(crate) send: Function,
+    /// Gets the body of an answer of this session, which is the user then, and its header.
+    pub(crate) learn: Function,
+    /// The session that the token is of is over, or another tab's has taken its place.
+    pub(crate) forget: Function,
 }
 
 /// Where the record is kept.

@@ -17,7 +17,8 @@ pub(crate) struct Refresh {
     /// Gets the object of the record, the attempt's id and a signal, and answers with a response
     /// or its promise.
     pub(crate) run: Function,
-    /// Gets the body of the answer and the object of the record. Returns `record`, the object of
+    /// Gets the body of the answer, the object of the record, and the CSRF token in the answer's
+    /// header. Returns `record`, the object of
     /// the next record where the body has a token, `isSame`, and `isInvalidGrant`.
     pub(crate) read: Function,
     /// Whether it takes a refresh token.
@@ -50,8 +51,9 @@ impl Refresh {
     }
 
     pub(crate) fn read(&self, old: &JsValue, received: Received) -> Refreshed {
-        let Received { outcome, body } = received;
-        let said = self.read.call2(&JsValue::UNDEFINED, &body, old).unwrap_or_default();
+        let Received { outcome, body, csrf } = received;
+        let csrf = csrf.map(JsValue::from).unwrap_or_default();
+        let said = self.read.call3(&JsValue::UNDEFINED, &body, old, &csrf).unwrap_or_default();
         let is = |key| get(&said, key).is_truthy();
         Refreshed {
             outcome,

@@ -49,10 +49,13 @@ extern "C" {
 pub(crate) struct Received {
     pub(crate) outcome: Outcome,
     pub(crate) body: JsValue,
+    /// The header that the options name for it, in cookie mode.
+    pub(crate) csrf: Option<String>,
 }
 
 impl Received {
-    const NO_ANSWER: Self = Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED };
+    const NO_ANSWER: Self =
+        Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED, csrf: None };
 }
 
 /// One request to send.
@@ -108,9 +111,15 @@ fn start(request: &Outgoing) -> Result<Started, JsValue> {
             let request = Request::new_with_str_and_init(&url, &init)?;
             Ok(Started::Authorizing(authorize.call1(&JsValue::UNDEFINED, &request)?))
         }
-        Auth::App(_) | Auth::Token { .. } | Auth::Cookie => {
-            Ok(Started::Fetching(fetch_url(&url, &init)?))
-        }
+        Auth::Cookie => match &request.options.csrf {
+            // Page and API may be two origins of one site, so it is not asked where the API is.
+            Some(csrf) if request.probe == Probe::SignOut => {
+                let request = Request::new_with_str_and_init(&url, &init)?;
+                Ok(Started::Fetching(csrf.send.call1(&JsValue::UNDEFINED, &request)?))
+            }
+            Some(_) | None => Ok(Started::Fetching(fetch_url(&url, &init)?)),
+        },
+        Auth::App(_) | Auth::Token { .. } => Ok(Started::Fetching(fetch_url(&url, &init)?)),
     }
 }
 
@@ -183,25 +192,13 @@ fn headers(request: &Outgoing) -> Result<Headers, JsValue> {
     if let (Auth::Token { scheme }, Some(token)) = (&options.auth, token) {
         headers.set("Authorization", &[&**scheme, " ", token].concat())?;
     }
-    if *probe == Probe::SignOut {
-        csrf(options, &headers);
-    } else if global::origin().is_some_and(|origin| options.is_at(&options.verify_path, &origin)) {
+    let is_here = |origin: String| options.is_at(&options.verify_path, &origin);
+    if *probe != Probe::SignOut && global::origin().is_some_and(is_here) {
         // A server can leave verifications out of its idle timeout. Elsewhere the header would
         // cost a preflight of its own.
         headers.set("X-Background", "1")?;
     }
     Ok(headers)
-}
-
-/// Page and API may be two origins of one site, so it is not asked where the API is.
-pub(crate) fn csrf(options: &Options, headers: &Headers) {
-    if let Some(csrf) = &options.csrf
-        && let Ok(value) = csrf.read.call0(&JsValue::UNDEFINED)
-        && let Some(value) = value.as_string().filter(|value| !value.is_empty())
-    {
-        // A value that no header takes is the server's to refuse: it goes without.
-        let _ = headers.set(&csrf.header, &value);
-    }
 }
 
 fn read(request: &Outgoing, response: web_sys::Response, content: &str) -> Received {
@@ -213,6 +210,7 @@ fn read(request: &Outgoing, response: web_sys::Response, content: &str) -> Recei
         (Some(classify), Probe::Verify) => self::classify(classify, &response, &body),
         (Some(_) | None, _) => None,
     };
+    let csrf = request.options.csrf.as_ref().and_then(|csrf| header(&csrf.header));
     let response = http::Response::from(response);
     // Responses that a page may not look into.
     let is_opaque = matches!(response.type_(), ResponseType::Opaque | ResponseType::Opaqueredirect);
@@ -228,7 +226,7 @@ fn read(request: &Outgoing, response: web_sys::Response, content: &str) -> Recei
         server: server_facts(kind, &body, date),
         classified,
     };
-    Received { outcome: Outcome::Response(facts), body }
+    Received { outcome: Outcome::Response(facts), body, csrf }
 }
 
 /// What a body tells of the server that sent it; a problem's members mean something else.

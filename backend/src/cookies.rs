@@ -6,7 +6,7 @@
 //! Rule 2: a request that changes something and is authenticated by a cookie must repeat the
 //! session's CSRF token in a header, which no other site can read or send. A page of the API's own
 //! host reads it from a cookie, any other page that may call the API from the answers
-//! (`csrf_token`, and the header of the same name as the request's).
+//! (`csrf_token`, and the header of the same name as the request's, also where one was missing).
 //! Rule 3: with `SameSite=None` the cookies are `Partitioned`: browsers that block third parties'
 //! cookies keep them for each site that embeds the API.
 //!

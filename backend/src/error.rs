@@ -13,6 +13,9 @@ use axum::http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use session_keeper_tokens::SessionId;
+
+use crate::cookies::csrf_header;
 use crate::store::StoreError;
 
 /// Long enough for a disk or a database to come back, short enough for a person who waits.
@@ -73,8 +76,9 @@ pub(crate) enum ApiError {
     InvalidCredentials,
     /// The refresh token is not good, or not good any more.
     InvalidGrant,
-    /// A request with a cookie and without the session's CSRF token.
-    CsrfFailed,
+    /// A request with a cookie and without this session's CSRF token. The answer tells it: who may
+    /// read answers may read it there as well as in `/auth/me`.
+    CsrfFailed(SessionId),
     /// Another site's page made the request.
     ForeignOrigin,
     /// Too many requests; so long until the next.
@@ -118,7 +122,7 @@ impl ApiError {
             Self::Refused(refusal) => Some(*refusal),
             Self::InvalidCredentials
             | Self::InvalidGrant
-            | Self::CsrfFailed
+            | Self::CsrfFailed(_)
             | Self::ForeignOrigin
             | Self::RateLimited(_)
             | Self::NoSuchSession
@@ -149,7 +153,7 @@ impl ApiError {
         match self {
             Self::Refused(_) | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
             Self::InvalidGrant => StatusCode::BAD_REQUEST,
-            Self::CsrfFailed | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::CsrfFailed(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoSuchSession => StatusCode::NOT_FOUND,
             Self::InvalidRequest(status, _) => *status,
@@ -168,7 +172,7 @@ impl ApiError {
             Self::Refused(_) => "invalid_token",
             Self::InvalidCredentials => "invalid_credentials",
             Self::InvalidGrant => "invalid_grant",
-            Self::CsrfFailed => "csrf_failed",
+            Self::CsrfFailed(_) => "csrf_failed",
             Self::ForeignOrigin => "foreign_origin",
             Self::RateLimited(_) => "rate_limited",
             Self::NoSuchSession => "no_such_session",
@@ -191,7 +195,7 @@ impl ApiError {
             Self::Refused(_) => "Invalid or expired token",
             Self::InvalidCredentials => "wrong username or password",
             Self::InvalidGrant => "Invalid or expired refresh token",
-            Self::CsrfFailed => {
+            Self::CsrfFailed(_) => {
                 "send the csrf_token of the sign-in or of /auth/me (or the __Host-csrf cookie's \
                  value) as X-CSRF-Token"
             }
@@ -235,10 +239,10 @@ impl ApiError {
                 let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
                 vec![(RETRY_AFTER, HeaderValue::from(seconds))]
             }
+            Self::CsrfFailed(session) => vec![csrf_header(session)],
             Self::InvalidRequest(StatusCode::REQUEST_TIMEOUT, _) => vec![close],
             Self::InvalidRequest(..)
             | Self::InvalidGrant
-            | Self::CsrfFailed
             | Self::ForeignOrigin
             | Self::NoSuchSession
             | Self::NotFound
@@ -258,7 +262,7 @@ impl ApiError {
             Self::Refused(_)
             | Self::InvalidCredentials
             | Self::InvalidGrant
-            | Self::CsrfFailed
+            | Self::CsrfFailed(_)
             | Self::ForeignOrigin
             | Self::RateLimited(_)
             | Self::NoSuchSession

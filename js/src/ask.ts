@@ -8,7 +8,23 @@
 
 import { join, originOf } from "./addresses.js";
 import { now } from "./clock.js";
-import { type Options, wakeTimeout } from "./options.js";
+import type { Csrf } from "./csrf.js";
+import type { Options } from "./options.js";
+
+/** What the options say of how the API is asked. */
+export interface Api {
+  readonly base: string;
+  /** The page's origin. */
+  readonly page: string | undefined;
+  readonly verifyPath: string;
+  readonly auth: unknown;
+  readonly authorize: ((request: Request) => Request | Promise<Request>) | undefined;
+  /** Before the token; none where something else than a token proves the user. */
+  readonly scheme: string | undefined;
+  readonly csrf: Csrf | undefined;
+  /** As long as an answer may take. */
+  readonly wakeTimeoutMs: number;
+}
 
 export type Answer =
   | { readonly kind: "accepted"; readonly user: unknown }
@@ -35,15 +51,28 @@ const NOT_OURS = /\b(basic|digest|negotiate|ntlm|use_dpop_nonce|insufficient_\w+
 
 /** Whether the token is good. */
 export async function askVerify(options: Options, token: string | undefined): Promise<Answer> {
-  const headers: Record<string, string> = { Accept: "application/json" };
-  // Elsewhere it would cost a preflight of its own.
-  const url = join(options.base, options.verifyPath);
-  if (originOf(url, "") === options.page) headers["X-Background"] = "1";
-  const received = await send(options, url, token, { headers });
+  const received = await askWho(options, token);
   if (!received) return { kind: "none", isNetwork: true, retryMs: 0 };
   const answer = read(options, received);
+  const { csrf } = options;
+  if (answer.kind === "accepted")
+    csrf?.learn(answer.user, received.response.headers.get(csrf.header));
   const isWeak = answer.kind === "rejected" && answer.grade === "weak" && options.health;
   return isWeak && !(await isAwake(options)) ? UNPROVEN : answer;
+}
+
+/** The CSRF token of the session, from whoever has it: nothing where nobody says who is signed in. */
+export async function askCsrf(api: Api): Promise<Received | undefined> {
+  const received = await askWho(api, undefined);
+  return received?.response.ok ? received : undefined;
+}
+
+function askWho(api: Api, token: string | undefined): Promise<Received | undefined> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  // Elsewhere it would cost a preflight of its own.
+  const url = join(api.base, api.verifyPath);
+  if (originOf(url, "") === api.page) headers["X-Background"] = "1";
+  return send(api, url, token, { headers });
 }
 
 /** Whether the server took note of a sign-out; the status of another answer. */
@@ -54,10 +83,8 @@ export interface Delivery {
 
 /** Tells the server of a sign-out. */
 export async function askSignOut(options: Options, token: string | undefined): Promise<Delivery> {
-  const { auth, base, csrf, csrfHeader, signOutPath } = options;
+  const { base, signOutPath } = options;
   const headers: Record<string, string> = { Accept: "application/json" };
-  const value = auth === "cookie" && csrf?.();
-  if (value) headers[csrfHeader!] = value;
   // The app's next page must not abort it.
   const init = { method: "POST", headers, keepalive: true };
   const received = await send(options, join(base, signOutPath!), token, init);
@@ -84,14 +111,14 @@ async function isAwake(options: Options): Promise<boolean> {
 }
 
 function send(
-  options: Options,
+  api: Api,
   url: string,
   token: string | undefined,
   init: RequestInit & { headers: Record<string, string> },
 ): Promise<Received | undefined> {
-  const { auth, authorize, scheme } = options;
+  const { auth, authorize, scheme, csrf } = api;
   if (scheme && token) init.headers.Authorization = `${scheme} ${token}`;
-  return exchange(options, async (signal) => {
+  return exchange(api, async (signal) => {
     const request = new Request(url, {
       ...init,
       cache: "no-store",
@@ -100,13 +127,15 @@ function send(
       credentials: auth === "cookie" ? "include" : "same-origin",
       signal,
     });
+    const isChange = auth === "cookie" && request.method !== "GET";
+    if (csrf && isChange) return csrf.sendRequest(request);
     return fetch(authorize ? await authorize(request) : request);
   });
 }
 
 /** Bounded from the first byte to the last. */
 async function exchange(
-  { health }: Options,
+  { wakeTimeoutMs }: Api,
   step: (signal: AbortSignal) => Promise<Response>,
 ): Promise<Received | undefined> {
   const controller = new AbortController();
@@ -115,7 +144,7 @@ async function exchange(
     timer = setTimeout(() => {
       controller.abort();
       resolve(undefined);
-    }, wakeTimeout(health));
+    }, wakeTimeoutMs);
   });
   const received = async () => {
     const response = await step(controller.signal);

@@ -1,5 +1,5 @@
 /**
- * The app's own functions, and its cookie, called under guard.
+ * The app's own functions, called under guard.
  *
  * Rule: a mistake in one of them is one console error that says what is expected, and never an
  * exception in the middle of a verification. Knows nothing of sessions.
@@ -58,31 +58,3 @@ export const guardAuthorize =
     complain("auth must return the request to send: the one that it was given is sent");
     return request;
   };
-
-/**
- * The cookie's value as frameworks compare it, that is URL-decoded; empty where there is none,
- * because a header needs a text.
- */
-export function readCookie(name: string): string {
-  const start = `${name}=`;
-  const pair = cookies().find((pair) => pair.startsWith(start));
-  return (pair?.slice(start.length) ?? "").replace(/(%[\da-f]{2})+/gi, decode);
-}
-
-/** Sandboxed frames throw at the mere mention of cookies. */
-function cookies(): string[] {
-  try {
-    return document.cookie.split("; ");
-  } catch {
-    return [];
-  }
-}
-
-/** A sequence that is no UTF-8 stays as it is. */
-function decode(encoded: string): string {
-  try {
-    return decodeURIComponent(encoded);
-  } catch {
-    return encoded;
-  }
-}

@@ -217,6 +217,7 @@ export class Fallback {
 
   private adoptLive(found: Live, isOver: boolean): void {
     const { session } = this;
+    this.options.csrf?.forget();
     this.enter(found);
     this.lastVerifiedAt = found.verified_at;
     if (isOver) this.end("user");
@@ -339,6 +340,7 @@ export class Fallback {
     const tombstone = { generation, token_id, signOut, undelivered };
     this.store.write(writeTombstone(this.options.origin, tombstone));
     if (undelivered) this.revocation.add(tombstone, token);
+    else this.options.csrf?.forget();
     this.leave(signOut);
   }
 
@@ -363,6 +365,7 @@ export class Fallback {
 
   private noteTold(tombstone: Tombstone): void {
     this.news.log("sign-out-told", "info");
+    if (!this.live) this.options.csrf?.forget();
     const told = writeTombstone(this.options.origin, { ...tombstone, undelivered: false });
     if (this.isCookie && this.session === "signed-out") this.store.write(told);
   }

@@ -90,7 +90,8 @@ async function deliver(keeper: Sender, outgoing: Outgoing): Promise<Response> {
       sentWith = generation(keeper);
     }
     for (;;) {
-      const outcome = await outgoing.attempt(credentialOf(keeper, sentWith));
+      const isBare = keeper.snapshot.signedIn === false;
+      const outcome = await outgoing.attempt(credentialOf(keeper, sentWith), isBare);
       const event = eventOf(outcome, outgoing, isOurs);
       // The core has its own proofs while all is well.
       if (isOurs && keeper.snapshot.server !== "awake" && isProof(outcome)) keeper.proveAwake();

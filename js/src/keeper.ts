@@ -127,6 +127,7 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
     // Nothing is awaited in vain, so that a request right after it has the credential.
     if (opening) await opening;
     this.remember(token);
+    this.options.csrf?.begin(input);
     // The core keeps this object and makes the record of it.
     const record = { ...(token && { token }), ...readKept(input, !!this.options.refresh) };
     this.step((call) => call("sign_in", record, user, expiresAt ?? NaN));
@@ -139,6 +140,7 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
     const opening = this.open();
     if (opening) await opening;
     this.remember(token);
+    this.options.csrf?.learn({ ...Object(input) });
     const record = {
       ...(token && { token }),
       ...kept,

@@ -12,8 +12,10 @@ import type {
   StorageAdapter,
 } from "../types.js";
 import { originOf, origins, path, readBase } from "./addresses.js";
-import { complainer, guardAuthorize, guardClassify, readCookie } from "./callbacks.js";
+import { type Api, askCsrf } from "./ask.js";
+import { complainer, guardAuthorize, guardClassify } from "./callbacks.js";
 import { functionOr, object, optional, text, whole, word } from "./checks.js";
+import { csrfOf } from "./csrf.js";
 import { refuse } from "./errors.js";
 import { attemptAt, attemptBy, runner } from "./refresh.js";
 import { readRefreshed } from "./tokens.js";
@@ -74,7 +76,7 @@ const checkOptions = object({
     maxWaiting: whole(0, 100),
     on401: word(ON_401),
   }),
-  csrf: optional(object({ cookie: token(), header: token() })),
+  csrf: optional(object({ cookie: optional(token()), header: token() })),
   persist: (value, option): "local" | "session" | "memory" | StorageAdapter =>
     isAdapter(value) ? value : word(["local", "session", "memory"], ADAPTER)(value, option),
   log: functionOr<(entry: HistoryEntry) => void, Loudness>(
@@ -110,53 +112,51 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
   const isInert = page === undefined || isUnknown;
   const complain = complainer(log === "silent" || isInert);
   const isAdapter = typeof persist === "object";
+  const wakeTimeoutMs = wakeTimeout(checked.health);
   const health = checked.health && {
     ...checked.health,
-    wakeTimeoutMs: wakeTimeout(checked.health),
+    wakeTimeoutMs,
     credentials: checked.health.credentials ?? pingCredentials(auth),
   };
-  const credentials = {
+  const asked: Omit<Api, "csrf"> = {
     base,
+    // Where a keeper can work in it.
     page: isInert ? undefined : page,
+    verifyPath: verify.path,
     auth,
     authorize: typeof auth === "function" ? guardAuthorize(auth, complain) : undefined,
-    csrf: csrf && (() => readCookie(csrf.cookie)),
-    csrfHeader: csrf?.header,
+    scheme: auth === "bearer" ? checked.scheme : undefined,
+    wakeTimeoutMs,
   };
+  const ask = () => askCsrf({ ...asked, csrf: undefined });
+  const api: Api = { ...asked, csrf: csrf && csrfOf(csrf, ask, complain) };
   return {
-    base,
+    ...api,
+    auth,
     origin,
-    /** The page's origin, where a keeper can work in it. */
-    page: isInert ? undefined : page,
     // A server sends no credential anywhere.
     origins: isInert ? [] : [origin, originOf(verify.path, origin), ...fetch.origins],
     waitMs: fetch.waitMs,
     maxWaiting: fetch.maxWaiting,
     on401: fetch.on401,
     name: checked.name ?? `session-keeper:${base.startsWith("/") ? "" : base}`,
-    auth,
-    authorize: credentials.authorize,
-    scheme: auth === "bearer" ? checked.scheme : undefined,
     health,
     healthPath: health?.path,
     verify: { ...verify, classify: verify.classify && guardClassify(verify.classify, complain) },
-    verifyPath: verify.path,
     signOutPath: checked.signOut.path,
     complain,
     refresh: refresh && {
       run: runner(
-        typeof refresh === "function"
-          ? attemptBy(refresh, complain)
-          : attemptAt(refresh, credentials),
+        typeof refresh === "function" ? attemptBy(refresh, complain) : attemptAt(refresh, api),
       ),
       needsToken: typeof refresh === "object" && auth === "bearer",
       marginMs: typeof refresh === "object" ? refresh.marginMs : undefined,
-      read: (body: unknown, old: object) => readRefreshed(body, old, auth === "bearer"),
+      read: (body: unknown, old: object, csrf?: string) => {
+        api.csrf?.learn(body, csrf);
+        return readRefreshed(body, old, auth === "bearer");
+      },
     },
     maxFalseSignOut: checked.confirm,
-    csrfHeader: csrf?.header,
-    csrfCookie: csrf?.cookie,
-    csrf: credentials.csrf,
     persist: isAdapter ? undefined : persist,
     adapter: isAdapter ? persist : undefined,
     log,
@@ -178,7 +178,7 @@ export function insecureOrigins(options: Options): string[] {
 }
 
 /** As long as platforms take to wake up, and never shorter than an answer may take. */
-export function wakeTimeout(health: Checked["health"]): number {
+function wakeTimeout(health: Checked["health"]): number {
   const { timeoutMs = 0, wakeTimeoutMs } = health ?? {};
   const wake = wakeTimeoutMs ?? Math.max(WAKE_TIMEOUT, timeoutMs);
   if (wake < timeoutMs) refuse("health.wakeTimeoutMs", "must be at least health.timeoutMs");

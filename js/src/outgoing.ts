@@ -34,8 +34,8 @@ export interface Outgoing {
   readonly method: string;
   readonly signal: AbortSignal | undefined;
   readonly replay: number;
-  /** Sends it, with the credential of now. */
-  attempt(credential: string | undefined): Promise<Outcome>;
+  /** Sends it, with the credential of now. `isBare`: nobody is signed in. */
+  attempt(credential: string | undefined, isBare: boolean): Promise<Outcome>;
   /** Whether the app has set a credential of its own. */
   readonly hasOwnCredential: boolean;
 }
@@ -94,21 +94,19 @@ export function prepare(
     signal: request?.signal ?? init.signal ?? undefined,
     replay: isStream ? NEVER : isSafe || retry ? ALWAYS : AFTER_UNAUTHORIZED,
     hasOwnCredential,
-    attempt: async (credential) => {
-      const { auth, authorize, csrf, csrfHeader, origin, page } = options;
-      const isBearer = auth !== "cookie";
-      const csrfValue =
-        !isBearer && !isSafe && isAllowedOrigin(url, [origin]) ? csrf?.() : undefined;
-      const extra = csrfValue
-        ? { [csrfHeader!]: csrfValue }
-        : credential && !hasOwnCredential
-          ? { Authorization: credential }
-          : undefined;
-      const sent = await open(source, extra, authorize);
-      if (!isBearer) return reach(sent, { credentials: "include" });
-      const isBare = !authorize && !credential;
+    attempt: async (credential, isBare) => {
+      const { auth, authorize, csrf, origin, page } = options;
+      if (auth === "cookie") {
+        const send = async (extra: Extra) =>
+          (await open(source, extra, undefined))({ credentials: "include" });
+        const isChange = csrf && !isSafe && isAllowedOrigin(url, [origin]);
+        return settle(isChange ? csrf.send(send, { isOnce: isStream, isBare }) : send(undefined));
+      }
+      const isOwn = hasOwnCredential || !credential;
+      const sent = await open(source, isOwn ? undefined : { Authorization: credential }, authorize);
+      const isPlain = !authorize && !credential;
       const isCareless = crossOriginRedirects === "follow";
-      if (isBare || isCareless || redirect !== "follow") return reach(sent, {});
+      if (isPlain || isCareless || redirect !== "follow") return reach(sent, {});
       return reachWithin(sent, isSafe, !!page && isAllowedOrigin(url, [page]));
     },
   };
@@ -179,8 +177,10 @@ async function reachWithin(sent: Sent, isSafe: boolean, isOwn: boolean): Promise
   return { error };
 }
 
-const reach = (sent: Sent, over: RequestInit): Promise<Outcome> =>
-  sent(over).then(
+const reach = (sent: Sent, over: RequestInit): Promise<Outcome> => settle(sent(over));
+
+const settle = (answer: Promise<Response>): Promise<Outcome> =>
+  answer.then(
     (response) => ({ response }),
     (error) => ({ error }),
   );

@@ -6,6 +6,7 @@
 
 import type { Refresh, RefreshRequest } from "../types.js";
 import { join, originOf } from "./addresses.js";
+import type { Api } from "./ask.js";
 import { type Complain, nameOf } from "./callbacks.js";
 
 /** As the shell calls it: the record, the attempt's id, the signal. */
@@ -29,20 +30,11 @@ interface Path {
   readonly clientId: string | undefined;
 }
 
-interface Target {
-  readonly base: string;
-  readonly page: string | undefined;
-  readonly auth: unknown;
-  readonly authorize: ((request: Request) => Request | Promise<Request>) | undefined;
-  readonly csrf: (() => string) | undefined;
-  readonly csrfHeader: string | undefined;
-}
-
 /** In cookie mode no token is sent: the attempt alone says which refresh is repeated. */
 export const attemptAt =
-  ({ path, format, clientId }: Path, target: Target): Attempt =>
+  ({ path, format, clientId }: Path, api: Api): Attempt =>
   async ({ refreshToken, attempt, signal = null }) => {
-    const { base, page, auth, authorize, csrf, csrfHeader } = target;
+    const { base, page, auth, authorize, csrf } = api;
     const url = join(base, path);
     const isCookie = auth === "cookie";
     const headers = new Headers({ Accept: "application/json" });
@@ -53,8 +45,6 @@ export const attemptAt =
       refresh_token: refreshToken ?? "",
     });
     if (clientId) form.set("client_id", clientId);
-    const value = csrf?.();
-    if (value) headers.set(csrfHeader!, value);
     // Elsewhere it would have to be allowed.
     if (originOf(url, "") === page) headers.set("X-Background", "1");
     const request = new Request(url, {
@@ -67,6 +57,7 @@ export const attemptAt =
       body: isJson ? JSON.stringify({ refresh_token: refreshToken, attempt }) : form,
       signal,
     });
+    if (isCookie && csrf) return csrf.sendRequest(request);
     return fetch(authorize ? await authorize(request) : request);
   };
 

@@ -70,31 +70,3 @@ test("an auth that throws sends nothing, and one error says so", async (t) => {
   assert.equal(lines.length, 1);
   assert.match(lines[0], /auth threw/);
 });
-
-for (const [cookie, value] of [
-  ["csrf=a%3D", "a="],
-  ["a=1; csrf=x=y; b=2", "x=y"],
-  ["csrf=100%", "100%"],
-  ["csrf=%zz%3D", "%zz="],
-  ["csrf=%ff-%3D", "%ff-="],
-  ["csrf=%E2%82%AC", "€"],
-  ["xcsrf=1", ""],
-  ["", ""],
-]) {
-  test(`the csrf header of the cookies "${cookie}" is "${value}"`, (t) => {
-    openPage(t, { cookie });
-    const { csrf } = readOptions({ csrf: { cookie: "csrf", header: "X-CSRF" } }, PAGE);
-    assert.equal(csrf(), value);
-  });
-}
-
-test("a frame that may not see its cookies has none", (t) => {
-  openPage(t);
-  Object.defineProperty(document, "cookie", {
-    get: () => {
-      throw new DOMException("sandboxed", "SecurityError");
-    },
-  });
-  const { csrf } = readOptions({ csrf: { cookie: "csrf", header: "X-CSRF" } }, PAGE);
-  assert.equal(csrf(), "");
-});

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { load } from "./face.mjs";
 
 const { attemptAt, attemptBy } = await load("refresh.ts");
+const { csrfOf } = await load("csrf.ts");
 const { readRefreshed } = await load("tokens.ts");
 /** The record of a cookie has no refresh token. */
 const NONE = Symbol("none");
@@ -37,7 +38,9 @@ test("the API is posted JSON, a form, or the attempt alone beside a cookie", asy
   assert.match(form.type, /^application\/x-www-form-urlencoded/);
   assert.equal(form.text, "grant_type=refresh_token&refresh_token=r%2B1&client_id=web+app");
 
-  const cookie = { ...API, auth: "cookie", csrf: () => "c", csrfHeader: "X-CSRF-Token" };
+  const csrf = csrfOf({ header: "X-CSRF-Token" });
+  csrf.begin({ csrf_token: "c" });
+  const cookie = { ...API, auth: "cookie", csrf };
   const { text, sent } = await sentBy({ path: "/auth/refresh", format: "json" }, cookie, NONE);
   assert.equal(sent.headers.get("x-csrf-token"), "c");
   assert.equal(sent.credentials, "include");

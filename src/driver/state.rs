@@ -21,12 +21,18 @@ pub(super) struct State {
     pub(super) tokens: Tokens,
     /// What was read last, with its read.
     pub(super) loaded_record: Option<(ReadId, JsValue)>,
-    /// The body of the answer at hand, with its request.
-    pub(super) body: Option<(RequestId, JsValue)>,
+    /// The answer at hand, with its request.
+    pub(super) answer: Option<(RequestId, Answer)>,
     pub(super) user: Option<JsValue>,
     pub(super) in_flight: Vec<PendingRequest>,
     pub(super) timer: Option<Timeout>,
     pub(super) listener: Option<Listener>,
+}
+
+/// What an answer has for the session, if it is accepted.
+pub(super) struct Answer {
+    pub(super) body: JsValue,
+    pub(super) csrf: Option<String>,
 }
 
 pub(super) enum Command {
@@ -73,8 +79,8 @@ impl State {
                 let answer = RefreshAnswer { outcome, is_invalid_grant, token };
                 Input::RefreshAnswer { request, answer }
             }
-            Command::Received(request, Received { outcome, body }) => {
-                self.body = Some((request, body));
+            Command::Received(request, Received { outcome, body, csrf }) => {
+                self.answer = Some((request, Answer { body, csrf }));
                 Input::Answer { request, outcome }
             }
             Command::Loaded { read, record, object } => {
@@ -102,9 +108,10 @@ impl State {
         }
     }
 
-    /// The body of this answer is the user.
-    pub(super) fn set_user(&mut self, request: RequestId) {
-        self.user = self.body.take_if(|(of, _)| *of == request).map(|(_, body)| body);
+    /// What this answer has for the session.
+    pub(super) fn take_answer(&mut self, request: RequestId) -> Option<Answer> {
+        let (_, answer) = self.answer.take_if(|(of, _)| *of == request)?;
+        Some(answer)
     }
 
     pub(super) fn close(&mut self, request: RequestId) -> Option<PendingRequest> {

@@ -1,8 +1,8 @@
 // Cookie sessions where page and API are on different hosts, in Chromium and over https: each
 // combination that docs/wire.md recommends, and a page of another site that nobody listed.
 //
-// Rule: no keeper here. What is tested is what the browser does with the backend's cookies and what
-// the backend makes of the browser's headers.
+// Rule: without a keeper it is tested what the browser does with the backend's cookies and what the
+// backend makes of the browser's headers; with one, that `csrf: { header }` is enough for both.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -16,6 +16,8 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import puppeteer from "puppeteer-core";
+import { until } from "./harness.mjs";
+import { dist, testPages } from "./platform.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
@@ -54,6 +56,48 @@ describe("cookies across hosts", { concurrency: 1 }, () => {
     });
   }
 
+  for (const [name, hosts] of Object.entries({ "one site": SAME_SITE, "two sites": CROSS_SITE })) {
+    test(`a keeper of another host needs the header's name alone: ${name}`, async (t) => {
+      const world = await start(t, hosts);
+      const page = await world.open(hosts.page, "/keeper.html");
+      await keep(page, world);
+      assert.equal(await signIn(page, world), 200);
+      assert.equal(await addTag(page, "a"), 201, "it is in the answer of the sign-in");
+      await page.reload();
+      await keep(page, world);
+      assert.equal(await addTag(page, "b"), 201, "it is asked for, or was verified already");
+      const user = await verifiedUser(page);
+      assert.deepEqual([user.username, user.csrf_token], ["ada", undefined]);
+
+      // As an access token that has run out: only the refresh's own 403 tells the token.
+      await forgetCookie(page, world, "__Host-session");
+      await page.reload();
+      await keep(page, world);
+      await until("a refresh by the cookie", () => signedIn(page), { within: 20_000 });
+      assert.equal(await addTag(page, "c"), 201);
+
+      await page.evaluate(() => window.keeper.signOut());
+      await signOutTold(page);
+      assert.equal((await call(page, world, "GET", "/auth/me")).status, 401);
+    });
+  }
+
+  test("a sign-out that was owed when the page was left carries the token later", async (t) => {
+    const world = await start(t, SAME_SITE);
+    const page = await world.open(SAME_SITE.page, "/keeper.html");
+    await keep(page, world);
+    await signIn(page, world);
+    await until("it is verified", () => signedIn(page));
+    world.isDown = true;
+    await page.evaluate(() => window.keeper.signOut());
+    await page.reload();
+    await keep(page, world);
+    assert.equal(await page.evaluate(() => window.keeper.snapshot.signedIn), false);
+    world.isDown = false;
+    await signOutTold(page);
+    assert.equal((await call(page, world, "GET", "/auth/me")).status, 401);
+  });
+
   test("a page of the API's own host reads the CSRF token from the cookie", async (t) => {
     const world = await start(t, SAME_SITE);
     const page = await world.open(SAME_SITE.api);
@@ -87,6 +131,52 @@ describe("cookies across hosts", { concurrency: 1 }, () => {
     }
   });
 });
+
+const keep = (page, { api }) =>
+  page.evaluate(async (baseUrl) => {
+    const csrf = { header: "X-CSRF-Token" };
+    const options = { signOut: { path: "/auth/logout" }, refresh: { path: "/auth/refresh" } };
+    window.keepSession({ baseUrl, auth: "cookie", csrf, ...options });
+    await window.keeper.start();
+  }, api);
+
+const signIn = (page, { api }) =>
+  page.evaluate(
+    async (url, body) => {
+      const headers = { "content-type": "application/json" };
+      const init = { method: "POST", headers, credentials: "include", body };
+      const response = await fetch(url, init);
+      await window.keeper.signIn(await response.json());
+      return response.status;
+    },
+    `${api}/auth/login`,
+    JSON.stringify(CREDENTIALS),
+  );
+
+const addTag = async (page, name) =>
+  (await page.evaluate((name) => window.addTag(name), name)).status;
+
+const signedIn = (page) => page.evaluate(() => window.keeper.snapshot.session === "signed-in");
+
+async function verifiedUser(page) {
+  await until("it is verified", () => signedIn(page));
+  return page.evaluate(() => window.keeper.snapshot.user);
+}
+
+async function signOutTold(page) {
+  const told = () => window.keeper.history().some(({ code }) => code === "sign-out-told");
+  await until("the server knows of the sign-out", () => page.evaluate(told), { within: 30_000 });
+}
+
+async function forgetCookie(page, { api }, name) {
+  const cdp = await page.createCDPSession();
+  const { cookies } = await cdp.send("Network.getCookies", { urls: [api] });
+  const found = cookies.filter((cookie) => cookie.name === name);
+  assert.equal(found.length, 1);
+  const { domain, path, partitionKey } = found[0];
+  await cdp.send("Network.deleteCookies", { name, domain, path, partitionKey });
+  await cdp.detach();
+}
 
 /** A form of `text/plain` whose name and value make JSON, sent by a navigation. */
 async function submitForm(page, url, token) {
@@ -178,9 +268,9 @@ async function start(t, { api, page, options }) {
     ],
   });
   t.after(() => browser.close());
-  world.open = async (host) => {
+  world.open = async (host, at = "/page") => {
     const opened = await browser.newPage();
-    await opened.goto(`https://${host}:${port}/page`);
+    await opened.goto(`https://${host}:${port}${at}`);
     return opened;
   };
   return world;
@@ -196,6 +286,14 @@ async function addUser(folder) {
   assert.equal(code, 0);
 }
 
+/** What a page with a keeper loads. */
+const FILES = {
+  "/keeper.html": path.join(testPages, "keeper.html"),
+  "/keeper.js": path.join(testPages, "keeper.js"),
+  "/session-keeper/index.js": path.join(dist, "index.js"),
+};
+const TYPES = { ".html": "text/html", ".js": "text/javascript" };
+
 /** https for all hosts: a page on each, and the backend behind the API's. */
 async function startFront(folder, api, world) {
   const [key, cert] = ["key.pem", "cert.pem"].map((name) => path.join(folder, name));
@@ -203,8 +301,15 @@ async function startFront(folder, api, world) {
   const make = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
   await run("openssl", [...make, "-keyout", key, "-out", cert, "-days", "2", ...subject]);
   const pair = { key: await readFile(key), cert: await readFile(cert) };
-  const server = createServer(pair, (incoming, outgoing) => {
-    if (incoming.url === "/page" || !incoming.headers.host.startsWith(`${api}:`)) {
+  const server = createServer(pair, async (incoming, outgoing) => {
+    const isApi = incoming.headers.host.startsWith(`${api}:`);
+    const file = !isApi && FILES[incoming.url];
+    if (file) {
+      outgoing.setHeader("content-type", TYPES[path.extname(file)]);
+      return outgoing.end(await readFile(file));
+    }
+    if (isApi && world.isDown) return outgoing.destroy();
+    if (incoming.url === "/page" || !isApi) {
       outgoing.setHeader("content-type", "text/html");
       outgoing.end("<!doctype html><title>page</title><body></body>");
       return;

@@ -93,6 +93,7 @@ createKeeper({ health: { credentials: "omit", path: "https://status.example.com/
 const maybe: string | undefined = document.documentElement.dataset["api"];
 createKeeper({ baseUrl: maybe, name: maybe, verify: { path: maybe, classify: undefined } });
 createKeeper({ auth: "cookie", csrf: { cookie: "csrftoken", header: "X-CSRFToken" } });
+createKeeper({ auth: "cookie", csrf: { header: "X-CSRF-Token" } });
 
 export function isOption(error: unknown): string | undefined {
   if (!(error instanceof KeeperError)) return undefined;

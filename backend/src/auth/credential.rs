@@ -79,7 +79,7 @@ async fn authenticate(parts: &Parts, backend: &Backend) -> Result<SignedIn, ApiE
     if carrier == Carrier::Cookie
         && !cookies::csrf_valid(&parts.method, &parts.headers, &session.id)
     {
-        return Err(ApiError::CsrfFailed);
+        return Err(ApiError::CsrfFailed(session.id));
     }
     if !is_background(parts) {
         credential.note_use(&session, backend).await;

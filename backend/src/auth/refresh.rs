@@ -161,7 +161,7 @@ impl RefreshAttempt<'_> {
         let post = &Method::POST;
         if self.carrier == Carrier::Cookie && !cookies::csrf_valid(post, self.headers, &session.id)
         {
-            return Err(ApiError::CsrfFailed);
+            return Err(ApiError::CsrfFailed(session.id));
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ pub(super) async fn session_to_end(
     let session = row.filter(|row| row.kind == Kind::Refresh && !row.is_expired(now));
     let Some(session) = session else { return Ok(None) };
     if carrier == Carrier::Cookie && !cookies::csrf_valid(&Method::POST, headers, &session.id) {
-        return Err(ApiError::CsrfFailed);
+        return Err(ApiError::CsrfFailed(session.id));
     }
     Ok(Some((session, carrier)))
 }

@@ -45,6 +45,7 @@ async fn a_change_with_a_cookie_needs_the_csrf_token_and_is_never_401_without() 
     for csrf in [Csrf::Left, Csrf::Wrong] {
         let answer = browser.send_body(&app, "POST", "/api/tags", csrf, &tag).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "csrf_failed"));
+        assert_eq!(answer.header("x-csrf-token"), Some(&*browser.cookies["__Host-csrf"]));
     }
     let answer = browser.send_body(&app, "POST", "/api/tags", Csrf::Right, &tag).await;
     assert_eq!(answer.status, StatusCode::CREATED);
@@ -107,6 +108,8 @@ async fn a_cookie_session_is_refreshed_by_its_cookie_and_the_csrf_token() {
     let before = browser.cookies.clone();
     let refused = browser.send_body(&app, "POST", "/auth/refresh", Csrf::Left, &json!({})).await;
     assert_eq!(refused.code(), "csrf_failed");
+    // Where the access token has run out, no other answer tells it.
+    assert_eq!(refused.header("x-csrf-token"), Some(&*browser.cookies["__Host-csrf"]));
     let answer = browser.send_body(&app, "POST", "/auth/refresh", Csrf::Right, &json!({})).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     assert_no_token_but_csrf(&answer, &browser);

@@ -80,6 +80,7 @@ async fn nothing_is_changed_for_a_foreign_page_and_everything_for_a_listed_one()
     for foreign in FOREIGN {
         let answer = post(foreign).await;
         assert_eq!((answer.status.as_u16(), &*answer.code()), (403, "foreign_origin"));
+        assert_eq!(answer.header("x-csrf-token"), None);
         let answer = me(&app, &cookies, foreign).await;
         assert_eq!(answer.code(), "foreign_origin", "its cookies are not read either");
     }
