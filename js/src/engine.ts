@@ -6,10 +6,8 @@
  * nothing of sessions.
  */
 
-import init, { Core, initSync, on_panic } from "../generated/glue.js";
-import { hex } from "../generated/bytes.js";
+import init, { Core, type InitInput, initSync, on_panic } from "../generated/glue.js";
 import type { Failure } from "../types.js";
-import { decode } from "./hex.js";
 import type { Options } from "./options.js";
 
 type Method = {
@@ -29,13 +27,16 @@ export interface Host {
   fail(failure: Failure): void;
 }
 
+/** Gives the wasm at the first keeper: at once where it is at hand. */
+export type WasmSource = () => BufferSource | Promise<InitInput>;
+
 let isReady = false;
 /** The one boot of a page whose engine compiles asynchronously. */
 let booting: Promise<void> | undefined;
 /** What ended the wasm. All keepers of a page live in one, and end with it. */
 let crash: string | undefined;
 
-export function startEngine(options: Options, host: Host): Call {
+export function startEngine(options: Options & { wasm: WasmSource }, host: Host): Call {
   let core: Core | undefined;
   const end = () => {
     core = undefined;
@@ -51,6 +52,7 @@ export function startEngine(options: Options, host: Host): Call {
     }
   };
   boot(
+    options.wasm,
     () => {
       guard(() => {
         core = new Core(options, notifier(new WeakRef(host)));
@@ -66,20 +68,28 @@ export function startEngine(options: Options, host: Host): Call {
   };
 }
 
-function boot(ready: () => void, refused: (error: unknown) => void): void {
+function boot(wasm: WasmSource, ready: () => void, refused: (error: unknown) => void): void {
   if (!isReady && !booting) {
     try {
-      initSync({ module: decode(hex) });
-      isReady = true;
-      on_panic(record);
+      const module = wasm();
+      if (module instanceof Promise) bootLater(module);
+      else {
+        initSync({ module });
+        isReady = true;
+        on_panic(record);
+      }
     } catch (error) {
       // Chromium before 114 compiles more than 4 KB only asynchronously on the main thread.
       if (!(error instanceof RangeError)) return refused(error);
-      booting = init({ module_or_path: decode(hex) }).then(() => on_panic(record));
+      bootLater(wasm());
     }
   }
   if (isReady) ready();
   else booting!.then(ready, refused);
+}
+
+function bootLater(module_or_path: InitInput | Promise<InitInput>): void {
+  booting = init({ module_or_path }).then(() => on_panic(record));
 }
 
 const record = (panic: string) => {
@@ -95,7 +105,10 @@ const notifier = (host: WeakRef<Host>) => (name: string, detail: object) =>
 
 const blocked = (error: unknown): Failure => ({
   code: "wasm-blocked",
-  message: `WebAssembly is refused: add 'wasm-unsafe-eval' to script-src (${error})`,
+  message:
+    error instanceof TypeError
+      ? `the wasm did not load: check what init() was given (${error})`
+      : `WebAssembly is refused: add 'wasm-unsafe-eval' to script-src (${error})`,
 });
 
 const crashed = (reason: string): Failure => ({

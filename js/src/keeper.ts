@@ -9,7 +9,7 @@
 import type { DebugView, Failure, HistoryEntry, SessionKeeper, Snapshot } from "../types.js";
 import { now } from "./clock.js";
 import { debugView, type Facts } from "./debug.js";
-import { type Call, type Host, startEngine } from "./engine.js";
+import { type Call, type Host, startEngine, type WasmSource } from "./engine.js";
 import { PREFIX } from "./errors.js";
 import { Fallback, type News } from "./fallback.js";
 import {
@@ -88,7 +88,7 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
 
   /** `register` is told when it runs and when it no longer does. */
   constructor(
-    readonly options: Options,
+    readonly options: Options & { readonly wasm: WasmSource },
     private readonly register: (keeper: Keeper, isRunning: boolean) => void,
   ) {
     super();

@@ -153,7 +153,8 @@ export function hush(t) {
 /** Lets everything happen that waits for nothing but its turn. */
 export const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function replace(t, key, value) {
+/** Until the test is over. */
+export function replace(t, key, value) {
   const before = Object.getOwnPropertyDescriptor(globalThis, key);
   Object.defineProperty(globalThis, key, { value, configurable: true, writable: true });
   t.after(() => {

@@ -307,6 +307,9 @@ fn package(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     let tarball = folder.join(printed.trim());
     let mut publint = workspace.npm_tool("publint");
     runner.run("publint", publint.arg(&tarball).arg("--strict"))?;
+    let mut attw = workspace.npm_tool("attw");
+    attw.arg(&tarball).args(["--exclude-entrypoints", "core.wasm", "wasm-url", "global"]);
+    runner.run("types of each way to resolve (attw)", &mut attw)?;
     let mut tar = Command::new("tar");
     runner.run("unpack", tar.arg("-xzf").arg(&tarball).arg("-C").arg(&folder))?;
     let mut check = Command::new("node");

@@ -1,4 +1,4 @@
-//! What a script may import: the face only what lies beside it, the demo and the tests only the
+//! What a script may import: the face only what lies beside it, an adapter only its library, the demo and the tests only the
 //! package's public face, as a user would.
 
 use super::{code_lines, is_script};
@@ -9,6 +9,7 @@ pub(super) fn check(file: &str, text: &str) -> Vec<(usize, String)> {
     }
     let rule: fn(&str, &str) -> Option<&'static str> = match file.split('/').next() {
         Some("js") if file.starts_with("js/src/") => |_, specifier| face(specifier),
+        Some("js") if file.starts_with("js/adapters/") => |_, specifier| adapter(specifier),
         Some("www" | "tests") => outside,
         _ => return Vec::new(),
     };
@@ -31,9 +32,16 @@ fn face(specifier: &str) -> Option<&'static str> {
     (!allowed).then_some("the face knows itself, ../types and ../generated, and has no dependency")
 }
 
+/// At run time nothing of ours, or an app would have two copies of it.
+fn adapter(specifier: &str) -> Option<&'static str> {
+    let is_library = !specifier.starts_with('.') && !specifier.starts_with("session-keeper");
+    let allowed = is_library || matches!(specifier, "../types.js" | "./view.js");
+    (!allowed).then_some("an adapter knows its library, ../types and ./view, and gets the keeper")
+}
+
 fn outside(file: &str, specifier: &str) -> Option<&'static str> {
     if !specifier.starts_with('.') && !specifier.starts_with('/') {
-        let inner = specifier.starts_with("session-keeper/") && specifier != PACKAGE_FILE;
+        let inner = specifier.starts_with("session-keeper/dist");
         return inner.then_some("only the package's public face is the users' to import");
     }
     // What a page serves from its root is no file of ours.
@@ -43,8 +51,6 @@ fn outside(file: &str, specifier: &str) -> Option<&'static str> {
     let leaves = depth_after(file, specifier) < 1;
     leaves.then_some("demo and tests import the package by its name, and files of their own folder")
 }
-
-const PACKAGE_FILE: &str = "session-keeper/package.json";
 
 /// How many folders deep a relative import ends; below one it has left the importer's top folder.
 fn depth_after(file: &str, specifier: &str) -> i32 {
@@ -95,9 +101,19 @@ mod tests {
     }
 
     #[test]
+    fn an_adapter_imports_its_library_and_the_types() {
+        for specifier in ["react", "@angular/core", "../types.js", "./view.js"] {
+            assert_eq!(importing("js/adapters/react.ts", specifier), [], "{specifier}");
+        }
+        for specifier in ["../src/index.js", "session-keeper", "./vue.js"] {
+            assert_eq!(importing("js/adapters/react.ts", specifier).len(), 1, "{specifier}");
+        }
+    }
+
+    #[test]
     fn tests_and_demo_import_the_package_by_its_name() {
         for specifier in
-            ["session-keeper", "node:test", "puppeteer-core", "./lib.mjs", "../lib.mjs"]
+            ["session-keeper", "session-keeper/react", "node:test", "./lib.mjs", "../lib.mjs"]
         {
             assert_eq!(importing("tests/e2e/wake.test.mjs", specifier), [], "{specifier}");
         }
