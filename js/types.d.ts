@@ -245,6 +245,19 @@ export interface RefreshRequest {
  */
 export type Refresh = (current: RefreshRequest) => RefreshResult | Promise<RefreshResult>;
 
+/** What `acquire` gets. */
+export interface AcquireRequest {
+  /** Aborted when the answer is of no more use, after 90 s at the latest. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Gets a token without the user: of a device, of an anonymous session. Answers as a
+ * refresh function does; `null` means that there is none: nobody is signed in. What it throws is
+ * no answer: it is called again, at most once in 10 s.
+ */
+export type Acquire = (current: AcquireRequest) => RefreshResult | Promise<RefreshResult>;
+
 type RefreshResult =
   string | SignInToken | OAuthAnswer | TokenAnswer | CookieSignIn | Response | null;
 
@@ -284,6 +297,12 @@ export interface KeeperOptions {
   confirm?: { maxFalseSignOut?: number | undefined } | "immediate" | undefined;
   /** How a newer token is got before the present one runs out, and after a 401. @default none */
   refresh?: RefreshOptions | Refresh | undefined;
+  /**
+   * Called where nobody is signed in, and before a session ends that the server has ended. The
+   * token begins a session: event `signin`, without a `signout` where it comes within 10 s. Not
+   * called after `signOut()`, until the next `signIn`. @default none
+   */
+  acquire?: Acquire | undefined;
   /** POSTed with the credential at `signOut()`, so that the server forgets. @default none */
   signOut?: { path?: string | undefined } | undefined;
   fetch?: FetchOptions | undefined;

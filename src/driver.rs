@@ -183,6 +183,7 @@ impl Driver {
             Effect::Refresh { request, generation, attempt } => {
                 self.send(request, Probe::Refresh, Some(generation), Some(attempt));
             }
+            Effect::Acquire { request } => self.send(request, Probe::Acquire, None, None),
             Effect::StoreAttempt { generation, attempt } => {
                 // A cookie that was never handed over has no object of its own.
                 if let Some(object) = self.token_of(generation) {
@@ -253,7 +254,8 @@ impl Driver {
             options: Rc::clone(&self.options),
             probe,
             token: json::text(&token, "token"),
-            refresh: attempt.map(|id| Attempt { token: token.clone(), id }),
+            attempt: matches!(probe, Probe::Refresh | Probe::Acquire)
+                .then(|| Attempt { token: token.clone(), id: attempt }),
             signal: controller.as_ref().map(AbortController::signal),
         };
         self.state.borrow_mut().in_flight.push(PendingRequest { id, probe, controller });
@@ -267,11 +269,11 @@ impl Driver {
             if let Some(driver) = weak.upgrade()
                 && driver.close(id).is_some()
             {
-                driver.take(match &driver.options.refresh {
-                    Some(refresh) if probe == Probe::Refresh => {
-                        Command::Refreshed(id, refresh.read(&token, received))
+                driver.take(match driver.options.by_page(probe) {
+                    Some(by_page) => {
+                        Command::TokenAnswer(id, probe, by_page.read(&token, received))
                     }
-                    Some(_) | None => Command::Received(id, received),
+                    None => Command::Received(id, received),
                 });
             }
         });

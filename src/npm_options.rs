@@ -41,6 +41,8 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn refresh(this: &NpmOptions) -> Option<NpmRefresh>;
     #[wasm_bindgen(method, getter)]
+    fn acquire(this: &NpmOptions) -> Option<NpmRefresh>;
+    #[wasm_bindgen(method, getter)]
     fn csrf(this: &NpmOptions) -> Option<NpmCsrf>;
     #[wasm_bindgen(method, getter, js_name = waitMs)]
     fn wait_ms(this: &NpmOptions) -> f64;
@@ -145,6 +147,11 @@ impl From<&NpmOptions> for Options {
                 run: refresh.run(),
                 read: refresh.read(),
                 needs_token: refresh.needs_token(),
+            }),
+            acquire: given.acquire().map(|acquire| Refresh {
+                run: acquire.run(),
+                read: acquire.read(),
+                needs_token: false,
             }),
             auth: match (given.authorize(), given.scheme()) {
                 (Some(authorize), _) => Auth::App(authorize),

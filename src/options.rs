@@ -6,15 +6,15 @@
 use core::fmt;
 
 use js_sys::Function;
-use session_keeper_core::{Credential, OriginRelation, RefreshOptions};
+use session_keeper_core::{Credential, OriginRelation, Probe, RefreshOptions};
 use wasm_bindgen::JsValue;
 
 use crate::refresh::Refresh;
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
-    /// What decides. Its `credential`, `tell_sign_out` and `origin_relation` follow from what is
-    /// below.
+    /// What decides. Its `credential`, `tell_sign_out`, `origin_relation` and `acquire` follow from
+    /// what is below.
     pub core: session_keeper_core::Options,
     /// The API's address without a slash at its end.
     pub(crate) base: String,
@@ -26,6 +26,7 @@ pub struct Options {
     pub(crate) verify_path: String,
     pub(crate) sign_out_path: Option<String>,
     pub(crate) refresh: Option<Refresh>,
+    pub(crate) acquire: Option<Refresh>,
     pub(crate) auth: Auth,
     pub(crate) classify: Option<Function>,
     pub(crate) csrf: Option<Csrf>,
@@ -116,6 +117,7 @@ impl Options {
             verify_path: "/auth/me".to_owned(),
             sign_out_path: None,
             refresh: None,
+            acquire: None,
             auth: Auth::Token { scheme: "Bearer".to_owned() },
             classify: None,
             csrf: None,
@@ -168,6 +170,15 @@ impl Options {
         Self { refresh: Some(Refresh { run, read, needs_token }), ..self }
     }
 
+    /// Two functions of the page that get a token without the user, as [`Self::refresh_by`] has
+    /// them: `run` gets only the signal, in the third place, and 401 means that there is none.
+    /// They are asked where nobody is signed in, and before a session ends that the server has
+    /// ended; not after a [`sign_out`](crate::Keeper::sign_out) until the next sign-in.
+    #[must_use]
+    pub fn acquire_by(self, run: Function, read: Function) -> Self {
+        Self { acquire: Some(Refresh { run, read, needs_token: false }), ..self }
+    }
+
     /// The word before the token in `Authorization`.
     #[must_use]
     pub fn scheme(self, scheme: &str) -> Self {
@@ -218,7 +229,17 @@ impl Options {
                 needs_token: refresh.needs_token,
                 ..self.core.refresh.unwrap_or_default()
             }),
+            acquire: self.acquire.is_some(),
             ..self.core.clone()
+        }
+    }
+
+    /// What the page does by functions of its own.
+    pub(crate) const fn by_page(&self, probe: Probe) -> Option<&Refresh> {
+        match probe {
+            Probe::Refresh => self.refresh.as_ref(),
+            Probe::Acquire => self.acquire.as_ref(),
+            Probe::Health | Probe::Verify | Probe::SignOut | Probe::Candidate(_) => None,
         }
     }
 

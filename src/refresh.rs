@@ -1,5 +1,5 @@
-//! Refreshing the token: the page's functions that do it, and what their answers hold. What an
-//! answer means is the core's.
+//! Refreshing the token, and acquiring one without the user: the page's functions that do it, and
+//! what their answers hold. What an answer means is the core's.
 //!
 //! Rule: tokens stay inside the page's objects, and nothing here prints.
 
@@ -12,14 +12,14 @@ use crate::json::get;
 use crate::record;
 use crate::transport::Received;
 
-/// How the token is refreshed.
+/// How the token is refreshed, or acquired.
 pub(crate) struct Refresh {
     /// Gets the object of the record, the attempt's id and a signal, and answers with a response
-    /// or its promise.
+    /// or its promise. To acquire a token it gets neither record nor id.
     pub(crate) run: Function,
     /// Gets the body of the answer, the object of the record, and the CSRF token in the answer's
-    /// header. Returns `record`, the object of
-    /// the next record where the body has a token, `isSame`, and `isInvalidGrant`.
+    /// header. Returns `record`, the object of the next record where the body has a token,
+    /// `isSame`, `isInvalidGrant`, and `user`, of whom an acquired token is.
     pub(crate) read: Function,
     /// Whether it takes a refresh token.
     pub(crate) needs_token: bool,
@@ -28,7 +28,8 @@ pub(crate) struct Refresh {
 /// An attempt that is about to be sent.
 pub(crate) struct Attempt {
     pub(crate) token: JsValue,
-    pub(crate) id: AttemptId,
+    /// None where a token is acquired.
+    pub(crate) id: Option<AttemptId>,
 }
 
 /// How an attempt ended.
@@ -38,6 +39,7 @@ pub(crate) struct Refreshed {
     /// What the record holds from now on, where a newer token came.
     pub(crate) object: Option<JsValue>,
     pub(crate) is_same: bool,
+    pub(crate) user: JsValue,
 }
 
 impl Refresh {
@@ -47,7 +49,8 @@ impl Refresh {
         signal: Option<&AbortSignal>,
     ) -> Result<JsValue, JsValue> {
         let signal = signal.map(JsValue::from).unwrap_or_default();
-        self.run.call3(&JsValue::UNDEFINED, &attempt.token, &attempt_id(attempt.id).into(), &signal)
+        let id = attempt.id.map(|id| attempt_id(id).into()).unwrap_or_default();
+        self.run.call3(&JsValue::UNDEFINED, &attempt.token, &id, &signal)
     }
 
     pub(crate) fn read(&self, old: &JsValue, received: Received) -> Refreshed {
@@ -60,6 +63,7 @@ impl Refresh {
             is_invalid_grant: is("isInvalidGrant"),
             object: Some(get(&said, "record")).filter(JsValue::is_object),
             is_same: is("isSame"),
+            user: get(&said, "user"),
         }
     }
 }

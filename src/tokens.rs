@@ -46,10 +46,11 @@ impl Tokens {
         (handle, facts)
     }
 
-    /// The same for a newer token of the session; `is_same` where it did not change.
-    pub(crate) fn renew(&mut self, object: JsValue, is_same: bool) -> NewToken {
+    /// The same for what a refresh or the app brought, which holds `expires_at`; `is_same` where the
+    /// token did not change.
+    pub(crate) fn renew(&mut self, object: JsValue, is_same: bool, user: User) -> NewToken {
         let expires_at = json::moment(&object, "expires_at");
-        let (token, facts) = self.hand_over(object, expires_at, User::Same);
+        let (token, facts) = self.hand_over(object, expires_at, user);
         NewToken { token, facts, is_same }
     }
 

@@ -63,7 +63,7 @@ pub(crate) struct Outgoing {
     pub(crate) options: Rc<Options>,
     pub(crate) probe: Probe,
     pub(crate) token: Option<String>,
-    pub(crate) refresh: Option<Attempt>,
+    pub(crate) attempt: Option<Attempt>,
     pub(crate) signal: Option<AbortSignal>,
 }
 
@@ -102,8 +102,9 @@ enum Started {
 }
 
 fn start(request: &Outgoing) -> Result<Started, JsValue> {
-    if let (Some(refresh), Some(attempt)) = (&request.options.refresh, &request.refresh) {
-        return Ok(Started::Fetching(refresh.send(attempt, request.signal.as_ref())?));
+    let by_page = request.options.by_page(request.probe);
+    if let (Some(by_page), Some(attempt)) = (by_page, &request.attempt) {
+        return Ok(Started::Fetching(by_page.send(attempt, request.signal.as_ref())?));
     }
     let (url, init) = build(request)?;
     match &request.options.auth {
@@ -157,7 +158,7 @@ fn build(request: &Outgoing) -> Result<(String, RequestInit), JsValue> {
             options.sign_out_path.as_deref().unwrap_or_default()
         }
         // The page's function sends it.
-        Probe::Refresh => "",
+        Probe::Refresh | Probe::Acquire => "",
     };
     Ok((options.url(path), init))
 }

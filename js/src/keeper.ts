@@ -372,7 +372,7 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
 const ERRORS = ["error", "unhandledrejection"];
 
 /** How the wait for a newer token ends; the second is told to nobody else. */
-const NEWER = ["refresh", "unrefreshed", "signout", "stop"];
+const NEWER = ["refresh", "unrefreshed", "signin", "signout", "stop"];
 
 const release = (waiters: Waiters) => waiters.splice(0).forEach((resume) => resume());
 

@@ -54,6 +54,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
   refreshed: "Token refreshed",
   "refresh-failed": "Token not refreshed ({status}): still signed in, asked again in {s} s",
   "refresh-rejected": "The refresh was answered {status}: confirming before signing out",
+  "acquire-failed": "No token acquired ({status}): asked again in {s} s",
+  "acquire-declined": "The app acquires no token: nobody is signed in",
   "sign-out-refused":
     "The sign-out was answered {status}: the server may keep the session. " +
     "Set signOut.path, and csrf in cookie mode",
@@ -134,7 +136,7 @@ export function describe(
   const url = urlOf(options.verifyPath);
   const gaps: Details = {
     ...details,
-    status: details.status || (code === "refresh-failed" ? "no answer" : "a redirect"),
+    status: details.status || (/-failed$/.test(code) ? "no answer" : "a redirect"),
     health: plain(options.healthPath),
     verify: plain(options.verifyPath),
     url,

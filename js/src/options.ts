@@ -4,6 +4,7 @@
  */
 
 import type {
+  Acquire,
   Authorize,
   Classify,
   HistoryEntry,
@@ -18,7 +19,9 @@ import { functionOr, object, optional, text, whole, word } from "./checks.js";
 import { csrfOf } from "./csrf.js";
 import { refuse } from "./errors.js";
 import { attemptAt, attemptBy, runner } from "./refresh.js";
-import { readRefreshed } from "./tokens.js";
+import { readAcquired, readRefreshed } from "./tokens.js";
+
+const refuseNoFunction = (_: unknown, option: string) => refuse(option, "must be a function");
 
 const HEALTH_TIMEOUT = 10_000;
 const WAKE_TIMEOUT = 90_000;
@@ -47,9 +50,7 @@ const checkVerify = object({
   retryDelayMs: whole(50, 2_000),
   whenIdleMs: optional(whole(0)),
   path: path("/auth/me"),
-  classify: optional(
-    functionOr<Classify, never>((_, option) => refuse(option, "must be a function")),
-  ),
+  classify: optional(functionOr<Classify, never>(refuseNoFunction)),
 });
 
 const checkRefresh = object({
@@ -70,6 +71,7 @@ const checkOptions = object({
     value === "immediate" ? undefined : checkConfirm(value, option).maxFalseSignOut,
   signOut: object({ path: optional(path()) }),
   refresh: optional(functionOr<Refresh, ReturnType<typeof checkRefresh>>(checkRefresh)),
+  acquire: optional(functionOr<Acquire, never>(refuseNoFunction)),
   fetch: object({
     origins,
     waitMs: whole(0, 90_000),
@@ -107,7 +109,7 @@ export type Options = ReturnType<typeof readOptions>;
  */
 export function readOptions(given: KeeperOptions | undefined, page: string | undefined) {
   const checked = checkOptions(given, "");
-  const { auth, verify, fetch, csrf, persist, log, refresh } = checked;
+  const { auth, verify, fetch, csrf, persist, log, refresh, acquire } = checked;
   const { base, origin, isUnknown } = readBase(checked.baseUrl, "baseUrl", page);
   const isInert = page === undefined || isUnknown;
   const complain = complainer(log === "silent" || isInert);
@@ -147,13 +149,22 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
     complain,
     refresh: refresh && {
       run: runner(
-        typeof refresh === "function" ? attemptBy(refresh, complain) : attemptAt(refresh, api),
+        typeof refresh === "function"
+          ? attemptBy("refresh", refresh, complain)
+          : attemptAt(refresh, api),
       ),
       needsToken: typeof refresh === "object" && auth === "bearer",
       marginMs: typeof refresh === "object" ? refresh.marginMs : undefined,
       read: (body: unknown, old: object, csrf?: string) => {
         api.csrf?.learn(body, csrf);
         return readRefreshed(body, old, auth === "bearer");
+      },
+    },
+    acquire: acquire && {
+      run: runner(attemptBy("acquire", acquire, complain)),
+      read: (body: unknown, _: unknown, csrf?: string) => {
+        api.csrf?.learn(body, csrf);
+        return readAcquired(body, auth === "bearer", !!refresh);
       },
     },
     maxFalseSignOut: checked.confirm,

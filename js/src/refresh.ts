@@ -1,17 +1,17 @@
 /**
- * One attempt to refresh the token, by the API's path or by the app's function, as a response.
+ * One attempt to refresh the token, or to acquire one, by the API's path or by the app's function, as a response.
  *
  * Rule: what an answer means is the core's. Nothing here keeps a token.
  */
 
-import type { Refresh, RefreshRequest } from "../types.js";
+import type { Acquire, Refresh, RefreshRequest } from "../types.js";
 import { join, originOf } from "./addresses.js";
 import type { Api } from "./ask.js";
 import { type Complain, nameOf } from "./callbacks.js";
 
 /** As the shell calls it: the record, the attempt's id, the signal. */
 type Run = (
-  record: { refresh_token?: string },
+  record: { refresh_token?: string } | undefined,
   attempt: string,
   signal?: AbortSignal,
 ) => Promise<Response>;
@@ -19,8 +19,8 @@ type Run = (
 /** For the shell: how an attempt is made. */
 export const runner =
   (attempt: Attempt): Run =>
-  ({ refresh_token: refreshToken }, id, signal) =>
-    attempt({ refreshToken, attempt: id, signal });
+  (record, id, signal) =>
+    attempt({ refreshToken: record?.refresh_token, attempt: id, signal });
 
 export type Attempt = (current: RefreshRequest) => Promise<Response>;
 
@@ -65,19 +65,19 @@ export const attemptAt =
  * What the app's function throws is no answer, and neither is nothing; `null` is the server's no.
  */
 export const attemptBy =
-  (refresh: Refresh, complain: Complain): Attempt =>
+  (name: string, refresh: Refresh | Acquire, complain: Complain): Attempt =>
   async (current) => {
     let answer: unknown;
     try {
       answer = await refresh(current);
     } catch (error) {
-      complain(`refresh threw (${nameOf(error)}): the session is kept, and it is called again`);
+      complain(`${name} threw (${nameOf(error)}): that is no answer, and it is called again`);
       throw error;
     }
     if (answer === null) return new Response(null, { status: 401 });
     if (typeof (answer as Response | undefined)?.text === "function") return answer as Response;
     if (answer === undefined) {
-      complain("refresh returned nothing: it must return an answer, a Response or null");
+      complain(`${name} returned nothing: it must return an answer, a Response or null`);
     }
     const body = JSON.stringify(typeof answer === "string" ? { token: answer } : (answer ?? {}));
     return new Response(body, { headers: { "Content-Type": "application/json" } });

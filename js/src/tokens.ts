@@ -69,14 +69,32 @@ export function readKept(input: unknown, refreshes: boolean): Kept {
 /** What the answer of a refresh holds, as `src/refresh.rs` reads it. */
 export function readRefreshed(body: unknown, old: Stored, needsToken: boolean): Refreshed {
   const { error, code } = (body ?? {}) as Given;
-  const record = typeof body === "object" || !needsToken ? readRecord(body, needsToken) : undefined;
+  const record = readRecord(body, needsToken, needsToken);
   // A server that hands out no other one means the present one (RFC 6749 section 6).
   const refresh_token = record?.refresh_token ?? old.refresh_token;
   return {
     record: record && { ...record, ...(refresh_token && { refresh_token }) },
     isSame: !!record?.token && record.token === old.token,
-    isInvalidGrant: [error, code].includes("invalid_grant"),
+    isInvalidGrant: isInvalidGrant(error, code),
   };
+}
+
+/** What the answer of `acquire` holds: all of it is of another session. */
+export function readAcquired(body: unknown, needsToken: boolean, refreshes: boolean): Acquired {
+  const { error, code, user } = (body ?? {}) as Given;
+  return {
+    record: readRecord(body, needsToken, refreshes),
+    isInvalidGrant: isInvalidGrant(error, code),
+    user: user ?? undefined,
+  };
+}
+
+const isInvalidGrant = (...codes: unknown[]) => codes.includes("invalid_grant");
+
+interface Acquired {
+  record: Stored | undefined;
+  isInvalidGrant: boolean;
+  user: unknown;
 }
 
 interface Stored extends Kept {
@@ -93,14 +111,15 @@ interface Refreshed {
  * The record that an answer makes; nothing where it has no token. An expiry that is none says
  * nothing: the server has used up the old token, and the new one is good.
  */
-function readRecord(answer: unknown, needsToken: boolean): Stored | undefined {
+function readRecord(answer: unknown, needsToken: boolean, refreshes: boolean): Stored | undefined {
+  if (typeof answer !== "object" && needsToken) return undefined;
   for (const input of [answer, without(answer, ["expiresAt", ...LIFETIMES])]) {
     try {
       const { token, expiresAt } = readSignIn(input, needsToken);
       return {
         ...(token && { token }),
         ...(expiresAt !== undefined && { expires_at: expiresAt }),
-        ...readKept(input, needsToken),
+        ...readKept(input, refreshes),
       };
     } catch {
       continue;

@@ -49,7 +49,7 @@ test("the API is posted JSON, a form, or the attempt alone beside a cookie", asy
 
 test("what the app's function returns becomes a response, and what it throws does not", async () => {
   const complaints = [];
-  const by = (refresh) => attemptBy(refresh, (text) => complaints.push(text))({});
+  const by = (refresh) => attemptBy("refresh", refresh, (text) => complaints.push(text))({});
   assert.equal((await by(() => null)).status, 401);
   assert.deepEqual(await (await by(() => "t")).json(), { token: "t" });
   assert.deepEqual(await (await by(async () => ({ access: "t" }))).json(), { access: "t" });

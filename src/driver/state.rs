@@ -47,7 +47,8 @@ pub(super) enum Command {
         token: JsValue,
     },
     Received(RequestId, Received),
-    Refreshed(RequestId, Refreshed),
+    /// A refresh ended, or an attempt to acquire a token.
+    TokenAnswer(RequestId, Probe, Refreshed),
     Loaded {
         read: ReadId,
         record: Record,
@@ -72,12 +73,18 @@ impl State {
                 let (handle, facts) = self.tokens.hand_over(token, expires_at, User::Given(user));
                 Input::SignIn { token: Some(handle), facts }
             }
-            Command::Renew { token } => Input::Renew(self.tokens.renew(token, false)),
-            Command::Refreshed(request, refreshed) => {
-                let Refreshed { outcome, is_invalid_grant, object, is_same } = refreshed;
-                let token = object.map(|object| self.tokens.renew(object, is_same));
+            Command::Renew { token } => Input::Renew(self.tokens.renew(token, false, User::Same)),
+            Command::TokenAnswer(request, probe, refreshed) => {
+                let Refreshed { outcome, is_invalid_grant, object, is_same, user } = refreshed;
+                let is_acquired = probe == Probe::Acquire;
+                let user = if is_acquired { User::Given(Some(user)) } else { User::Same };
+                let token = object.map(|object| self.tokens.renew(object, is_same, user));
                 let answer = RefreshAnswer { outcome, is_invalid_grant, token };
-                Input::RefreshAnswer { request, answer }
+                if is_acquired {
+                    Input::AcquireAnswer { request, answer }
+                } else {
+                    Input::RefreshAnswer { request, answer }
+                }
             }
             Command::Received(request, Received { outcome, body, csrf }) => {
                 self.answer = Some((request, Answer { body, csrf }));

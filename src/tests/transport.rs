@@ -41,7 +41,7 @@ async fn exchange_by(options: Options, probe: Probe, fetch: &str) -> (Outcome, b
         options: Rc::new(options),
         probe,
         token: Some("canary-token".into()),
-        refresh: None,
+        attempt: None,
         signal: Some(controller.signal()),
     };
     let received = transport::send(request, move || seen.set(true)).await;

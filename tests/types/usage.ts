@@ -2,11 +2,14 @@
 
 import { createKeeper, KeeperError } from "session-keeper";
 import type {
+  Acquire,
   DebugView,
   Evidence,
   HistoryEntry,
   KeeperErrorCode,
   KeeperOptions,
+  Refresh,
+  RefreshEvent,
   ServerState,
   SignedOut,
   SignOutReason,
@@ -72,6 +75,13 @@ reportResponse({ url: "https://api.example.com", status: 401 });
 reportResponse(answer);
 const view: DebugView = keeper.debug();
 const entries: HistoryEntry[] = keeper.history();
+const { renew, getToken } = keeper;
+const renewed: Snapshot<User> = await renew(answer.headers.get("X-Token") ?? "");
+await keeper.renew({ access_token: "a", expires_in: 60, refresh_token: "b" });
+const token: string | undefined = await getToken({ minValidMs: 60_000 });
+await keeper.getToken();
+const dueIn: number | null = view.next_refresh_in;
+keeper.addEventListener("refresh", (event: RefreshEvent) => show(event.type, keeper.snapshot));
 stop();
 keeper.stop();
 
@@ -92,6 +102,22 @@ createKeeper({ health: { credentials: "omit", path: "https://status.example.com/
 // A value that may be missing is passed on as it is, also with `exactOptionalPropertyTypes`.
 const maybe: string | undefined = document.documentElement.dataset["api"];
 createKeeper({ baseUrl: maybe, name: maybe, verify: { path: maybe, classify: undefined } });
+createKeeper({ refresh: { path: "/auth/refresh", marginMs: 60_000 } });
+createKeeper({ refresh: { path: "/token", format: "oauth", clientId: maybe }, acquire: undefined });
+const refresh: Refresh = async ({ refreshToken, attempt, signal }) => {
+  const current: string | undefined = refreshToken;
+  const body = JSON.stringify({ current, attempt: attempt.length });
+  return fetch("/token", { method: "POST", body, signal: signal ?? null });
+};
+const acquire: Acquire = async ({ signal }) => {
+  const response = await fetch("/device/token", { method: "POST", signal: signal ?? null });
+  return response.status === 404 ? null : response;
+};
+createKeeper({ refresh, acquire });
+createKeeper({ refresh: () => "a", acquire: () => ({ access: "a", refresh: "b" }) });
+createKeeper({ refresh: () => null, acquire: () => ({ token: "a", expiresAt: 1, user: 1 }) });
+createKeeper({ refresh: async () => ({ access_token: "a", expires_in: "60" }) });
+createKeeper({ auth: "cookie", refresh: () => ({}), acquire: async () => ({ user: null }) });
 createKeeper({ auth: "cookie", csrf: { cookie: "csrftoken", header: "X-CSRFToken" } });
 createKeeper({ auth: "cookie", csrf: { header: "X-CSRF-Token" } });
 
@@ -113,6 +139,24 @@ createKeeper({ persist: "indexeddb" });
 createKeeper({ csrf: { cookie: "csrftoken" } });
 // @ts-expect-error: an answer is classified by a word
 createKeeper({ verify: { classify: () => true } });
+// @ts-expect-error: a path alone says too little about what else there may be
+createKeeper({ refresh: "/auth/refresh" });
+// @ts-expect-error: nowhere to send it
+createKeeper({ refresh: { format: "oauth" } });
+// @ts-expect-error: no such format
+createKeeper({ refresh: { path: "/token", format: "form" } });
+// @ts-expect-error: nothing is no answer
+createKeeper({ refresh: () => {} });
+// @ts-expect-error: there is nothing to refresh when a token is acquired
+createKeeper({ acquire: ({ refreshToken }) => refreshToken });
+// @ts-expect-error: only the app knows how
+createKeeper({ acquire: { path: "/device/token" } });
+// @ts-expect-error: a token is told to nobody by an event
+keeper.addEventListener("refresh", (event) => show(event.token));
+// @ts-expect-error: there may be none
+const always: string = await keeper.getToken();
+// @ts-expect-error: a token is a string
+void keeper.renew(7);
 // @ts-expect-error: no such event
 keeper.addEventListener("logout", () => {});
 // @ts-expect-error: a change has no reason
@@ -136,4 +180,4 @@ function show(...what: unknown[]): void {
   document.title = what.join(" ");
 }
 
-export { answer, certain, entries, headers, signedIn, state, view };
+export { always, answer, certain, dueIn, entries, headers, renewed, signedIn, state, token, view };

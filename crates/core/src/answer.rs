@@ -22,6 +22,8 @@ pub enum Probe {
     Candidate(u8),
     /// The refresh path, or the app's function in its place.
     Refresh,
+    /// The app's function that gets a token without the user.
+    Acquire,
 }
 
 /// Where backends usually answer who the user is, most usual first.
@@ -273,7 +275,7 @@ pub(crate) fn read(probe: Probe, outcome: &Outcome, accepted: Accepted) -> Readi
             let (availability, verdict) = read_verify(response);
             reading(availability, verdict)
         }
-        (Outcome::Response(_), Probe::SignOut | Probe::Refresh) => {
+        (Outcome::Response(_), Probe::SignOut | Probe::Refresh | Probe::Acquire) => {
             reading(Availability::Nothing, Verdict::Inconclusive)
         }
     }

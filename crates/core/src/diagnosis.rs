@@ -178,7 +178,7 @@ impl DiagnosisTracker {
         let since = match probe {
             Probe::Health => &mut self.health_wall,
             Probe::Verify => &mut self.verify_wall,
-            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => return None,
+            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh | Probe::Acquire => return None,
         };
         *since = if is_wall { since.or(Some(now)) } else { None };
         let length = now.since(self.health_wall?.max(self.verify_wall?));

@@ -35,6 +35,12 @@ pub enum Effect {
         /// The attempt's id, for a server that knows what it is.
         attempt: AttemptId,
     },
+    /// Ask the app for a token without the user and tell how it ended, by
+    /// [`Input::AcquireAnswer`](crate::Input::AcquireAnswer).
+    Acquire {
+        /// Names the request in what comes back.
+        request: RequestId,
+    },
     /// Write the session down again, together with the id of the attempt that is about to be sent.
     StoreAttempt {
         /// Whose token is about to be refreshed.

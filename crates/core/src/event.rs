@@ -157,6 +157,12 @@ events! {
         status as "status": Option<u16>
     } = "refresh-failed", Info;
     RefreshRejected { status as "status": u16 } = "refresh-rejected", Warn;
+    AcquireFailed {
+        is_usable as "usable": bool,
+        wait as "ms": Duration,
+        status as "status": Option<u16>
+    } = "acquire-failed", Info;
+    AcquireDeclined {} = "acquire-declined", Info;
 }
 
 impl Event {
@@ -178,7 +184,9 @@ impl Event {
             return Level::Error;
         }
         // Neither the path nor the answer will change by itself.
-        if matches!(self, Self::RefreshFailed { is_usable: false, .. }) {
+        if let Self::RefreshFailed { is_usable: false, .. }
+        | Self::AcquireFailed { is_usable: false, .. } = self
+        {
             return Level::Error;
         }
         TABLE[self.index() as usize].1

@@ -61,6 +61,8 @@ fn one_of_each() -> Vec<Event> {
         Event::Refreshed {},
         Event::RefreshFailed { is_usable: true, wait: ms, status: Some(503) },
         Event::RefreshRejected { status },
+        Event::AcquireFailed { is_usable: true, wait: ms, status: Some(503) },
+        Event::AcquireDeclined {},
     ]
 }
 
@@ -96,8 +98,14 @@ fn the_faces_table_of_events_is_the_cores() {
 
 #[test]
 fn the_faces_words_are_the_cores() {
-    let probes =
-        [Probe::Health, Probe::Verify, Probe::SignOut, Probe::Candidate(0), Probe::Refresh];
+    let probes = [
+        Probe::Health,
+        Probe::Verify,
+        Probe::SignOut,
+        Probe::Candidate(0),
+        Probe::Refresh,
+        Probe::Acquire,
+    ];
     let grades = [Grade::Strong, Grade::Weak, Grade::Password];
     let kinds: [(&str, Vec<&str>); 10] = [
         ("probe", probes.map(Probe::name).into()),

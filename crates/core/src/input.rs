@@ -72,6 +72,13 @@ pub enum Input {
         /// How.
         answer: RefreshAnswer,
     },
+    /// An attempt to get a token without the user ended.
+    AcquireAnswer {
+        /// Which request.
+        request: RequestId,
+        /// How.
+        answer: RefreshAnswer,
+    },
     /// The app has got a newer token of the same session by itself.
     Renew(NewToken),
     /// What the store holds, after [`Effect::ReadRecord`](crate::Effect::ReadRecord).

@@ -4,6 +4,7 @@
 //! way into a state. Every step ends by running what is due, so a timer that goes off early, late
 //! or twice changes nothing.
 
+mod acquiring;
 mod answering;
 mod app_requests;
 mod hints;
@@ -20,6 +21,7 @@ mod visitor;
 
 use alloc::vec::Vec;
 
+use crate::acquirer::Acquirer;
 use crate::admission::Admission;
 use crate::backend::Backend;
 use crate::confirm::Confirmation;
@@ -36,13 +38,14 @@ use crate::options::Options;
 use crate::page::{Page, Presence};
 use crate::prober::Prober;
 use crate::reads::Reads;
-use crate::refresher::Refresher;
+use crate::refresher::{NewToken, Refresher};
 use crate::requests::Requests;
 use crate::revocation::Revocation;
 use crate::rng::Rng;
 use crate::server::ServerState;
 use crate::session::{SessionState, SignOut, Snapshot, TokenFacts};
 use crate::time::{Clock, Duration, Instant, Now, UnixMillis};
+use acquiring::Awaiting;
 use hints::VerifyPath;
 use judging::PendingRejection;
 use records::LateRecord;
@@ -84,6 +87,10 @@ pub struct Keeper {
     revocation: Revocation,
     refresher: Refresher,
     pending_refresh_rejection: Option<PendingRefreshRejection>,
+    acquirer: Acquirer,
+    awaiting: Option<Awaiting>,
+    /// A token that waits for the record: another tab may have signed in or out meanwhile.
+    acquired: Option<NewToken>,
     /// The newest generation that is known, of whatever tab.
     newest: Option<Generation>,
     sign_out: Option<SignOut>,
@@ -151,6 +158,8 @@ pub enum Timer {
     AppRequest,
     /// When the token is to be refreshed, or an attempt repeated.
     Refresh,
+    /// When the app is asked for a token, or nobody waits for it any longer.
+    Acquire,
 }
 
 impl Keeper {
@@ -184,6 +193,9 @@ impl Keeper {
             revocation: Revocation::default(),
             refresher: Refresher::default(),
             pending_refresh_rejection: None,
+            acquirer: Acquirer::default(),
+            awaiting: None,
+            acquired: None,
             newest: None,
             sign_out: None,
             history: History::default(),
@@ -239,6 +251,7 @@ impl Keeper {
         consider(self.next_revocation(), Timer::SignOut);
         consider(self.admission.next_timeout(), Timer::AppRequest);
         consider(self.next_refresh(), Timer::Refresh);
+        consider(self.next_acquire(), Timer::Acquire);
         first
     }
 
@@ -337,6 +350,9 @@ impl Keeper {
             Input::RefreshAnswer { request, answer } => {
                 self.handle_refresh_answer(request, &answer, out);
             }
+            Input::AcquireAnswer { request, answer } => {
+                self.handle_acquire_answer(request, &answer, out);
+            }
             Input::Renew(new) => self.handle_renew(new, out),
             Input::TabMessage(_) | Input::RecordChanged => self.read_record(out),
         }
@@ -376,6 +392,8 @@ impl Keeper {
         if due(self.next_revocation()) {
             self.send_revocation(out);
         }
+        // Last, because a record that is read for the others may end the session.
+        self.run_acquire(out);
     }
 
     fn notify_server_state(&mut self, before: ServerState, out: &mut Vec<Effect>) {

@@ -25,6 +25,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod acquirer;
 mod admission;
 mod answer;
 mod app_request;

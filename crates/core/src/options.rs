@@ -23,6 +23,8 @@ pub struct Options {
     pub origin_relation: OriginRelation,
     /// How the token is refreshed, or `None`: it is used until the server refuses it.
     pub refresh: Option<RefreshOptions>,
+    /// Whether the app can get a token without the user.
+    pub acquire: bool,
     /// The requests of the app.
     pub app_requests: AppRequestOptions,
 }
@@ -37,6 +39,7 @@ impl Default for Options {
             tell_sign_out: false,
             origin_relation: OriginRelation::default(),
             refresh: None,
+            acquire: false,
             app_requests: AppRequestOptions::default(),
         }
     }

@@ -148,7 +148,7 @@ impl Paths {
         match probe {
             Probe::Health => Some(&mut self.health),
             Probe::Verify => Some(&mut self.verify),
-            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => None,
+            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh | Probe::Acquire => None,
         }
     }
 
@@ -156,7 +156,7 @@ impl Paths {
         match probe {
             Probe::Health => Some((&self.health, &self.verify)),
             Probe::Verify => Some((&self.verify, &self.health)),
-            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => None,
+            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh | Probe::Acquire => None,
         }
     }
 }

@@ -69,6 +69,7 @@ impl Probe {
             Self::SignOut => 2,
             Self::Candidate(_) => 3,
             Self::Refresh => 4,
+            Self::Acquire => 5,
         }
     }
 
@@ -81,6 +82,7 @@ impl Probe {
             Self::SignOut => "sign-out",
             Self::Candidate(_) => "candidate",
             Self::Refresh => "refresh",
+            Self::Acquire => "acquire",
         }
     }
 }

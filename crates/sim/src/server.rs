@@ -144,9 +144,11 @@ impl Server {
             Probe::Health => self.signed(200, now),
             Probe::Verify if known && ready && !self.lies => self.signed(200, now),
             Probe::SignOut if known => self.signed(204, now),
-            Probe::Verify | Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => {
-                self.rejection(now)
-            }
+            Probe::Verify
+            | Probe::SignOut
+            | Probe::Candidate(_)
+            | Probe::Refresh
+            | Probe::Acquire => self.rejection(now),
         }
     }
 

@@ -143,9 +143,11 @@ impl World {
     ) -> Verdict {
         match probe {
             Probe::Health => self.tally.pings += 1,
-            Probe::Verify | Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => {
-                self.tally.verifications += 1
-            }
+            Probe::Verify
+            | Probe::SignOut
+            | Probe::Candidate(_)
+            | Probe::Refresh
+            | Probe::Acquire => self.tally.verifications += 1,
         }
         self.sent.push_back(self.now);
         while self.sent.front().is_some_and(|at| at + 60_000 <= self.now) {

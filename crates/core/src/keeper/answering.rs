@@ -118,6 +118,7 @@ impl Keeper {
             }
             // Its answers come by an input of their own.
             Probe::Refresh => self.refresh_failed(outcome, Finding::Unavailable, out),
+            Probe::Acquire => self.acquire_failed(outcome, Finding::Unavailable, out),
         }
     }
 
@@ -290,7 +291,7 @@ impl Keeper {
                 self.handle_sign(request.probe, &Sign::HELD, out);
             }
             // Their paths may be wrong or blocked by themselves.
-            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => {}
+            Probe::SignOut | Probe::Candidate(_) | Probe::Refresh | Probe::Acquire => {}
         }
     }
 
@@ -306,6 +307,7 @@ impl Keeper {
             }
             Probe::Candidate(index) => self.handle_candidate(index, &silence, out),
             Probe::Refresh => self.refresh_failed(&silence, Finding::Unavailable, out),
+            Probe::Acquire => self.acquire_failed(&silence, Finding::Unavailable, out),
         }
     }
 

@@ -107,7 +107,8 @@ impl Keeper {
     pub(super) fn admission_context(&self) -> Context {
         let session = self.active().map(|active| SessionView {
             generation: active.generation.tag(),
-            is_suspect: matches!(active.verification, Verification::Suspect(_)),
+            is_suspect: self.awaits_end()
+                || matches!(active.verification, Verification::Suspect(_)),
             has_run_out: self.has_run_out(),
         });
         let (probe, next) = match self.options.health {
@@ -136,8 +137,9 @@ impl Keeper {
         }
     }
 
-    /// Whether the record is being read that may hold the token.
+    /// Whether the record is being read that may hold the token, or one is being acquired.
     fn awaits_record(&self) -> bool {
-        matches!(self.session, Session::Restoring) && self.reads.is_open()
+        let waits = self.reads.is_open() || self.awaits_acquired();
+        matches!(self.session, Session::Restoring) && waits
     }
 }

@@ -59,6 +59,7 @@ impl Keeper {
     /// The record is known again: counts the rejections that are about the session of now.
     pub(super) fn evaluate_pending(&mut self, out: &mut Vec<Effect>) {
         self.evaluate_refresh_rejection(out);
+        self.evaluate_acquired(out);
         let pending_rejections = core::mem::take(&mut self.pending_rejections);
         if pending_rejections.is_empty() {
             return;
@@ -72,7 +73,7 @@ impl Keeper {
                 // A cookie that was never there: nothing ends, nobody is told a reason.
                 Session::Restoring => {
                     self.log(out, Event::NoUser { status: rejection.rejection.status });
-                    self.enter_signed_out(out);
+                    self.enter_nobody(out);
                 }
                 Session::SignedOut => {}
                 Session::Active(_) => {
@@ -152,6 +153,9 @@ impl Keeper {
         let (now, token) = (context.now, context.token);
         let Some(active) = self.active() else { return };
         let Verification::Suspect(confirmation) = &active.verification else { return };
+        if self.awaits_end() {
+            return;
+        }
         if token == Token::RunOut && self.refresh() == Refresh::Expected {
             // It ran out meanwhile, which a refresh can fix (gate 3).
             self.refresh_after_401();
@@ -259,6 +263,7 @@ impl Keeper {
         let Verification::Suspect(confirmation) = &self.active()?.verification else { return None };
         // While the health path has not spoken another weak rejection would add nothing.
         let waits = self.waits_for_health() || !self.pending_rejections.is_empty();
+        let waits = waits || self.awaits_end();
         if waits || self.requests.any(Probe::Verify) {
             return None;
         }

@@ -24,9 +24,11 @@ impl Keeper {
         let wall = UnixMillis(self.clock.wall().0.saturating_sub(took));
         let freshness = match request.probe {
             Probe::Health => &mut self.prober.freshness,
-            Probe::Verify | Probe::SignOut | Probe::Candidate(_) | Probe::Refresh => {
-                &mut self.verify_freshness
-            }
+            Probe::Verify
+            | Probe::SignOut
+            | Probe::Candidate(_)
+            | Probe::Refresh
+            | Probe::Acquire => &mut self.verify_freshness,
         };
         let source = freshness.observe(response, request.sent, wall);
         let is_success = (200..300).contains(&response.status);

@@ -31,6 +31,8 @@ impl Keeper {
             return;
         }
         self.log(out, Event::Stopped {});
+        self.stop_awaiting(out);
+        self.forget_acquiring(out);
         self.life = Life::Idle;
         self.abort_all(out);
         resolve_verify_waiters(out);
@@ -64,6 +66,7 @@ impl Keeper {
         // A refresh goes on: its answer may be the only copy of a token.
         self.requests.restart(Probe::Refresh, self.now());
         self.refresher.interrupt();
+        self.restart_acquiring();
         self.prober.paths.reset();
         self.postpone();
     }

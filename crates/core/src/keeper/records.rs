@@ -121,6 +121,7 @@ impl Keeper {
                 self.sign_out = Some(sign_out.clone());
                 if *undelivered && self.options.credential == Credential::Cookie {
                     // Nothing is verified back in before the server has been told of the sign-out.
+                    self.forget_acquiring(out);
                     self.enter_signed_out(out);
                     self.schedule_revocation(*generation, out);
                     return;
@@ -135,7 +136,7 @@ impl Keeper {
             Record::Unreadable => self.log(out, Event::StoreFailed {}),
         }
         if !self.asks_the_server() {
-            self.enter_signed_out(out);
+            self.enter_nobody(out);
         }
     }
 
@@ -217,6 +218,7 @@ impl Keeper {
 
     fn use_stored(&mut self, read: ReadId, stored: &StoredSession, out: &mut Vec<Effect>) {
         let generation = stored.generation;
+        self.forget_acquiring(out);
         out.push(Effect::UseStoredToken { read, generation });
         self.enter_active(stored);
     }

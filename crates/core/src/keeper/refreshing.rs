@@ -39,7 +39,7 @@ impl Keeper {
     #[must_use]
     pub fn next_refresh(&self) -> Option<Instant> {
         let options = self.refresh_options()?;
-        let waits = self.reads.is_open();
+        let waits = self.reads.is_open() || self.awaits_end();
         if self.life != Life::Running || self.page.presence == Presence::Suspended || waits {
             return None;
         }
@@ -287,6 +287,9 @@ impl Keeper {
     fn refresh_prospect(&self) -> Prospect {
         if self.life != Life::Running || self.refresh_options().is_none() {
             return Prospect::None;
+        }
+        if self.awaits_end() {
+            return Prospect::Good;
         }
         self.refresher.prospect(self.now(), self.has_run_out())
     }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::acquiring::End;
 use super::records::LateRecord;
 use super::verifying::resolve_verify_waiters;
 use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
@@ -42,6 +43,7 @@ impl Keeper {
             self.revocation.cancel();
         }
         self.late_record = LateRecord::Unwanted;
+        self.forget_acquiring(out);
         self.abort_verification(out);
         self.abort(Probe::Refresh, out);
         if let Some(generation) = self.generation() {
@@ -56,6 +58,9 @@ impl Keeper {
             Session::Restoring if self.reads.is_open() => {
                 self.replace_pending(PendingCommand::SignOut, out);
             }
+            Session::Restoring if self.awaits_acquired() && !self.asks_the_server() => {
+                self.refuse_acquiring(out);
+            }
             Session::Restoring => {
                 // A cookie nobody has asked about yet: it is ended all the same.
                 let generation = self.next_generation();
@@ -66,7 +71,7 @@ impl Keeper {
             Session::SignedOut if self.late_record == LateRecord::Wanted => {
                 self.late_record = LateRecord::SignedOut;
             }
-            Session::SignedOut => {}
+            Session::SignedOut => self.refuse_acquiring(out),
             Session::Active(_) => self.end(SignOutReason::User, None, Vec::new(), out),
         }
     }
@@ -123,6 +128,7 @@ impl Keeper {
             verification: Verification::Unverified,
         });
         self.refresher.reset();
+        self.acquirer.session_began();
         self.pending_refresh_rejection = None;
         self.sign_out = None;
         self.verify_path.suspicion_told = false;
@@ -133,7 +139,8 @@ impl Keeper {
         resolve_verify_waiters(out);
     }
 
-    /// Ends the session here: the one way out, with the reason and the evidence on record.
+    /// Ends the session here: the one way out, with the reason and the evidence on record. Where
+    /// the server ended it and another one can be acquired, that is tried first.
     pub(super) fn end(
         &mut self,
         reason: SignOutReason,
@@ -141,7 +148,15 @@ impl Keeper {
         rejections: Vec<RejectedAnswer>,
         out: &mut Vec<Effect>,
     ) {
+        let end = End { reason, conclusion, rejections };
+        if let Some(end) = self.await_before(end, out) {
+            self.conclude(end, out);
+        }
+    }
+
+    pub(super) fn conclude(&mut self, end: End, out: &mut Vec<Effect>) {
         let Some(generation) = self.generation() else { return };
+        let End { reason, conclusion, rejections } = end;
         let undelivered = reason == SignOutReason::User && self.options.tell_sign_out;
         let at = self.clock.wall();
         let rule = conclusion.map(|conclusion| conclusion.rule);
@@ -156,7 +171,28 @@ impl Keeper {
         }
     }
 
+    /// The user signs out where nobody is signed in: a tombstone of which the server needs not be
+    /// told.
+    pub(super) fn sign_out_nobody(&mut self, out: &mut Vec<Effect>) {
+        let generation = self.next_generation();
+        let sign_out = SignOut {
+            reason: SignOutReason::User,
+            at: self.clock.wall(),
+            from_other_tab: false,
+            rule: None,
+            chance: None,
+            rejections: Vec::new(),
+        };
+        self.sign_out = Some(sign_out.clone());
+        out.push(Effect::WriteTombstone { generation, sign_out, undelivered: false });
+        out.push(Effect::Broadcast(Message::Written { generation }));
+        self.enter_signed_out(out);
+    }
+
     pub(super) fn leave(&mut self, sign_out: SignOut, out: &mut Vec<Effect>) {
+        if sign_out.from_other_tab || sign_out.rule.is_none() {
+            self.forget_acquiring(out);
+        }
         self.abort_verification(out);
         self.abort(Probe::Refresh, out);
         if sign_out.from_other_tab

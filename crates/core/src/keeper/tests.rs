@@ -5,6 +5,7 @@
     reason = "a test names what it looks for; everything else is everything else"
 )]
 
+mod acquiring;
 mod app_requests;
 mod diagnosing;
 mod knowing;

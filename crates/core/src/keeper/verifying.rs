@@ -46,7 +46,8 @@ impl Keeper {
         let waits = self.requests.any(Probe::Verify)
             || self.reads.is_open()
             || !self.pending_rejections.is_empty()
-            || self.refresh_comes_first();
+            || self.refresh_comes_first()
+            || self.awaits_acquired();
         if !wanted || self.life != Life::Running || waits {
             return None;
         }
@@ -175,6 +176,7 @@ impl Keeper {
         }
         self.verify_schedule.accepted_here = true;
         self.refresher.accepted();
+        self.acquirer.accepted();
         self.next_periodic();
         if let Some(sample_at) = self.next_learning_sample() {
             self.verify_schedule.no_later_than(sample_at);

@@ -93,7 +93,7 @@ impl Keeper {
                 self.diagnose_path(Probe::Verify, status, None, out);
             }
             self.log(out, Event::NoUser { status });
-            self.enter_signed_out(out);
+            self.enter_nobody(out);
         } else if matches!(verdict, Verdict::NoAnswer | Verdict::Unproven | Verdict::Redirected) {
             self.retry(request, verdict, Some(status), out);
         } else {

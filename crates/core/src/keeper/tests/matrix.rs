@@ -10,7 +10,7 @@ use std::vec::Vec;
 use super::world::*;
 use crate::{
     Body, Challenge, Classified, Effect, Input, Message, Notice, Options, Outcome, PageEvent,
-    Probe, Record, RequestId, Response, SessionState,
+    Probe, Record, RequestId, Response,
 };
 
 const TABLE: &str = include_str!("matrix.txt");
@@ -21,9 +21,10 @@ struct Stage {
     enter: fn() -> World,
 }
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage { name: "restoring", enter: restoring },
     Stage { name: "restoring (cookie)", enter: restoring_by_cookie },
+    Stage { name: "restoring (acquiring)", enter: acquiring },
     Stage { name: "signed-out", enter: signed_out },
     Stage { name: "unverified", enter: unverified },
     Stage { name: "signed-in", enter: signed_in },
@@ -57,6 +58,15 @@ fn restoring() -> World {
 
 fn restoring_by_cookie() -> World {
     let mut world = World::new(cookie());
+    world.server_says(&Reply::Silence);
+    let _ = world.input(Input::Start);
+    world.pass(100);
+    world
+}
+
+/// Nobody is signed in, and the app is asked for a token.
+fn acquiring() -> World {
+    let mut world = World::new(Options { acquire: true, ..Options::default() });
     world.server_says(&Reply::Silence);
     let _ = world.input(Input::Start);
     world.pass(100);
@@ -227,8 +237,7 @@ fn feed(world: &mut World, fed: &Fed) -> Option<Vec<Effect>> {
         }
         Fed::Record(record) => {
             world.record = record.clone();
-            world.store_answers = true;
-            if world.session() == SessionState::Restoring {
+            if !core::mem::replace(&mut world.store_answers, true) {
                 world.store_answers_in(0);
             } else {
                 let _ =
@@ -245,6 +254,7 @@ fn word(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Send { probe, .. } => format!("send {}", probe.name()),
         Effect::Abort { .. } => "abort".into(),
+        Effect::Acquire { .. } => "acquire".into(),
         Effect::ReadRecord { .. } => "read".into(),
         Effect::UseStoredToken { generation, .. } => format!("adopt {}", generation.number),
         Effect::Store { generation, .. } => format!("store {}", generation.number),

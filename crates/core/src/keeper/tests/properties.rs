@@ -121,7 +121,7 @@ fn steps(violent: bool) -> impl Strategy<Value = Vec<Step>> {
 
 fn options() -> impl Strategy<Value = Options> {
     let hidden_modes = select(std::vec![WhenHidden::Ping, WhenHidden::Pause, WhenHidden::Always]);
-    (0..7, hidden_modes).prop_map(|(kind, when_hidden)| {
+    (0..9, hidden_modes).prop_map(|(kind, when_hidden)| {
         let mut options = hidden(when_hidden);
         match kind {
             0 => options.health = None,
@@ -132,6 +132,11 @@ fn options() -> impl Strategy<Value = Options> {
                 options = cookie();
                 options.refresh = Some(RefreshOptions { margin: None, needs_token: false });
             }
+            6 => {
+                options.refresh = Some(RefreshOptions { margin: None, needs_token: true });
+                options.acquire = true;
+            }
+            7 => options = Options { acquire: true, ..cookie() },
             3 => options.tell_sign_out = true,
             _ => {}
         }
@@ -191,7 +196,11 @@ impl Run {
             Step::Broadcast(input) => self.input(input),
             Step::Answer(n, outcome) => {
                 if let Some((request, Probe::Refresh, _)) = self.open.get(n).copied() {
-                    self.input(refresh_answer(request, outcome));
+                    let answer = token_answer(outcome);
+                    self.input(Input::RefreshAnswer { request, answer });
+                } else if let Some((request, Probe::Acquire, _)) = self.open.get(n).copied() {
+                    let answer = token_answer(outcome);
+                    self.input(Input::AcquireAnswer { request, answer });
                 } else if let Some((request, ..)) = self.open.get(n).copied() {
                     self.open[n].2 = u64::MAX;
                     self.input(Input::Answering { request });
@@ -222,7 +231,9 @@ impl Run {
             Input::Page(PageEvent::Resumed) => self.here = true,
             Input::Page(PageEvent::Hidden) => self.hidden = true,
             Input::Page(PageEvent::Visible) => self.hidden = false,
-            Input::Answer { request, .. } | Input::RefreshAnswer { request, .. } => {
+            Input::Answer { request, .. }
+            | Input::RefreshAnswer { request, .. }
+            | Input::AcquireAnswer { request, .. } => {
                 self.open.retain(|(id, ..)| id != request);
             }
             _ => {}
@@ -239,6 +250,11 @@ impl Run {
                     assert!(u64::from(request.0) > self.sent_last, "an id was used twice");
                     self.sent_last = request.0.into();
                     self.open.push((*request, Probe::Refresh, self.line() + HELD));
+                }
+                Effect::Acquire { request } => {
+                    assert!(u64::from(request.0) > self.sent_last, "an id was used twice");
+                    self.sent_last = request.0.into();
+                    self.open.push((*request, Probe::Acquire, self.line() + HELD));
                 }
                 Effect::ReadRecord { read } => self.reads.push(*read),
                 Effect::Abort { request } => self.open.retain(|(id, ..)| id != request),
@@ -259,8 +275,9 @@ impl Run {
         assert!(pings <= 1, "{pings} pings at once");
         assert!(self.open.len() <= 5, "{} requests at once", self.open.len());
         if !self.life || !self.here {
-            // A sign-out goes on without its page, and a refresh to its end.
-            let goes_on = |probe| matches!(probe, Probe::SignOut | Probe::Refresh);
+            // A sign-out goes on without its page, and a refresh to its end: its answer may be
+            // the only copy of a token.
+            let goes_on = |probe| matches!(probe, Probe::SignOut | Probe::Refresh | Probe::Acquire);
             let asks = self.open.iter().any(|(_, probe, _)| !goes_on(*probe));
             assert!(!asks, "a request of a page that cannot act");
             assert_eq!(self.keeper.next_timeout(), None);
@@ -268,30 +285,30 @@ impl Run {
         }
         let refreshes = self.open.iter().filter(|(_, probe, _)| *probe == Probe::Refresh).count();
         assert!(refreshes <= 1, "{refreshes} refreshes at once");
-        for (id, _, bound) in self.open.iter().filter(|(_, probe, _)| *probe != Probe::Refresh) {
+        let acquires = self.open.iter().filter(|(_, probe, _)| *probe == Probe::Acquire).count();
+        assert!(acquires <= 1, "{acquires} attempts to acquire at once");
+        let is_restarted = |probe| matches!(probe, Probe::Refresh | Probe::Acquire);
+        for (id, _, bound) in self.open.iter().filter(|(_, probe, _)| !is_restarted(*probe)) {
             assert!(line < *bound, "{id:?} is open beyond its bound");
         }
         let signed_in = self.keeper.snapshot().signed_in() == Some(true);
         if signed_in && !self.hidden {
             assert!(self.keeper.next_timeout().is_some(), "it will never act again");
         }
-        if let Some((at, _)) = self.keeper.next_timeout() {
-            assert!(at > self.keeper.now(), "it spins");
+        if let Some((at, timer)) = self.keeper.next_timeout() {
+            assert!(at > self.keeper.now(), "it spins: {timer:?}");
         }
     }
 }
 
 /// A success brings a token, as long as it is one.
-fn refresh_answer(request: RequestId, outcome: Outcome) -> Input {
+fn token_answer(outcome: Outcome) -> RefreshAnswer {
     let is_success = matches!(outcome, Outcome::Response(Response { status: 200, .. }));
     let facts =
         TokenFacts { lifetime: Some(secs(60)), has_refresh_token: true, ..TokenFacts::default() };
     let token = NewToken { token: TokenHandle(2), facts, is_same: false };
     let token = is_success.then_some(token);
-    Input::RefreshAnswer {
-        request,
-        answer: RefreshAnswer { outcome, is_invalid_grant: false, token },
-    }
+    RefreshAnswer { outcome, is_invalid_grant: false, token }
 }
 
 fn run(options: &Options, steps: &[Step]) -> Run {

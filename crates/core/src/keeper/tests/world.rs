@@ -47,6 +47,9 @@ pub(super) struct World {
     pub(super) new_token: Option<TokenFacts>,
     pub(super) is_same: bool,
     pub(super) is_invalid_grant: bool,
+    /// What the app's function that acquires a token comes to, and the token.
+    pub(super) acquire: Reply,
+    pub(super) acquired: Option<TokenFacts>,
     /// Each refresh, by when it was sent, with its token and attempt.
     pub(super) refreshes: Vec<(u64, Generation, AttemptId)>,
     /// The facts of the token that was handed over last.
@@ -83,6 +86,8 @@ impl World {
             new_token: Some(TokenFacts::default()),
             is_same: false,
             is_invalid_grant: false,
+            acquire: Reply::Silence,
+            acquired: None,
             refreshes: Vec::new(),
             handed: TokenFacts::default(),
             candidates: core::array::from_fn(|_| Reply::Answer(status(404))),
@@ -133,7 +138,8 @@ impl World {
         match &input {
             Input::SignIn { facts, .. } => self.handed = *facts,
             Input::Renew(NewToken { facts, .. }) => self.handed = *facts,
-            Input::RefreshAnswer { answer: RefreshAnswer { token: Some(new), .. }, .. } => {
+            Input::RefreshAnswer { answer: RefreshAnswer { token: Some(new), .. }, .. }
+            | Input::AcquireAnswer { answer: RefreshAnswer { token: Some(new), .. }, .. } => {
                 self.handed = new.facts;
             }
             _ => {}
@@ -278,9 +284,9 @@ impl World {
             }
             Effect::Abort { request } => {
                 let known = self.orders.iter().any(|(_, order)| match order {
-                    Effect::Send { request: sent, .. } | Effect::Refresh { request: sent, .. } => {
-                        sent == request
-                    }
+                    Effect::Send { request: sent, .. }
+                    | Effect::Refresh { request: sent, .. }
+                    | Effect::Acquire { request: sent } => sent == request,
                     _ => false,
                 });
                 assert!(known, "{request:?} was aborted and never sent");
@@ -313,11 +319,10 @@ impl World {
                 }
             }
             Effect::Refresh { request, generation, attempt } => {
-                self.sent.push((self.mono, Probe::Refresh, Some(*generation)));
                 self.refreshes.push((self.mono, *generation, *attempt));
-                self.open.push(Open { request: *request, probe: Probe::Refresh });
-                self.answer_refresh(*request);
+                self.ask_the_app(*request, Probe::Refresh, Some(*generation));
             }
+            Effect::Acquire { request } => self.ask_the_app(*request, Probe::Acquire, None),
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
@@ -339,7 +344,7 @@ impl World {
             Probe::Verify => &self.verify,
             Probe::SignOut => &self.sign_out,
             Probe::Candidate(index) => &self.candidates[usize::from(index)],
-            Probe::Refresh => unreachable!("it has an order of its own"),
+            Probe::Refresh | Probe::Acquire => unreachable!("they have orders of their own"),
         };
         let scripted = if probe == Probe::Verify { self.script.pop_front() } else { None };
         let (trip, outcome) = match scripted.unwrap_or_else(|| usual.clone()) {
@@ -351,18 +356,39 @@ impl World {
         self.coming.push((self.mono + trip, Input::Answer { request, outcome }));
     }
 
-    fn answer_refresh(&mut self, request: RequestId) {
-        let (trip, outcome) = match self.refresh.clone() {
+    fn ask_the_app(&mut self, request: RequestId, probe: Probe, generation: Option<Generation>) {
+        self.sent.push((self.mono, probe, generation));
+        self.open.push(Open { request, probe });
+        let is_refresh = probe == Probe::Refresh;
+        let (reply, token) = if is_refresh {
+            (self.refresh.clone(), self.new_token)
+        } else {
+            (self.acquire.clone(), self.acquired)
+        };
+        let Some((trip, answer)) = self.token_answer(reply, token) else { return };
+        let input = if is_refresh {
+            Input::RefreshAnswer { request, answer }
+        } else {
+            Input::AcquireAnswer { request, answer }
+        };
+        self.coming.push((self.mono + trip, input));
+    }
+
+    fn token_answer(
+        &self,
+        reply: Reply,
+        token: Option<TokenFacts>,
+    ) -> Option<(u64, RefreshAnswer)> {
+        let (trip, outcome) = match reply {
             Reply::Answer(response) => (TRIP, Outcome::Response(response)),
             Reply::Slow(trip, response) => (trip, Outcome::Response(response)),
             Reply::Fails => (TRIP, Outcome::NoAnswer),
-            Reply::Silence => return,
+            Reply::Silence => return None,
         };
-        let (token, is_same) = (TokenHandle(9), self.is_same);
-        let token = self.new_token.map(|facts| NewToken { token, facts, is_same });
+        let (handle, is_same) = (TokenHandle(9), self.is_same);
+        let token = token.map(|facts| NewToken { token: handle, facts, is_same });
         let is_invalid_grant = self.is_invalid_grant;
-        let answer = RefreshAnswer { outcome, is_invalid_grant, token };
-        self.coming.push((self.mono + trip, Input::RefreshAnswer { request, answer }));
+        Some((trip, RefreshAnswer { outcome, is_invalid_grant, token }))
     }
 
     fn advance(&mut self, to: u64) {
@@ -376,8 +402,13 @@ fn is_about(input: &Input, id: RequestId) -> bool {
 }
 
 fn is_end_of(input: &Input, id: RequestId) -> bool {
-    matches!(input, Input::Answer { request, .. } | Input::RefreshAnswer { request, .. }
-        if *request == id)
+    matches!(
+        input,
+        Input::Answer { request, .. }
+            | Input::RefreshAnswer { request, .. }
+            | Input::AcquireAnswer { request, .. }
+        if *request == id
+    )
 }
 
 pub(super) fn secs(secs: u64) -> Duration {
