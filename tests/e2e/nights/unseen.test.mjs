@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { AT_ONCE, OVER_WITHIN_MS, useBrowser } from "../harness.mjs";
+import puppeteer from "puppeteer-core";
+import { AT_ONCE, OVER_WITHIN_MS, until, useBrowser } from "../harness.mjs";
 import { testPages } from "../platform.mjs";
 import {
   arrivesAt,
@@ -127,7 +128,7 @@ describe("a page that nobody sees", { concurrency: AT_ONCE }, () => {
       const { boot } = await visitor.signIn();
       await prerender(visitor);
       await visitor.platform.control("restart");
-      const shownAt = await activate(visitor);
+      const shownAt = await activate(visitor, t);
 
       const second = await visitor.verified({ within: BACK_WITHIN_MS });
       assert.notEqual(second, boot);
@@ -141,7 +142,7 @@ describe("a page that nobody sees", { concurrency: AT_ONCE }, () => {
       await visitor.signIn();
       await prerender(visitor);
       await visitor.platform.control("revoke");
-      const shownAt = await activate(visitor);
+      const shownAt = await activate(visitor, t);
       assert.equal((await visitor.snapshot()).signedIn, true);
 
       const end = await visitor.signedOut();
@@ -233,13 +234,27 @@ async function prerender(visitor) {
   );
 }
 
-/** Goes to the page. Gives the moment at which it was shown. */
-async function activate(visitor) {
-  const { page } = visitor;
-  await page.evaluate((url) => void setTimeout(() => location.assign(url)), PRERENDERED_PAGE);
+/**
+ * Goes to the page. Gives the moment at which it was shown.
+ *
+ * The page is looked at by a connection of its own from then on: the one that saw the page before
+ * may go on to hold its frame, which is gone.
+ */
+async function activate(visitor, test) {
+  const { page: before } = visitor;
+  await before.evaluate((url) => void setTimeout(() => location.assign(url)), PRERENDERED_PAGE);
+  const address = visitor.platform.demo + PRERENDERED_PAGE;
   const isShown = () => window.lived?.wasPrerendering && !document.prerendering;
-  const here = () => JSON.stringify([location.pathname, window.lived?.wasPrerendering]);
-  const tell = () => page.evaluate(here).catch(String);
-  await arrivesAt(visitor, "the page that was prerendered", isShown, tell);
+  const shown = async () => {
+    const browserWSEndpoint = before.browser().wsEndpoint();
+    const connection = await puppeteer.connect({ browserWSEndpoint, protocolTimeout: 30_000 });
+    const page = (await connection.pages()).find((page) => page.url() === address);
+    if (await page?.evaluate(isShown).catch(() => false)) return { connection, page };
+    await connection.disconnect();
+  };
+  const what = "the page that was prerendered is shown";
+  const { connection, page } = await until(what, shown, { within: 20_000 });
+  test.after(() => connection.disconnect());
+  visitor.page = page;
   return (await lastSeen(page, "prerenderingchange")).at;
 }

@@ -163,8 +163,8 @@ impl Owner {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");
         eventually("no process is left", || processes.iter().all(|pid| is_gone(*pid)));
+        // Not its port: another test's server may have it already.
         assert!(is_empty(&self.folder), "its folder stays");
-        assert!(refuses(self.port));
     }
 }
 
