@@ -67,6 +67,9 @@ pub enum CrossOriginRedirects {
 pub enum FetchError {
     /// The browser or the app's abort signal rejected it; holds what `fetch` rejected with.
     Rejected(JsValue),
+    /// The app's function that authorizes requests failed, so nothing was sent; holds what it threw
+    /// or returned in place of a request.
+    NotSent(JsValue),
     /// A redirect would have carried the credential to another origin.
     Redirected,
     /// More requests than `max_waiting` of the options wait for the server already.
@@ -77,6 +80,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rejected(_) => "the request got no response",
+            Self::NotSent(_) => "the app's own function gave no request to send",
             Self::Redirected => {
                 "a redirect to another origin is not followed with a credential: use its target"
             }
@@ -273,8 +277,7 @@ async fn attempt(driver: &Driver, request: &Request, allowed: FetchOptions) -> R
         }
         Auth::App(authorize) => {
             is_bare = false;
-            let authorized = authorize.call1(&JsValue::UNDEFINED, &copy)?;
-            JsFuture::from(Promise::resolve(&authorized)).await?.dyn_into()?
+            authorized(authorize, &copy).await.map_err(FetchError::NotSent)?
         }
     };
     let follows = allowed.cross_origin_redirects == CrossOriginRedirects::Follow;
@@ -282,6 +285,14 @@ async fn attempt(driver: &Driver, request: &Request, allowed: FetchOptions) -> R
         return response(fetch_with(&sent, &init)?).await;
     }
     reach_within(&sent, is_safe).await
+}
+
+async fn authorized(
+    authorize: &Function,
+    request: &Request,
+) -> core::result::Result<Request, JsValue> {
+    let authorized = authorize.call1(&JsValue::UNDEFINED, request)?;
+    JsFuture::from(Promise::resolve(&authorized)).await?.dyn_into()
 }
 
 /// Sends a request whose redirects must not carry the credential to another origin.

@@ -54,6 +54,8 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// The page's own function gave no request to send.
+    const NOT_SENT: Self = Self { outcome: Outcome::NotSent, body: JsValue::UNDEFINED, csrf: None };
     const NO_ANSWER: Self =
         Self { outcome: Outcome::NoAnswer, body: JsValue::UNDEFINED, csrf: None };
 }
@@ -69,21 +71,20 @@ pub(crate) struct Outgoing {
 
 /// Sends one request, before it returns unless the app's function is asked first, and reads the
 /// answer; `on_headers` is called when its head is here. Why none came is never told apart by the
-/// error: engines differ in names and texts.
+/// error, because engines differ in names and texts; but where the app's own function failed,
+/// nothing was sent.
 pub(crate) fn send(request: Outgoing, on_headers: impl FnOnce()) -> impl Future<Output = Received> {
     let started = start(&request);
     async move {
         let received = async {
             let response = match started? {
                 Started::Fetching(response) => settle(&response).await?,
-                Started::Authorizing(request) => {
-                    let request = settle(&request).await?;
+                Started::Authorizing(request) => match settle(&request).await {
                     // `fetch(undefined)` would ask for `/undefined`.
-                    if !request.is_object() {
-                        return Err(request);
-                    }
-                    settle(&fetch_request(&request)?).await?
-                }
+                    Ok(request) if request.is_object() => settle(&fetch_request(&request)?).await?,
+                    Ok(_) | Err(_) => return Ok(Received::NOT_SENT),
+                },
+                Started::Failed => return Ok(Received::NOT_SENT),
             };
             let response = genuine(response)?;
             on_headers();
@@ -99,6 +100,8 @@ pub(crate) fn send(request: Outgoing, on_headers: impl FnOnce()) -> impl Future<
 enum Started {
     Fetching(JsValue),
     Authorizing(JsValue),
+    /// The app's own function threw.
+    Failed,
 }
 
 fn start(request: &Outgoing) -> Result<Started, JsValue> {
@@ -110,7 +113,8 @@ fn start(request: &Outgoing) -> Result<Started, JsValue> {
     match &request.options.auth {
         Auth::App(authorize) if request.probe != Probe::Health => {
             let request = Request::new_with_str_and_init(&url, &init)?;
-            Ok(Started::Authorizing(authorize.call1(&JsValue::UNDEFINED, &request)?))
+            let authorized = authorize.call1(&JsValue::UNDEFINED, &request);
+            Ok(authorized.map_or(Started::Failed, Started::Authorizing))
         }
         Auth::Cookie => match &request.options.csrf {
             // Page and API may be two origins of one site, so it is not asked where the API is.

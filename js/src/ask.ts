@@ -34,7 +34,9 @@ export type Answer =
   /** Somebody answered who may not be the API. */
   | { readonly kind: "unproven" }
   /** Nobody answered, or one that is too busy or too broken for it. */
-  | { readonly kind: "none"; readonly isNetwork: boolean; readonly retryMs: number };
+  | { readonly kind: "none"; readonly isNetwork: boolean; readonly retryMs: number }
+  /** The app's own function gave no request to send. */
+  | { readonly kind: "not-sent" };
 
 interface Received {
   readonly response: Response;
@@ -42,6 +44,10 @@ interface Received {
   readonly isJson: boolean;
   readonly body: unknown;
 }
+
+const NOT_SENT = "not-sent";
+/** Nothing: no answer. */
+type Exchanged = Received | typeof NOT_SENT | undefined;
 
 const UNPROVEN: Answer = { kind: "unproven" };
 /** No answer about anybody, as every 5xx is none: too slow, misdirected, too early, too many. */
@@ -52,6 +58,7 @@ const NOT_OURS = /\b(basic|digest|negotiate|ntlm|use_dpop_nonce|insufficient_\w+
 /** Whether the token is good. */
 export async function askVerify(options: Options, token: string | undefined): Promise<Answer> {
   const received = await askWho(options, token);
+  if (received === NOT_SENT) return { kind: NOT_SENT };
   if (!received) return { kind: "none", isNetwork: true, retryMs: 0 };
   const answer = read(options, received);
   const { csrf } = options;
@@ -64,10 +71,10 @@ export async function askVerify(options: Options, token: string | undefined): Pr
 /** The CSRF token of the session, from whoever has it: nothing where nobody says who is signed in. */
 export async function askCsrf(api: Api): Promise<Received | undefined> {
   const received = await askWho(api, undefined);
-  return received?.response.ok ? received : undefined;
+  return received && received !== NOT_SENT && received.response.ok ? received : undefined;
 }
 
-function askWho(api: Api, token: string | undefined): Promise<Received | undefined> {
+function askWho(api: Api, token: string | undefined): Promise<Exchanged> {
   const headers: Record<string, string> = { Accept: "application/json" };
   // Elsewhere it would cost a preflight of its own.
   const url = join(api.base, api.verifyPath);
@@ -88,7 +95,7 @@ export async function askSignOut(options: Options, token: string | undefined): P
   // The app's next page must not abort it.
   const init = { method: "POST", headers, keepalive: true };
   const received = await send(options, join(base, signOutPath!), token, init);
-  if (!received) return { isTold: false };
+  if (!received || received === NOT_SENT) return { isTold: false };
   const { response, isPage, body } = received;
   const { status } = response;
   // Where the token is refused there is nothing left to end.
@@ -107,7 +114,7 @@ async function isAwake(options: Options): Promise<boolean> {
       signal,
     }),
   );
-  return !!received && received.response.ok && !received.isPage;
+  return !!received && received !== NOT_SENT && received.response.ok && !received.isPage;
 }
 
 function send(
@@ -115,7 +122,7 @@ function send(
   url: string,
   token: string | undefined,
   init: RequestInit & { headers: Record<string, string> },
-): Promise<Received | undefined> {
+): Promise<Exchanged> {
   const { auth, authorize, scheme, csrf } = api;
   if (scheme && token) init.headers.Authorization = `${scheme} ${token}`;
   return exchange(api, async (signal) => {
@@ -129,15 +136,18 @@ function send(
     });
     const isChange = auth === "cookie" && request.method !== "GET";
     if (csrf && isChange) return csrf.sendRequest(request);
-    return fetch(authorize ? await authorize(request) : request);
+    if (!authorize) return fetch(request);
+    // What it threw is on the console already.
+    const authorized = await Promise.resolve(authorize(request)).catch(() => undefined);
+    return authorized && fetch(authorized);
   });
 }
 
 /** Bounded from the first byte to the last. */
 async function exchange(
   { wakeTimeoutMs }: Api,
-  step: (signal: AbortSignal) => Promise<Response>,
-): Promise<Received | undefined> {
+  step: (signal: AbortSignal) => Promise<Response | undefined>,
+): Promise<Exchanged> {
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -148,7 +158,7 @@ async function exchange(
   });
   const received = async () => {
     const response = await step(controller.signal);
-    return recognize(response, await response.text());
+    return response ? recognize(response, await response.text()) : NOT_SENT;
   };
   try {
     return await Promise.race([received(), late]);
@@ -199,12 +209,9 @@ function readRetryAfter({ headers }: Response): number {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A JSON object that names somebody, and has not the shape of an error. */
-function isUser(body: unknown): boolean {
-  if (typeof body !== "object" || !body || Array.isArray(body)) return false;
-  const isNobody = !Object.keys(body).length || (body as Fields).user === null;
-  return !isNobody && !isError(body);
-}
+/** A JSON object that has not the shape of an error: what else shows nobody, `classify` says. */
+const isUser = (body: unknown): boolean =>
+  typeof body === "object" && !!body && !Array.isArray(body) && !isError(body);
 
 /**
  * The ways in which backends say with a 200 that something went wrong: the rule of `is_error` in

@@ -270,11 +270,13 @@ export class Fallback {
     this.unproven = kind === "unproven" ? this.unproven + 1 : 0;
     this.retryMs = kind === "none" ? answer.retryMs : 0;
     this.noteServer(answer);
-    const isNoWord = kind === "none" || (kind === "unproven" && this.unproven < ENOUGH_ANSWERS);
+    const isSilent = kind === "none" || kind === "not-sent";
+    const isNoWord = isSilent || (kind === "unproven" && this.unproven < ENOUGH_ANSWERS);
     if (kind === "accepted") this.accept(answer.user);
     // Nobody was signed in, as far as is known: that is how it stays.
     else if (!this.live) this.session = isNoWord ? this.session : "signed-out";
     else if (kind === "rejected") this.refuse(answer.status, answer.grade);
+    else if (kind === "not-sent") this.keep(kind);
     else if (kind !== "other") this.keep("network");
     else this.keep(answer.status === 403 ? "forbidden" : "no-verdict", answer.status);
   }
@@ -389,7 +391,8 @@ export class Fallback {
 
   private noteServer(answer: Answer): void {
     const isLost = answer.kind === "none";
-    if (answer.kind === "unproven" || (isLost && !answer.isNetwork)) return;
+    const isNoSign = answer.kind === "unproven" || answer.kind === "not-sent";
+    if (isNoSign || (isLost && !answer.isNetwork)) return;
     const state = isLost ? "unreachable" : "awake";
     if (state === this.server) return;
     this.server = state;

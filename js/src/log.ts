@@ -43,6 +43,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "kept stale": "{url} answers from a cache: still signed in",
   "kept error-shape": "{url} answers {status} with an error in it: still signed in",
   "kept redirected": "{url} answers with a redirect: still signed in",
+  "kept not-sent": "auth failed, so nothing was sent: still signed in",
   verified: "Token verified",
   suspect: "{status} from {verify}: confirming before signing out (up to {s} s: {because})",
   "suspect immediate": "{status} from {verify}: signing out at once, as `confirm` asks",

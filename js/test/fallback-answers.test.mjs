@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { API, json, turn } from "./face.mjs";
+import { API, hush, json, loadReal, openPage, serve, turn } from "./face.mjs";
 import { ME, NAME, page, stored, visit } from "./visit.mjs";
 
 const text = (status) => new Response("no", { status });
@@ -115,10 +115,10 @@ const USERS = [
   { code: 600, detail: "x" },
   { code: 200, message: "ok", data: ME },
   { user: ME },
-];
-const NOBODY = [
   {},
   { user: null },
+];
+const NOBODY = [
   [ME],
   "ada",
   { id: 1, error: "x" },
@@ -147,13 +147,26 @@ for (const [bodies, session, is] of [
       assert.equal(keeper.snapshot.session, session);
     });
   }
+
+  test(`the core agrees on what is ${is}`, async (t) => {
+    openPage(t);
+    hush(t);
+    const { createKeeper } = await loadReal();
+    for (const [index, body] of bodies.entries()) {
+      serve(t, { "/auth/me": () => json(200, body) });
+      const keeper = createKeeper({ baseUrl: API, auth: "cookie", name: `k${index}` });
+      await keeper.verify();
+      assert.equal(keeper.snapshot.session, session, JSON.stringify(body));
+      keeper.stop();
+    }
+  });
 }
 
 test("a session is kept where its user is asked for and nobody is shown", async (t) => {
   const { keeper, api, pass, typed } = await visit(t, { stored: stored({ token: "good" }) });
   await keeper.start();
   await pass(500);
-  api.answer = () => json(200, { user: null });
+  api.answer = () => json(200, { success: false });
   await keeper.verify();
   assert.deepEqual([keeper.snapshot.session, keeper.snapshot.user], ["signed-in", ME]);
   assert.equal(typed("signout").length, 0);
@@ -263,3 +276,34 @@ test("with a cookie another tab's undelivered sign-out is told before anything e
   assert.equal(api.sent.at(-1).method, "POST");
   assert.equal(JSON.parse(store.get(NAME)).undelivered, undefined);
 });
+
+for (const core of ["the core", "the fallback"]) {
+  test(`an auth that throws is the app's error, and no news of the network, with ${core}`, async (t) => {
+    const auth = () => {
+      throw new Error("the app's own");
+    };
+    const isReal = core === "the core";
+    const visitor = isReal ? await visitReal(t, { auth }) : await visit(t, { options: { auth } });
+    const { keeper, lines } = visitor;
+    await keeper.start();
+    await keeper.signIn({ user: ME });
+    await keeper.verify();
+    assert.equal(keeper.snapshot.signedIn, true);
+    assert.notEqual(keeper.snapshot.server, "unreachable");
+    const kept = keeper.history().filter(({ code }) => code === "kept");
+    assert.ok(kept.length && kept.every(({ why }) => why === "not-sent"), JSON.stringify(kept));
+    await assert.rejects(keeper.fetch("/nodes"), { message: "the app's own" });
+    const said = lines.filter((line) => line.includes("auth threw"));
+    assert.equal(said.length, 1, "said once");
+    keeper.stop();
+  });
+}
+
+/** A keeper on the real core. */
+async function visitReal(t, options) {
+  openPage(t);
+  const lines = hush(t);
+  serve(t);
+  const { createKeeper } = await loadReal();
+  return { keeper: createKeeper({ baseUrl: API, ...options }), lines };
+}

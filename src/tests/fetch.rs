@@ -171,6 +171,20 @@ async fn the_signal_of_the_app_ends_the_wait_with_its_reason() {
 }
 
 #[wasm_bindgen_test]
+async fn what_the_apps_own_function_throws_is_no_news_of_the_network() {
+    let throws =
+        "(request) => { if (request.url.endsWith('/nodes')) throw 'no key'; return request }";
+    let page = Page::open_with("{ '/nodes': [200] }", |options| {
+        options.authorize(script(&format!("({throws})")).unchecked_into())
+    });
+    match page.get(&[API, "/nodes"].concat()).await {
+        Err(FetchError::NotSent(thrown)) => assert_eq!(thrown, JsValue::from("no key")),
+        other => panic!("{other:?}"),
+    }
+    assert!(asked("/nodes", "method").is_empty());
+}
+
+#[wasm_bindgen_test]
 async fn more_than_may_wait_are_refused_and_a_stop_gives_the_others_back() {
     let page = Page::open_with(
         "{ '/nodes': [401], '/auth/me': [503], '/api/health': [503] }",

@@ -287,7 +287,7 @@ async fn the_app_may_authorize_each_request_itself() {
     ] {
         let options = options().authorize(function(broken));
         let ended = exchange(options, Probe::Verify, "new Response('{}')").await;
-        assert_eq!(ended, (Outcome::NoAnswer, false), "{broken}");
+        assert_eq!(ended, (Outcome::NotSent, false), "{broken}");
     }
 }
 

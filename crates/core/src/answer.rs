@@ -44,6 +44,8 @@ pub enum Outcome {
     Response(Response),
     /// No response, or one whose body broke off: refused, reset, blocked by CORS, aborted.
     NoAnswer,
+    /// Nothing was sent, because the app's own function failed: no evidence about the network.
+    NotSent,
 }
 
 /// The facts of one response. The default is an empty 200.
@@ -253,6 +255,7 @@ pub(crate) fn read(probe: Probe, outcome: &Outcome, accepted: Accepted) -> Readi
     };
     match (outcome, probe) {
         (Outcome::NoAnswer, _) => reading(Availability::Silent, Verdict::NoAnswer),
+        (Outcome::NotSent, _) => reading(Availability::Nothing, Verdict::Inconclusive),
         (Outcome::Response(response), Probe::Health) => {
             let status = response.status;
             let availability = read_health(response, accepted);

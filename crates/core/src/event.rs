@@ -45,6 +45,7 @@ pub enum Reason {
     Stale,
     ErrorShape,
     Redirected,
+    NotSent,
 }
 
 /// Takes the fields of an event, one at a time. A word comes with its index among its kind, so

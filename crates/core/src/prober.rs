@@ -296,7 +296,7 @@ fn source(probe: Probe, outcome: &Outcome) -> ResponseSource {
             status if status < 300 => ResponseSource::Page,
             _ => ResponseSource::Platform,
         },
-        Outcome::Response(_) | Outcome::NoAnswer => ResponseSource::Unknown,
+        Outcome::Response(_) | Outcome::NoAnswer | Outcome::NotSent => ResponseSource::Unknown,
     }
 }
 

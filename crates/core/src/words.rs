@@ -6,7 +6,7 @@ use crate::page::PageEvent;
 
 impl Reason {
     /// Every one, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Hint,
         Self::Network,
         Self::NoAnswer,
@@ -22,6 +22,7 @@ impl Reason {
         Self::Stale,
         Self::ErrorShape,
         Self::Redirected,
+        Self::NotSent,
     ];
 
     /// The word on the public face.
@@ -43,6 +44,7 @@ impl Reason {
             Self::Stale => "stale",
             Self::ErrorShape => "error-shape",
             Self::Redirected => "redirected",
+            Self::NotSent => "not-sent",
         }
     }
 }

@@ -340,6 +340,6 @@ impl World {
 pub(crate) const fn status(outcome: &Outcome) -> Option<u16> {
     match outcome {
         Outcome::Response(response) => Some(response.status),
-        Outcome::NoAnswer => None,
+        Outcome::NoAnswer | Outcome::NotSent => None,
     }
 }

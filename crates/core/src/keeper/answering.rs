@@ -3,13 +3,14 @@
 use alloc::vec::Vec;
 
 use super::noticing::was_up;
+use super::verifying::Next;
 use super::{Keeper, Life, Session};
 use crate::answer::Source;
 use crate::answer::{self, Availability, Body, Outcome, Probe, Response, Verdict};
 use crate::backend::MIN_BURST_GAP;
 use crate::confirm::Corroboration;
 use crate::effect::Effect;
-use crate::event::Event;
+use crate::event::{Event, Reason};
 use crate::generation::Generation;
 use crate::instances::Boot;
 use crate::label::Origin;
@@ -106,6 +107,9 @@ impl Keeper {
     ) {
         let Some(request) = self.requests.close(id) else { return };
         self.answered = self.now();
+        if *outcome == Outcome::NotSent {
+            return self.handle_not_sent(&request, out);
+        }
         match request.probe {
             Probe::Health | Probe::Verify => self.handle_probe(&request, outcome, out),
             Probe::SignOut => {
@@ -188,6 +192,7 @@ impl Keeper {
         let (probe, request_id) = (request.probe, request.id);
         let took = self.now().since(request.sent);
         let event = match outcome {
+            Outcome::NotSent => return,
             Outcome::NoAnswer => Event::Unanswered { probe, request: request_id, took },
             Outcome::Response(response) => {
                 let (status, facts) = (response.status, origin(response));
@@ -295,19 +300,42 @@ impl Keeper {
         }
     }
 
+    /// The app's own function failed, and nothing is known of the server: tried again with a
+    /// backoff.
+    fn handle_not_sent(&mut self, request: &Request, out: &mut Vec<Effect>) {
+        match request.probe {
+            Probe::Verify if request.generation == self.generation() => {
+                self.inconclusive(request, Reason::NotSent, None, Next::Soon, out);
+            }
+            // A newer session is asked about by a request of its own.
+            Probe::Verify => {}
+            Probe::Health
+            | Probe::SignOut
+            | Probe::Candidate(_)
+            | Probe::Refresh
+            | Probe::Acquire => {
+                self.conclude(request, &Outcome::NotSent, out);
+            }
+        }
+    }
+
     fn give_up(&mut self, request: &Request, out: &mut Vec<Effect>) {
-        let silence = Outcome::NoAnswer;
+        self.conclude(request, &Outcome::NoAnswer, out);
+    }
+
+    /// A request that came to no answer.
+    fn conclude(&mut self, request: &Request, silence: &Outcome, out: &mut Vec<Effect>) {
         match request.probe {
             Probe::Health => self.handle_health(request, false, false, out),
             Probe::Verify => {
-                self.handle_verdict(request, Verdict::NoAnswer, &silence, Source::Server, out);
+                self.handle_verdict(request, Verdict::NoAnswer, silence, Source::Server, out);
             }
             Probe::SignOut => {
-                self.handle_revocation_answer(request, &silence, Duration::ZERO, out);
+                self.handle_revocation_answer(request, silence, Duration::ZERO, out);
             }
-            Probe::Candidate(index) => self.handle_candidate(index, &silence, out),
-            Probe::Refresh => self.refresh_failed(&silence, Finding::Unavailable, out),
-            Probe::Acquire => self.acquire_failed(&silence, Finding::Unavailable, out),
+            Probe::Candidate(index) => self.handle_candidate(index, silence, out),
+            Probe::Refresh => self.refresh_failed(silence, Finding::Unavailable, out),
+            Probe::Acquire => self.acquire_failed(silence, Finding::Unavailable, out),
         }
     }
 

@@ -109,7 +109,7 @@ impl Keeper {
         let is_there = match outcome {
             Outcome::Response(Response { status: 200, body: Body::Object, .. }) => true,
             Outcome::Response(Response { status: 401, body, .. }) => *body != Body::Html,
-            Outcome::Response(_) | Outcome::NoAnswer => false,
+            Outcome::Response(_) | Outcome::NoAnswer | Outcome::NotSent => false,
         };
         let next = index + 1;
         if !is_there && usize::from(next) < CANDIDATES.len() && self.active().is_some() {

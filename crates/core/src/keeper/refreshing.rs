@@ -190,7 +190,7 @@ impl Keeper {
         let wait = self.refresher.failed(now, finding, retry_after(outcome), low, &mut self.rng);
         let status = match outcome {
             Outcome::Response(response) => Some(response.status),
-            Outcome::NoAnswer => None,
+            Outcome::NoAnswer | Outcome::NotSent => None,
         };
         let is_usable = finding != Finding::Unusable;
         self.log(out, Event::RefreshFailed { is_usable, wait, status });

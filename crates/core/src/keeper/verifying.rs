@@ -166,7 +166,7 @@ impl Keeper {
     fn handle_valid(&mut self, request: &Request, outcome: &Outcome, out: &mut Vec<Effect>) {
         let facts = match outcome {
             Outcome::Response(response) => origin(response),
-            Outcome::NoAnswer => return,
+            Outcome::NoAnswer | Outcome::NotSent => return,
         };
         self.verify_path.accepted_at = Some(self.now());
         self.verify_path.suspicion_told = false;
@@ -312,7 +312,7 @@ impl Keeper {
 pub(super) const fn status(outcome: &Outcome) -> Option<u16> {
     match outcome {
         Outcome::Response(response) => Some(response.status),
-        Outcome::NoAnswer => None,
+        Outcome::NoAnswer | Outcome::NotSent => None,
     }
 }
 

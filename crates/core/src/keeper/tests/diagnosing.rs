@@ -3,8 +3,8 @@
 use super::world::*;
 use crate::{
     BackendRecord, Cause, Diagnosis, Duration, Event, Input, Label, Options, OriginRelation,
-    PageEvent, Probe, Record, Response, SessionState, StoredSession, TokenFacts, TokenKind,
-    UnixMillis,
+    PageEvent, Probe, Reason, Record, Response, ServerState, SessionState, StoredSession,
+    TokenFacts, TokenKind, UnixMillis,
 };
 
 fn found(world: &World) -> std::vec::Vec<Cause> {
@@ -248,6 +248,28 @@ fn a_verify_path_of_another_origin_that_never_answers_while_health_does_is_block
         assert_eq!(blocked, expected);
         assert_eq!(world.session(), SessionState::Unverified);
     }
+}
+
+#[test]
+fn an_auth_function_that_fails_says_nothing_about_the_network() {
+    let options = Options { origin_relation: OriginRelation::CrossOrigin, ..Options::default() };
+    let mut world = World::signed_in(options);
+    world.verify = Reply::NotSent;
+    let since = world.now();
+    let _ = world.input(Input::Verify);
+    world.pass(300_000);
+    assert_eq!(found(&world), []);
+    assert_eq!(world.server(), ServerState::Awake);
+    assert_eq!(world.session(), SessionState::SignedIn);
+    let is_not_sent =
+        |event: &Event| matches!(event, Event::Kept { why: Reason::NotSent, status: None });
+    let told = world.events().filter(|event| is_not_sent(event)).count();
+    assert!((3..20).contains(&told), "tried again with a backoff: {told} times in 5 minutes");
+    assert_eq!(world.sent_since(since, Probe::Verify).len(), told);
+    world.verify = answers(well("a", "one"));
+    let verified =
+        world.until(300_000, |world| matches!(world.events().last(), Some(Event::Verified { .. })));
+    assert!(verified.is_some());
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) enum Reply {
     Answer(Response),
     /// Refused, reset, blocked.
     Fails,
+    /// The app's own function failed before it was sent.
+    NotSent,
     /// Taken and never answered.
     Silence,
     /// Answered after this many milliseconds.
@@ -351,6 +353,7 @@ impl World {
             Reply::Answer(response) => (TRIP, Outcome::Response(response)),
             Reply::Slow(trip, response) => (trip, Outcome::Response(response)),
             Reply::Fails => (TRIP, Outcome::NoAnswer),
+            Reply::NotSent => (0, Outcome::NotSent),
             Reply::Silence => return,
         };
         self.coming.push((self.mono + trip, Input::Answer { request, outcome }));
@@ -383,6 +386,7 @@ impl World {
             Reply::Answer(response) => (TRIP, Outcome::Response(response)),
             Reply::Slow(trip, response) => (trip, Outcome::Response(response)),
             Reply::Fails => (TRIP, Outcome::NoAnswer),
+            Reply::NotSent => (0, Outcome::NotSent),
             Reply::Silence => return None,
         };
         let (handle, is_same) = (TokenHandle(9), self.is_same);
