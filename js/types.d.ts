@@ -32,9 +32,9 @@ export interface Refusal {
    * `password`: a challenge that asks a person for a password.
    */
   readonly grade: "strong" | "weak" | "password";
-  /** The instance that refused, where the backend names itself. */
+  /** The instance that rejected, where the backend names itself. */
   readonly instance?: string;
-  /** The boot id under which it refused, where the backend names it. */
+  /** The boot id under which it rejected, where the backend names it. */
   readonly boot?: string;
 }
 
@@ -44,15 +44,15 @@ export interface Refusal {
  */
 export interface Evidence {
   /**
-   * `instances`: every instance seen in the last 10 min refused twice over, 6 s apart;
+   * `instances`: every instance seen in the last 10 min rejected twice over, 6 s apart;
    * `chance`: the chance below fell under `confirm.maxFalseSignOut`; `limit`: the time limit of a
    * suspicion was reached (60 s, or 120 s for a backend that was caught contradicting itself);
-   * `immediate`: the app asked for the usual rule; `expired`: the token had run out and was refused
+   * `immediate`: the app asked for the usual rule; `expired`: the token had run out and was rejected
    * twice; `refresh-rejected`: the server rejected the refresh twice, 6 s apart.
    */
   readonly rule?: "instances" | "chance" | "limit" | "immediate" | "expired" | "refresh-rejected";
   /**
-   * How likely a good token would have been refused so often, 0 to 1. None where the instances
+   * How likely a good token would have been rejected so often, 0 to 1. None where the instances
    * decided or the app asked for no confirmation.
    */
   readonly chance?: number;
@@ -110,7 +110,7 @@ export interface SignedOut extends Known {
   readonly user: undefined;
 }
 
-/** A token is there, and the server has not accepted it yet, or has just refused it. */
+/** A token is there, and the server has not accepted it yet, or has just rejected it. */
 export interface Unconfirmed<User> extends Known {
   readonly session: "unverified" | "suspect";
   readonly signedIn: true;
@@ -134,7 +134,7 @@ export type Snapshot<User = unknown> = Restoring | SignedOut | Unconfirmed<User>
 /** One thing that happened. Holds no token, no body, no query string, no user. */
 export interface HistoryEntry {
   readonly at: number;
-  /** What happened, e.g. `verified`, `refused`, `server`, `signed-out`. */
+  /** What happened, e.g. `verified`, `rejected`, `server`, `signed-out`. */
   readonly code: string;
   readonly level: "debug" | "info" | "warn" | "error";
   /** The same as a sentence. */
@@ -370,7 +370,7 @@ export interface DebugView {
   readonly token_available: boolean;
   readonly token_info: {
     readonly has_token: boolean;
-    /** Not known to have run out and not refused. */
+    /** Not known to have run out and not rejected. */
     readonly is_valid: boolean;
     /** Seconds, or null where the token does not say. */
     readonly expires_in: number | null;

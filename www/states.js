@@ -13,7 +13,7 @@ const meanings = {
   "signed-out": "There is no session.",
   unverified: "There is a session; the server has not confirmed it yet.",
   "signed-in": "The server confirmed the session.",
-  suspect: "The server refused the session. Making sure before you are signed out.",
+  suspect: "The server rejected the session. Making sure before you are signed out.",
 };
 
 /** Keeps the first section of the page true. */

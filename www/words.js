@@ -2,20 +2,20 @@
 
 /** Why a session ended, after a colon. */
 export const reasons = {
-  rejected: "the server refused the session",
+  rejected: "the server rejected the session",
   expired: "the session had run out",
   user: "as you asked",
   idle: "nobody was here for too long",
   age: "the session was too old",
 };
 
-/** By which rule the refusals were believed. */
+/** By which rule the rejections were believed. */
 export const rules = {
-  instances: "Every instance of the server refused twice, 6 s apart.",
+  instances: "Every instance of the server rejected it twice, 6 s apart.",
   chance: "Refused too often for a token that is still good.",
   limit: "Refused until the time limit was reached.",
-  immediate: "The first refusal was enough, as this app asked for.",
-  expired: "The session had run out and was refused twice.",
+  immediate: "The first rejection was enough, as this app asked for.",
+  expired: "The session had run out and was rejected twice.",
 };
 
 /** A time of day, to the second. */

@@ -47,8 +47,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
   verified: "Token verified",
   suspect: "{status} from {verify}: confirming before signing out (up to {s} s: {because})",
   "suspect immediate": "{status} from {verify}: signing out at once, as `confirm` asks",
-  refused: "{status} from {verify} counts as a rejection ({grade})",
-  "refusal-void": "A rejection does not count: {why}",
+  rejected: "{status} from {verify} counts as a rejection ({grade})",
+  "rejection-ignored": "A rejection does not count: {why}",
   refuted: "Rejected {refusals} times, then accepted: still signed in",
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
@@ -57,7 +57,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "refresh-rejected": "The refresh was answered {status}: confirming before signing out",
   "acquire-failed": "No token acquired ({status}): asked again in {s} s",
   "acquire-declined": "The app acquires no token: nobody is signed in",
-  "sign-out-refused":
+  "sign-out-rejected":
     "The sign-out was answered {status}: the server may keep the session. " +
     "Set signOut.path, and csrf in cookie mode",
   server: "Server {state}, was {before}",

@@ -63,6 +63,6 @@ export class Revocation {
   private report(status: number): void {
     if (this.isRefusalReported) return;
     this.isRefusalReported = true;
-    this.log.log("sign-out-refused", "error", { status });
+    this.log.log("sign-out-rejected", "error", { status });
   }
 }

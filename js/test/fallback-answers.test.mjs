@@ -51,7 +51,7 @@ for (const [what, answer] of [
 ]) {
   test(`of a cookie that nobody knows, ${what} says so three times in a row`, async (t) => {
     let answered = 0;
-    // Silence and a 5xx begin the count anew.
+    // Silence and a 5xx start the count again.
     const between = [() => json(503, {}), () => Promise.reject()];
     const answers = [answer, answer, between[0], answer, answer, between[1], answer, answer];
     const step = () => (answers[answered++] ?? answer)();

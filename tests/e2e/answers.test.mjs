@@ -145,7 +145,7 @@ const inSeries = {
       server: [waking],
       tells: { code: "retry", attempt: 1, of: 1 },
     },
-    "540 is its owner's to mend": {
+    "540 is its owner's to fix": {
       answer: { status: 540 },
       server: ["unreachable"],
       tells: kept("network", 540),
@@ -220,7 +220,7 @@ describe("odd answers", { concurrency: AT_ONCE }, () => {
       await visitor.verified({ within: 20_000 });
       const [refuted] = await visitor.history("refuted");
       assert.ok(refuted.refusals >= 2, "nothing had counted");
-      const grades = (await visitor.history("refused")).map(({ grade }) => grade);
+      const grades = (await visitor.history("rejected")).map(({ grade }) => grade);
       assert.deepEqual(new Set(grades), new Set([grade]));
       await visitor.assertNeverSignedOut();
     });
@@ -405,7 +405,7 @@ async function assertVerifiedAnew(visitor) {
     const { lastVerifiedAt, server, session } = window.keeper.snapshot;
     return lastVerifiedAt >= since && server === "awake" && session === "signed-in";
   };
-  await visitor.until("verified anew", fact, { args: [since], within: 15_000 });
+  await visitor.until("verified again", fact, { args: [since], within: 15_000 });
 }
 
 async function assertEndsByRefusals(visitor) {
@@ -473,5 +473,5 @@ function entryLike({ level: _, ...wanted }, since) {
 function refusedForLongerThan(ms) {
   const entries = window.keeper.history();
   const since = entries.find(({ code }) => code === "suspect").at;
-  return entries.findLast(({ code }) => code === "refused").at - since > ms;
+  return entries.findLast(({ code }) => code === "rejected").at - since > ms;
 }

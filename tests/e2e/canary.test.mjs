@@ -31,7 +31,7 @@ const LIVED = [
   "kept",
   "suspect",
   "refuted",
-  "refusal-void",
+  "rejection-ignored",
   "rebooted",
   "diagnosis",
 ];

@@ -224,7 +224,7 @@ describe("of causes", { concurrency: AT_ONCE }, () => {
 async function proven(visitor) {
   const since = await visitor.page.evaluate(() => Date.now());
   const fact = (since) => window.keeper.snapshot.lastVerifiedAt > since;
-  await visitor.until("verified anew", fact, { args: [since] });
+  await visitor.until("verified again", fact, { args: [since] });
 }
 
 /** The keeper's last pings were answered by this status. */

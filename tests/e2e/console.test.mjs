@@ -98,7 +98,7 @@ describe("the console", { concurrency: AT_ONCE }, () => {
     await visitor.platform.fault("/auth/me", anonymous, 2);
     const refuted = () => window.keeper.history().some(({ code }) => code === "refuted");
     await visitor.until("refuted", refuted, { within: 30_000 });
-    const refusals = (await visitor.history("refused")).length;
+    const refusals = (await visitor.history("rejected")).length;
     assert.ok(refusals >= 2);
     await said(lines, "warn", `Rejected ${refusals} times, then accepted: still signed in`);
     const [[, suspicion], ...rest] = lines;

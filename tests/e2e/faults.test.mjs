@@ -33,7 +33,7 @@ describe("a backend with a fault on purpose", { concurrency: 2 * AT_ONCE }, () =
     await assertOver(visitor, OVER_MS.among);
   });
 
-  it("that is file-read-once has workers that disagree, until it starts anew", async (t) => {
+  it("that is file-read-once has workers that disagree, until it restarts", async (t) => {
     const store = `file:${path.join(await folderFor(t), "auth_tokens.json")}`;
     const backend = ["--workers", "3", "--fault", "file-read-once"];
     const visitor = await arrive(t, { store, backend });
@@ -144,7 +144,7 @@ async function beRefusedAndRefuted(visitor) {
   await visitor.until("suspect", () => window.keeper.snapshot.session === "suspect");
   await meeting(platform, isIssuer, () => visitor.verified({ within: 20_000 }));
 
-  const [refused] = await visitor.history("refused");
+  const [refused] = await visitor.history("rejected");
   assert.equal(refused.instance, pinged);
   assert.equal((await visitor.history("refuted")).length, 1);
 }

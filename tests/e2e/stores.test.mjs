@@ -154,7 +154,7 @@ async function meetUnavailable(visitor) {
 async function provenAnew(visitor) {
   const since = await visitor.page.evaluate(() => Date.now());
   const fact = (since) => window.keeper.snapshot.lastVerifiedAt > since;
-  await visitor.until("verified anew", fact, { args: [since], within: BACK_WITHIN_MS });
+  await visitor.until("verified again", fact, { args: [since], within: BACK_WITHIN_MS });
 }
 
 /** The worker that accepted the token last. */

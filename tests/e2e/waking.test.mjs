@@ -69,7 +69,7 @@ describe("while the server wakes up", { concurrency: AT_ONCE }, () => {
       assert.ok(late <= most, `awake ${late} ms after the server listened`);
       if (row.mode === "hold") await assertHeldPingsAreNotRepeated(visitor, to);
       await visitor.assertNeverSignedOut();
-      const voided = await visitor.history("refusal-void");
+      const voided = await visitor.history("rejection-ignored");
       // The page's refusals belong to no server that was there: it was not, or is another one now.
       const reasons = new Set(["server-not-awake", "restarted"]);
       const others = voided.filter(({ why }) => !reasons.has(why));

@@ -30,7 +30,7 @@ const DISPATCH = [
 ];
 /** One each 15 minutes, which is what a day in an open tab is at the usual interval or less. */
 const PER_USER_DAY = 96;
-/** Longer than uvicorn and Node keep a connection, so that each verification is dispatched anew. */
+/** Longer than uvicorn and Node keep a connection, so that each verification is dispatched again. */
 const VERIFY_EVERY_MS = 6_000;
 /** The longest that a revocation may take to be met, and then a margin to notice it. */
 const REVOCATION_MS = 140_000;

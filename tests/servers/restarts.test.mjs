@@ -11,7 +11,7 @@ const AT_ONCE = 6;
 const RELOADS = 4;
 /** Health is asked between the verifications, so that every start is seen. */
 const OFTEN = { health: { everyMs: 500, timeoutMs: 10_000 } };
-/** Nothing is asked while the server starts anew. */
+/** Nothing is asked while the server restarts. */
 const RARELY = {
   health: { everyMs: 60_000, timeoutMs: 10_000 },
   verify: { everyMs: 60_000, timeoutMs: 10_000 },
@@ -19,7 +19,7 @@ const RARELY = {
 /** Starts that are less apart are workers of one start. */
 const UP_FOR_MS = 8_000;
 
-describe("a server that starts anew", { concurrency: AT_ONCE }, () => {
+describe("a server that restarts", { concurrency: AT_ONCE }, () => {
   const arrive = useBrowser();
 
   for (const kind of ["uvicorn", "node cluster", "gunicorn sync", "gunicorn gthread"]) {
@@ -86,7 +86,7 @@ describe("a server that starts anew", { concurrency: AT_ONCE }, () => {
       worker = (await visitor.verified(changedAt, { notBy: worker })).worker;
     }
     const workers = new Set(visitor.answers.map((answer) => answer.worker));
-    assert.equal(workers.size, 1 + RELOADS, "it did not start anew at each change");
+    assert.equal(workers.size, 1 + RELOADS, "it did not restart at each change");
     assert.ok(visitor.answers.every(({ status }) => status === 200));
 
     await visitor.named("restart-loop");

@@ -29,7 +29,7 @@ export const GRADE = {
 /** How long a fact without a deadline of its own may take: four workers start meanwhile. */
 const USUALLY_MS = 60_000;
 /**
- * Verifications that are further apart than connections are kept, so that each is dispatched anew.
+ * Verifications that are further apart than connections are kept, so that each is dispatched again.
  * A late answer on a busy machine must not count as a wake-up.
  */
 export const KEEP_ALIVE_S = 1;

@@ -33,7 +33,7 @@ describe("workers that do not share their tokens", { concurrency: AT_ONCE }, () 
   }
 
   for (const kind of ["node cluster", "gunicorn sync"]) {
-    it(`${kind}: a file that each worker read at its start is mended by a restart`, async (t) => {
+    it(`${kind}: a file that each worker read at its start is fixed by a restart`, async (t) => {
       const visitor = await arrive(t, { kind, workers: 4, tokens: "file-once" });
       await visitor.signIn();
       await assertRefusalsAreRefuted(visitor);

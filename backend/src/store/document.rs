@@ -41,7 +41,7 @@ enum Durability {
     /// version, which each write leaves beside it.
     WithBackup(OpenMode),
     /// Missing, it is empty until it was seen; corrupt, it is left alone and is an error: for what
-    /// only people can make anew.
+    /// only people can create again.
     Irreplaceable,
 }
 

@@ -228,7 +228,7 @@ impl<'a> WorkerPool<'a> {
         let mut command = Command::new(program);
         command.args(env::args_os().skip(1)).arg("--worker").arg(number.to_string());
         if kind == Spawn::Replacement {
-            // A store or a key that is not there now was there before, and is not made anew.
+            // A store or a key that is not there now was there before, and is not created again.
             command.arg("--replaces");
         }
         command

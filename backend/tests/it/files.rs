@@ -202,7 +202,7 @@ async fn a_file_that_is_gone_is_503_until_it_is_back_or_the_server_starts_again(
             "tags.json" => app.post("/api/tags", &token, &json!({ "name": "south" })).await,
             _ => app.try_login("ada", PASSWORD).await,
         });
-        assert!(!file.exists(), "{name} was made anew");
+        assert!(!file.exists(), "{name} was created again");
         fs::rename(&aside, &file).expect("it is ours");
         assert_eq!(app.get("/auth/me", &token).await.status, StatusCode::OK);
     }

@@ -109,7 +109,7 @@ fn what_must_exist_and_does_not_is_an_error_and_no_new_empty_one() {
             let refused = files.program(&serve);
             let stderr = String::from_utf8_lossy(&refused.stderr);
             assert!(!refused.status.success(), "{name}: {stderr}");
-            assert!(!files.path(name).exists(), "{name} was made anew");
+            assert!(!files.path(name).exists(), "{name} was created again");
             fs::rename(&away, files.path(name)).expect("it is ours");
         }
         let server = Server::start_with(&files, &more);

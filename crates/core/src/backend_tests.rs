@@ -109,13 +109,13 @@ fn a_new_boot_id_starts_the_history_again_and_an_old_one_does_not() {
 
 #[test]
 fn what_was_kept_is_of_another_start_unless_the_process_is_older_than_it() {
-    for (up, anew) in [(None, true), (Some(60), true), (Some(3 * 86_400), false)] {
+    for (up, is_new) in [(None, true), (Some(60), true), (Some(3 * 86_400), false)] {
         let mut loaded = Backend::default();
         let kept = BackendRecord { boot: Label::new("b1"), ..backend(10, 3).record() };
         loaded.restore(kept, wall(1));
         loaded.see(Boot::First, Label::new("b2"), up.map(Duration::from_secs), wall(1));
-        assert_eq!(loaded.is_new_process(), anew, "{up:?}");
-        assert_eq!(loaded.record.accepted > 0, !anew, "{up:?}");
+        assert_eq!(loaded.is_new_process(), is_new, "{up:?}");
+        assert_eq!(loaded.record.accepted > 0, !is_new, "{up:?}");
     }
 }
 

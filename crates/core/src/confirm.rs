@@ -284,7 +284,7 @@ impl Confirmation {
     }
 
     fn all_instances(&self, context: ConfirmContext<'_>) -> bool {
-        context.instances.lately(context.now).all(|seen| {
+        context.instances.recent(context.now).all(|seen| {
             let rejected = self.by_instance.iter().find(|(origin, _)| *origin == seen.origin());
             rejected.is_some_and(|(_, span)| span.is_apart())
         })
@@ -338,7 +338,7 @@ impl Confirmation {
     }
 
     /// The server is back after an outage: the bursts before it are long past.
-    pub(crate) fn hurry(&mut self) {
+    pub(crate) fn expedite(&mut self) {
         self.last_burst = Instant::default();
     }
 

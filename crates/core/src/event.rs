@@ -133,8 +133,8 @@ events! {
         basis as "basis": Basis
     } = "suspect", Warn;
     Rejected { grade as "grade": Grade, status as "status": u16, facts as "": Origin }
-        = "refused", Info;
-    RejectionIgnored { why as "why": Reason } = "refusal-void", Info;
+        = "rejected", Info;
+    RejectionIgnored { why as "why": Reason } = "rejection-ignored", Info;
     Refuted { rejections as "refusals": u32 } = "refuted", Warn;
     SignedOut {
         reason as "reason": SignOutReason,
@@ -142,7 +142,7 @@ events! {
         rule as "rule": Option<Rule>
     } = "signed-out", Info;
     SignOutTold {} = "sign-out-told", Info;
-    SignOutRefused { status as "status": u16 } = "sign-out-refused", Error;
+    SignOutRejected { status as "status": u16 } = "sign-out-rejected", Error;
     Server { state as "state": ServerState, before as "before": ServerState } = "server", Info;
     Rebooted { boot as "boot": Label } = "rebooted", Info;
     Slept { length as "ms": Duration } = "slept", Info;

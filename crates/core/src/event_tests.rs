@@ -44,7 +44,7 @@ fn one_of_each() -> Vec<Event> {
             from_other_tab: false,
         },
         Event::SignOutTold {},
-        Event::SignOutRefused { status },
+        Event::SignOutRejected { status },
         Event::Server { state: ServerState::Awake, before: ServerState::Waking },
         Event::Rebooted { boot },
         Event::Slept { length: ms },

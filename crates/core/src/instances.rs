@@ -210,7 +210,7 @@ impl Instances {
         if first { Boot::First } else { Boot::Changed }
     }
 
-    pub(crate) fn lately(&self, now: Instant) -> impl Iterator<Item = &Seen> {
+    pub(crate) fn recent(&self, now: Instant) -> impl Iterator<Item = &Seen> {
         self.seen.iter().filter(move |seen| now.since(seen.at) < LATELY)
     }
 
@@ -240,7 +240,7 @@ mod tests {
 
     fn names(instances: &Instances, now: Instant) -> Vec<&str> {
         let mut names: Vec<&str> =
-            instances.lately(now).map(|seen| seen.instance.as_str()).collect();
+            instances.recent(now).map(|seen| seen.instance.as_str()).collect();
         names.sort_unstable();
         names
     }

@@ -307,7 +307,7 @@ impl Keeper {
 
     /// The instances that answered in the last ten minutes.
     pub fn instances(&self) -> impl Iterator<Item = &Label> {
-        self.instances.lately(self.now()).map(|Seen { instance, .. }| instance)
+        self.instances.recent(self.now()).map(|Seen { instance, .. }| instance)
     }
 
     /// Whether the token is known to have run out: by the server's clock, or because it was

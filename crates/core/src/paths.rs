@@ -108,9 +108,9 @@ impl Paths {
         let lasts = now.since(failing.since) >= BLOCKED_AFTER && failing.times >= BLOCKED_TIMES;
         let is_alone = self.fails_alone(probe) || self.is_cut_off(probe);
         // A proof that is older than that may be from before the server went away.
-        let lately = failing.since.plus(BLOCKED_AFTER);
+        let recent = failing.since.plus(BLOCKED_AFTER);
         let last = if failing.silent { other.answered } else { other.proven };
-        let is_known = last.max(self.app_proven).is_some_and(|at| at >= lately);
+        let is_known = last.max(self.app_proven).is_some_and(|at| at >= recent);
         (lasts && is_alone && is_known && failing.alone >= BLOCKED_ALONE).then_some(failing.times)
     }
 

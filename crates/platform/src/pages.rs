@@ -50,7 +50,7 @@ impl Pages {
         *page.body_mut() = full(bytes.into());
         let headers = page.headers_mut();
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-        // Asked for anew each time, but not `no-store`, which would keep a page that fetches with
+        // Asked for again each time, but not `no-store`, which would keep a page that fetches with
         // it out of the back/forward cache.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         page

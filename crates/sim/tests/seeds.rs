@@ -65,5 +65,10 @@ fn a_failure_names_its_seed_and_tells_what_led_there() {
     let plan = Plan { sabotage: Sabotage::LyingServer, ..Plan::of(3) };
     let failure = run(&plan).expect_err("the server lies");
     assert!(failure.headline().starts_with("seed 3: G1"));
-    assert!(failure.transcript.iter().any(|line| line.contains("refused")));
+    assert!(
+        failure
+            .transcript
+            .iter()
+            .any(|line| line.contains("suspect/awake") && line.contains("rejected"))
+    );
 }

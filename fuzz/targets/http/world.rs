@@ -1,4 +1,4 @@
-//! The app in memory, a user of it, and the user's tokens: made once, and made anew when an input
+//! The app in memory, a user of it, and the user's tokens: made once, and made again when an input
 //! may have used them up.
 //!
 //! Rule: the time is the same at the beginning of each input.

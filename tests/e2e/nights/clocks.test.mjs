@@ -57,12 +57,12 @@ describe("clocks and a machine that sleeps", { concurrency: AT_ONCE }, () => {
       (wokeAt) => window.keeper.snapshot.lastVerifiedAt >= wokeAt,
       { args: [wokeAt], within: BACK_WITHIN_MS },
     );
-    assert.deepEqual(await visitor.history("refused"), []);
+    assert.deepEqual(await visitor.history("rejected"), []);
     await visitor.assertNeverSignedOut();
 
     // The opposite: the same refusal counts where nobody sleeps.
     await refusalUnderWay(visitor);
-    const refused = () => window.keeper.history().some(({ code }) => code === "refused");
+    const refused = () => window.keeper.history().some(({ code }) => code === "rejected");
     await visitor.until("the refusal is counted", refused);
   });
 

@@ -23,7 +23,7 @@ describe("a frozen tab", { concurrency: AT_ONCE }, () => {
   const arrive = useBrowser();
 
   for (const { name, isGenuine } of [
-    { name: "confirmed anew when the token was revoked", isGenuine: true },
+    { name: "confirmed again when the token was revoked", isGenuine: true },
     { name: "dropped when the server accepts the token again", isGenuine: false },
   ]) {
     it(`in the middle of a suspicion: it is ${name}`, async (t) => {
@@ -98,7 +98,7 @@ describe("a frozen tab", { concurrency: AT_ONCE }, () => {
       (thawedAt) => window.keeper.snapshot.lastVerifiedAt >= thawedAt,
       { args: [thawedAt], within: BACK_WITHIN_MS },
     );
-    assert.deepEqual(await visitor.history("refused"), []);
+    assert.deepEqual(await visitor.history("rejected"), []);
     await visitor.assertNeverSignedOut();
   });
 });

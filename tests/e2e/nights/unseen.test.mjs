@@ -75,7 +75,7 @@ describe("a page that nobody sees", { concurrency: AT_ONCE }, () => {
         (backAt) => window.keeper.snapshot.lastVerifiedAt >= backAt,
         { args: [backAt], within: BACK_WITHIN_MS },
       );
-      assert.deepEqual(await visitor.history("refused"), []);
+      assert.deepEqual(await visitor.history("rejected"), []);
       await visitor.assertNeverSignedOut();
     });
 
@@ -90,7 +90,7 @@ describe("a page that nobody sees", { concurrency: AT_ONCE }, () => {
       const end = await visitor.signedOut(BACK_WITHIN_MS);
       assert.equal(end.reason, "user");
       assert.equal(end.fromOtherTab, true);
-      assert.deepEqual(await visitor.history("refused"), []);
+      assert.deepEqual(await visitor.history("rejected"), []);
       const [told] = await visitor.events("signout");
       assert.equal(told.fromOtherTab, true);
     });
@@ -116,7 +116,7 @@ describe("a page that nobody sees", { concurrency: AT_ONCE }, () => {
         },
         { args: [elsewhere, backAt], within: BACK_WITHIN_MS },
       );
-      assert.deepEqual(await visitor.history("refused"), [], "asked with the token of before");
+      assert.deepEqual(await visitor.history("rejected"), [], "asked with the token of before");
       await visitor.assertNeverSignedOut();
       await visitor.assertRevocationIsMet();
     });

@@ -109,7 +109,7 @@ fn a_copied_file_is_there_from_the_first_start_on_and_then_it_must_be() {
     fs::rename(&path, &away).expect("the folder is ours");
     assert!(document.read().is_err());
     assert!(document.update(|names| names.insert("lost".to_owned(), 1)).is_err());
-    assert!(!path.exists(), "it was made anew");
+    assert!(!path.exists(), "it was created again");
     fs::rename(&away, &path).expect("the folder is ours");
     assert_eq!(names(&document), [""; 0]);
 }
@@ -125,7 +125,7 @@ fn an_irreplaceable_file_may_come_later_but_does_not_go() {
     let error = document.read().expect_err("it is gone").to_string();
     assert!(error.contains("put it back"), "{error}");
     assert!(document.update(|names| names.insert("lost".to_owned(), 1)).is_err());
-    assert!(!path.exists(), "it was made anew");
+    assert!(!path.exists(), "it was created again");
 }
 
 #[test]

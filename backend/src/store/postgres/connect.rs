@@ -165,7 +165,7 @@ pub(super) fn is_lost(error: &Error) -> bool {
         SqlState::READ_ONLY_SQL_TRANSACTION,
         // Undone, so that another request of which this one was in the way could go on.
         SqlState::T_R_DEADLOCK_DETECTED,
-        // The tables were made anew, or a pooler in between changed the server's connection.
+        // The tables were created again, or a pooler in between changed the server's connection.
         SqlState::FEATURE_NOT_SUPPORTED,
         SqlState::INVALID_SQL_STATEMENT_NAME,
     ];

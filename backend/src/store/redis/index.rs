@@ -2,7 +2,7 @@
 //!
 //! Rule 1: sign-outs rest on the index, so it has no expiry of its own: Redis would drop it before
 //! the tokens where it makes room by dropping what has one. It is cleaned up here.
-//! Rule 2: an index that lacks something is made anew from all rows before it is relied on. It does
+//! Rule 2: an index that lacks something is rebuilt from all rows before it is relied on. It does
 //! where it is gone, where a token in use was not in it (it is marked then), and where whoever has
 //! seen a token of a session finds none to remove.
 //! Rule 3: Redis is held for a page at a time, however many tokens a user has.
@@ -182,7 +182,7 @@ impl Index<'_> {
 }
 
 /// Pages of what Redis scans. A cursor means nothing to another server, nor to one that was
-/// started anew: the rest would be left out.
+/// started again: the rest would be left out.
 struct Pages {
     cursor: Option<u64>,
     connection: Option<u64>,

@@ -1,7 +1,7 @@
 //! What the version before kept in a file, taken over once.
 //!
 //! Rule: whoever was signed in before an upgrade is so after it. The file is renamed then: taken
-//! over again by a database that is made anew, it would bring ended sessions back to life.
+//! over again by a database that is created again, it would bring ended sessions back to life.
 
 use std::fs::{self, File};
 use std::io;

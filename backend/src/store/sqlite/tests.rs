@@ -70,9 +70,9 @@ async fn a_database_that_was_deleted_is_an_error_until_there_is_one_again() {
     fs::remove_file(&path).expect("the folder is ours");
     let error = store.insert(&[row(2)], NOW).await.expect_err("it is gone").to_string();
     assert!(error.contains("auth.sqlite"), "{error}");
-    assert!(!path.exists(), "it was made anew");
+    assert!(!path.exists(), "it was created again");
     let others =
-        SqliteStore::open(&path, OpenMode::CreateIfMissing).await.expect("it is made anew");
+        SqliteStore::open(&path, OpenMode::CreateIfMissing).await.expect("it is created again");
     others.insert(&[row(3)], NOW).await.expect("it can be written");
     store.insert(&[row(4)], NOW).await.expect("there is a database again");
     assert_eq!(known(&store).await, [3, 4]);
@@ -154,8 +154,8 @@ async fn what_the_version_before_kept_in_a_file_is_taken_over_once() {
     assert!(!file.exists() && file.with_extension("json.imported").exists());
     drop(store);
     fs::remove_file(&path).expect("the folder is ours");
-    let anew = SqliteStore::open(&path, OpenMode::CreateIfMissing).await.expect("it opens");
-    assert_eq!(known(&anew).await, [0; 0], "ended sessions would be back");
+    let recreated = SqliteStore::open(&path, OpenMode::CreateIfMissing).await.expect("it opens");
+    assert_eq!(known(&recreated).await, [0; 0], "ended sessions would be back");
 }
 
 #[tokio::test]

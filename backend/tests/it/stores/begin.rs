@@ -29,7 +29,7 @@ async fn what_is_away_is_not_made_anew(kind: Kind) {
     for reads in [Reads::EachChange, Reads::Once] {
         let opened = open(&place.choice, reads, OpenMode::MustExist).await;
         opened.expect_err("it is away");
-        assert!(!path.exists(), "it was made anew");
+        assert!(!path.exists(), "it was created again");
     }
     fs::rename(&away, &path).expect("the folder is ours");
     let second = open(&place.choice, Reads::EachChange, OpenMode::MustExist).await;

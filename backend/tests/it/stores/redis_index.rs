@@ -1,4 +1,4 @@
-//! A user's index in Redis: sign-outs rest on it, so it is whole, or is made anew.
+//! A user's index in Redis: sign-outs rest on it, so it is whole, or is rebuilt.
 //!
 //! Rule: servers of their own, because what Redis did is counted and indexes are dropped.
 

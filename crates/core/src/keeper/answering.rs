@@ -392,7 +392,7 @@ impl Keeper {
     fn on_server_back(&mut self, is_asked: bool, out: &mut Vec<Effect>) {
         self.refresher.expedite(self.now());
         if let Some(confirmation) = self.confirmation() {
-            confirmation.hurry();
+            confirmation.expedite();
         }
         if !is_asked && !matches!(self.session, Session::SignedOut) {
             self.verify_when_back(out);

@@ -274,7 +274,7 @@ impl Keeper {
 
     pub(super) fn send_burst(&mut self, out: &mut Vec<Effect>) {
         let (now, server_health) = (self.now(), self.server_health());
-        let one_instance = self.instances.are_known() && self.instances.lately(now).count() == 1;
+        let one_instance = self.instances.are_known() && self.instances.recent(now).count() == 1;
         let available = self.requests.available(now, MIN_BURST_GAP);
         let Some(confirmation) = self.confirmation() else { return };
         confirmation.burst_sent(now);

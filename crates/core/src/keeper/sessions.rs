@@ -272,7 +272,7 @@ impl Keeper {
             Some(Step::Done) => self.revoked(generation, out),
             Some(Step::Again { report } | Step::GivenUp { report }) => {
                 if let (true, Outcome::Response(Response { status, .. })) = (report, outcome) {
-                    self.log(out, Event::SignOutRefused { status: *status });
+                    self.log(out, Event::SignOutRejected { status: *status });
                 }
                 if matches!(step, Some(Step::GivenUp { .. })) {
                     out.push(Effect::Forget { generation });

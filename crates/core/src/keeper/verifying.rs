@@ -246,7 +246,7 @@ impl Keeper {
     /// good: then a rejection can be believed soon.
     fn next_learning_sample(&mut self) -> Option<Instant> {
         let left = self.backend.samples_left();
-        if left == 0 || self.instances.lately(self.now()).next().is_some() {
+        if left == 0 || self.instances.recent(self.now()).next().is_some() {
             return None;
         }
         let after = LEARNING_DELAYS[LEARNING_DELAYS.len().saturating_sub(left as usize)];

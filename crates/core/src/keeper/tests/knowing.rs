@@ -64,7 +64,7 @@ fn the_backends_history_outlives_a_sign_out() {
     let _ = world.input(sign_in());
     world.pass(200_000);
     let checks = world.sent_since(world.now() - 201_000, Probe::Verify).len();
-    assert_eq!(checks, 1, "it was taught anew");
+    assert_eq!(checks, 1, "it was taught again");
 }
 
 #[test]

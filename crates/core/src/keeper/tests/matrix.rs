@@ -299,7 +299,7 @@ fn the_matrix_of_states_and_inputs_is_as_it_was_reviewed() {
         return;
     }
     for (line, (is, was)) in table.lines().zip(TABLE.lines()).enumerate() {
-        assert_eq!(is, was, "line {} changed; UPDATE_MATRIX=1 writes it anew", line + 1);
+        assert_eq!(is, was, "line {} changed; UPDATE_MATRIX=1 writes it again", line + 1);
     }
     assert_eq!(table.lines().count(), TABLE.lines().count());
 }

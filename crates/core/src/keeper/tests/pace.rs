@@ -5,7 +5,7 @@ use crate::{Body, Input, Options, Probe, Response, SessionState};
 
 const HOUR: u64 = 3_600_000;
 
-/// What is sent in the second hour of something that never mends: (pings, verifications).
+/// What is sent in the second hour of something that never recovers: (pings, verifications).
 fn second_hour(options: Options, health: &Reply, verify: &Reply) -> (World, usize, usize) {
     let mut world = World::signed_in(options);
     world.health = health.clone();

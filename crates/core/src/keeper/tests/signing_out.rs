@@ -116,7 +116,7 @@ fn a_rejected_sign_out_stays_undelivered_is_tried_within_bounds_and_said_once() 
         let tried = world.sent_since(0, Probe::SignOut).len();
         assert!((2..=8).contains(&tried), "{response:?}: {tried}");
         assert!(matches!(world.record, Record::Tombstone { undelivered: true, .. }));
-        let said = world.events().filter(|event| event.code() == "sign-out-refused").count();
+        let said = world.events().filter(|event| event.code() == "sign-out-rejected").count();
         assert_eq!(said, 1, "{response:?}");
 
         // The page is loaded again: nobody is verified back in, and the server is told again.

@@ -122,7 +122,7 @@ fn a_newer_sign_in_of_another_tab_found_on_record_voids_the_refusal() {
     world.pass(20_000);
     assert_eq!(world.session(), SessionState::SignedIn);
     assert_eq!(world.keeper.generation(), Some(generation(2)));
-    assert!(world.has_logged("refusal-void"));
+    assert!(world.has_logged("rejection-ignored"));
     assert!(!world.has_logged("suspect"));
 }
 
