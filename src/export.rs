@@ -4,6 +4,9 @@
 #![allow(unreachable_pub, reason = "wasm-bindgen exports public items only")]
 #![allow(missing_debug_implementations, reason = "scripts do not print by Debug")]
 
+#[cfg(feature = "trace")]
+mod traced;
+
 use std::rc::Rc;
 
 use js_sys::Function;
@@ -38,7 +41,10 @@ impl Core {
             // The face lets nothing out; were it to throw, the step goes on all the same.
             let _ = notify.call2(&JsValue::UNDEFINED, &name.into(), &detail);
         };
-        Self(Driver::new(Options::from(options), Box::new(notify)))
+        let driver = Driver::new(Options::from(options), Box::new(notify));
+        #[cfg(feature = "trace")]
+        traced::remember(&driver);
+        Self(driver)
     }
 
     /// Starts to keep the session.

@@ -2,6 +2,7 @@
 //
 // Rule: shows the keeper's own entries, which hold no token, no body and no user; adds nothing.
 
+import * as sessionKeeper from "session-keeper";
 import { short, timeOfDay } from "./words.js";
 
 /** Of pings and of the rest, so that a night of pings leaves the rest to be seen. */
@@ -67,9 +68,14 @@ function inWords(details) {
   return words.join(" · ");
 }
 
+/** With everything that the core was told, for `cargo xtask replay`. */
 function save(keeper) {
   const content = { savedAt: Date.now(), debug: keeper.debug(), history: keeper.history() };
-  const file = new Blob([JSON.stringify(content, null, 2)], { type: "application/json" });
+  // The package as it is published has no traces. As text: a script would round the seed.
+  const trace = sessionKeeper.trace?.();
+  const text = JSON.stringify(content, null, 2);
+  const whole = trace ? text.replace(/\n\}$/, () => `,\n  "trace": ${trace}\n}`) : text;
+  const file = new Blob([whole], { type: "application/json" });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);
   link.download = `session-keeper-history-${new Date().toISOString().replaceAll(":", "-")}.json`;

@@ -2,15 +2,18 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { AT_ONCE, useBrowser } from "./harness.mjs";
-import { demoPages } from "./platform.mjs";
+import { promisify } from "node:util";
+import { AT_ONCE, until, useBrowser } from "./harness.mjs";
+import { demoPages, tracedPackage, xtask } from "./platform.mjs";
 
 describe("the demo page", { concurrency: AT_ONCE }, () => {
   const arrive = useBrowser();
-  const open = (t) => arrive(t, { www: demoPages, page: "/", wakeMs: 6_000 });
+  const open = (t, more) => arrive(t, { www: demoPages, page: "/", wakeMs: 6_000, ...more });
 
   it("keeps a visitor signed in while the server sleeps, and says so", async (t) => {
     const visitor = await open(t);
@@ -41,11 +44,42 @@ describe("the demo page", { concurrency: AT_ONCE }, () => {
 
     await says(visitor, "#session", /suspect/, 25_000);
     await says(visitor, "#session", /signed out/);
-    await says(visitor, "#news", /^Signed out: the server refused the session/);
+    await says(visitor, "#news", /^Signed out: the server rejected the session/);
     await says(visitor, "#why-sentence", /reason: rejected/);
     const rows = await visitor.page.$$eval("#refusals tr", (rows) => rows.length);
     assert.ok(rows >= 2, "no evidence is shown");
     await says(visitor, "#timeline li:not(.ping)", /Signed out/);
+  });
+
+  it("saves what can be replayed through the native core", async (t) => {
+    const visitor = await open(t, { package: tracedPackage });
+    const folder = await mkdtemp(path.join(tmpdir(), "session-keeper-saved-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const cdp = await visitor.page.createCDPSession();
+    const browserContextId = visitor.page.browserContext().id;
+    const allowed = { behavior: "allow", downloadPath: folder, browserContextId };
+    await cdp.send("Browser.setDownloadBehavior", allowed);
+    await signIn(visitor);
+    const token = await visitor.page.evaluate(() => {
+      const stored = Object.values(localStorage).map((text) => JSON.parse(text).token);
+      return stored.find((token) => token);
+    });
+    assert.ok(token.length > 20);
+    await press(visitor, "revoke");
+    await says(visitor, "#session", /signed out/, 40_000);
+    await visitor.page.click("#export");
+    const saved = async () => (await readdir(folder)).find((name) => name.endsWith(".json"));
+    const file = path.join(folder, await until("the file is saved", saved));
+
+    const text = await readFile(file, "utf8");
+    assert.ok(!text.includes(token) && !text.includes('"demo"'), "a token, or the user");
+    const { history } = JSON.parse(text);
+    const { stdout } = await promisify(execFile)(xtask, ["replay", file]);
+    const count = (what) => stdout.split(what).length - 1;
+    const rejections = history.filter(({ code }) => code === "rejected").length;
+    assert.ok(rejections >= 2);
+    assert.equal(count("event: Rejected {"), rejections, "the core comes to the same");
+    assert.match(stdout, /SignOut \{ reason: Rejected/);
   });
 
   it("takes the focus only where its place is gone", async (t) => {

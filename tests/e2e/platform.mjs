@@ -16,25 +16,30 @@ const built = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "debu
 
 /** The built package. */
 export const dist = path.join(root, "dist");
+/** The same as the demo serves it, which hands out traces. */
+export const tracedPackage = path.join(built, "../xtask/demo/dist");
+export const xtask = path.join(built, "xtask");
 export const testPages = path.join(root, "tests/e2e/pages");
 export const demoPages = path.join(root, "www");
 
 /**
  * Starts a platform and waits until it is ready.
+ * `package` is the folder of another package than the built one.
  * `store` and `backend` (more arguments of its `serve`) and `env` are for the backend.
  * `demo` and `api` are origins; `control` carries out one order and gives the state after it.
  */
 export async function startPlatform(options = {}) {
   const { www = testPages, wakeMs = 3_000, store, backend: more = [], env = {} } = options;
+  const { package: served = dist } = options;
   const binary = required(path.join(built, "session-keeper-platform"));
   const backend = required(path.join(built, "session-keeper-backend"));
-  required(path.join(dist, "index.js"));
+  required(path.join(served, "index.js"));
   const data = await mkdtemp(path.join(tmpdir(), "session-keeper-e2e-"));
   const secret = randomBytes(32).toString("hex");
   const child = spawn(
     binary,
     [
-      ...["--backend", backend, "--www", www, "--package", dist, "--data", path.join(data, "d")],
+      ...["--backend", backend, "--www", www, "--package", served, "--data", path.join(data, "d")],
       ...["--port", "0", "--api-port", "0", "--wake-ms", String(wakeMs), "--user", "demo:demo"],
       ...(store ? ["--store", store] : []),
       ...more.flatMap((argument) => ["--backend-arg", argument]),

@@ -1,5 +1,6 @@
 //! `cargo xtask build`: the npm package, in `dist/`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,6 +41,12 @@ const LIBRARIES_OUTSIDE: &str = "--packages=external";
 const GLOBAL: [&str; 4] =
     ["js/src/index.ts", "--format=iife", "--global-name=sessionKeeper", "--minify"];
 
+/// The demo's package: the same face on a wasm that hands out traces.
+const TRACED: &str = "\
+export * from \"./index.js\";
+export { trace } from \"../generated/glue.js\";
+";
+
 /// What one build left behind.
 #[derive(Debug)]
 pub(crate) struct Package {
@@ -54,6 +61,31 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<Package, Fai
     let dist = workspace.root.join("dist");
     bundle(workspace, runner, &dist, &built.core)?;
     Ok(Package { dist, wasm: built.core })
+}
+
+/// The package as the demo serves it, with one more export, `trace`. Returns its folder.
+pub(crate) fn run_traced(workspace: &Workspace, runner: &Runner) -> Result<PathBuf, Failure> {
+    setup::node_modules(workspace, runner)?;
+    setup::wasm_target(runner)?;
+    let folder = workspace.scratch("demo");
+    wasm::run_traced(workspace, runner, &folder.join("generated"))?;
+    let (from, source) = (workspace.root.join("js/src"), folder.join("src"));
+    wasm::make_folder(&source)?;
+    for entry in fs::read_dir(&from).map_err(|error| Failure::io("read", &from, &error))? {
+        let file = entry.map_err(|error| Failure::io("read", &from, &error))?;
+        wasm::copy(&file.path(), &source.join(file.file_name()))?;
+    }
+    let entry = source.join("traced.ts");
+    wasm::write(&entry, TRACED)?;
+    let dist = folder.join("dist");
+    let mut esbuild = workspace.npm_tool("esbuild");
+    esbuild.arg(&entry).args(OPTIONS).args([
+        format!("--inject:{}", source.join("text-coding.ts").display()),
+        "--format=esm".to_owned(),
+        format!("--outfile={}", dist.join("index.js").display()),
+    ]);
+    runner.run("the demo's package (esbuild)", &mut esbuild)?;
+    Ok(dist)
 }
 
 fn bundle(workspace: &Workspace, runner: &Runner, dist: &Path, core: &Path) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ const WAKE_MS: &str = "8000";
 
 pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     let port = free_port(env::var("PORT").ok().as_deref())?;
-    let package = build::run(workspace, runner)?;
+    let package = build::run_traced(workspace, runner)?;
     build_servers(runner, &[])?;
     println!(
         "\n  session-keeper demo\n    \
@@ -37,7 +37,7 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<(), Failure>
         .arg("--www")
         .arg(workspace.root.join("www"))
         .arg("--package")
-        .arg(package.dist)
+        .arg(package)
         .arg("--data")
         .arg(workspace.target.join("demo-data"))
         .args(["--port", &port.to_string(), "--idle-ms", "0", "--wake-ms", WAKE_MS])

@@ -1,8 +1,10 @@
-//! `cargo xtask replay FILE`: runs a recorded trace through the core and prints what it orders.
+//! `cargo xtask replay FILE`: runs a recorded trace through the core and prints what it orders. The
+//! file is a trace, or what the demo page saved, which has one as `trace`.
 
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use session_keeper_core::Trace;
 
 use crate::failure::Failure;
@@ -14,11 +16,20 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
 
 fn transcript(file: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(file).map_err(|error| Failure::io("read", file, &error))?;
-    let trace: Trace = serde_json::from_str(&text).map_err(|error| {
-        Failure::Usage(format!("{} is no trace of this version: {error}", file.display()))
-    })?;
-    let replayed = trace.replay();
+    let replayed = read(&text)
+        .map_err(|error| {
+            Failure::Usage(format!("{} is no trace of this version: {error}", file.display()))
+        })?
+        .replay();
     Ok(format!("{}{:?}", replayed.text, replayed.snapshot))
+}
+
+fn read(text: &str) -> serde_json::Result<Trace> {
+    let mut saved: Value = serde_json::from_str(text)?;
+    match saved.get_mut("trace") {
+        Some(trace) => serde_json::from_value(trace.take()),
+        None => serde_json::from_value(saved),
+    }
 }
 
 #[cfg(test)]

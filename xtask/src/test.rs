@@ -320,6 +320,7 @@ fn package(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
 /// The built package in Chromium, against the reference backend and its stores.
 fn end_to_end(workspace: &Workspace, runner: &Runner) -> Result<Outcome, Failure> {
     let services = Services::find_or_install(runner)?;
+    build::run_traced(workspace, runner)?;
     let mut tests = in_browser(workspace, runner, "tests/e2e")?;
     services.pass_to(&mut tests);
     runner.run("end to end (node --test)", &mut tests)?;

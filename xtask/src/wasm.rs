@@ -46,7 +46,7 @@ pub(crate) struct Built {
 
 /// Fills `js/generated`, where something changed.
 pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<Built, Failure> {
-    let crate_wasm = compile(workspace, runner)?;
+    let crate_wasm = compile(workspace, runner, "npm")?;
     let tools = build_tools(workspace, runner)?;
 
     let folder = workspace.scratch("wasm");
@@ -83,6 +83,23 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<Built, Failu
     Ok(Built { core })
 }
 
+/// Fills the folder with the glue and the bytes of the demo's wasm, which hands out traces. It is
+/// not optimised: nobody pays for its bytes.
+pub(crate) fn run_traced(
+    workspace: &Workspace,
+    runner: &Runner,
+    generated: &Path,
+) -> Result<(), Failure> {
+    let crate_wasm = compile(workspace, runner, "trace")?;
+    let tools = build_tools(workspace, runner)?;
+    make_folder(generated)?;
+    let bindgen = &mut Command::new(&tools);
+    runner.run("wasm-bindgen", bindgen.args(BINDGEN).arg(generated).arg(&crate_wasm))?;
+    let core = generated.join("glue_bg.wasm");
+    let wasm = fs::read(&core).map_err(|error| Failure::io("read", &core, &error))?;
+    write(&generated.join("bytes.js"), &pack::module(&wasm))
+}
+
 /// wasm-bindgen's generator and test runner, at Cargo.lock's version.
 pub(crate) fn build_tools(workspace: &Workspace, runner: &Runner) -> Result<PathBuf, Failure> {
     runner.run("wasm tools (cargo build)", cargo().args(["build", "-p", "wasm-tools"]))?;
@@ -101,14 +118,15 @@ pub(crate) fn write(file: &Path, text: &str) -> Result<(), Failure> {
     fs::write(file, text).map_err(|error| Failure::io("write", file, &error))
 }
 
-fn compile(workspace: &Workspace, runner: &Runner) -> Result<PathBuf, Failure> {
+/// What it leaves is overwritten by the next one with other features.
+fn compile(workspace: &Workspace, runner: &Runner, feature: &str) -> Result<PathBuf, Failure> {
     // A folder of its own: with other flags in the same one, each build would evict the other's.
     let folder = workspace.target.join("wasm-package");
     let mut flags = vec![STACK.to_owned()];
     flags.extend(remapped_paths(workspace, &setup::sysroot(runner)?));
     let mut build = cargo();
     build
-        .args(["rustc", "--profile", "wasm", "-p", "session-keeper", "--features", "npm"])
+        .args(["rustc", "--profile", "wasm", "-p", "session-keeper", "--features", feature])
         // The manifest names an rlib too, and for two types at once cargo leaves out the LTO.
         .args(["--lib", "--crate-type", "cdylib", "--target", WASM_TARGET])
         .arg("--target-dir")

@@ -175,7 +175,7 @@ impl Keeper {
         let wait = self.acquirer.postpone(now, retry_after(outcome), &mut self.rng);
         let status = match outcome {
             Outcome::Response(response) => Some(response.status),
-            Outcome::NoAnswer => None,
+            Outcome::NoAnswer | Outcome::NotSent => None,
         };
         let is_usable = finding != Finding::Unusable;
         self.log(out, Event::AcquireFailed { is_usable, wait, status });

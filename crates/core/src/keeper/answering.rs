@@ -314,17 +314,17 @@ impl Keeper {
             | Probe::Candidate(_)
             | Probe::Refresh
             | Probe::Acquire => {
-                self.conclude(request, &Outcome::NotSent, out);
+                self.unanswered(request, &Outcome::NotSent, out);
             }
         }
     }
 
     fn give_up(&mut self, request: &Request, out: &mut Vec<Effect>) {
-        self.conclude(request, &Outcome::NoAnswer, out);
+        self.unanswered(request, &Outcome::NoAnswer, out);
     }
 
     /// A request that came to no answer.
-    fn conclude(&mut self, request: &Request, silence: &Outcome, out: &mut Vec<Effect>) {
+    fn unanswered(&mut self, request: &Request, silence: &Outcome, out: &mut Vec<Effect>) {
         match request.probe {
             Probe::Health => self.handle_health(request, false, false, out),
             Probe::Verify => {
