@@ -89,7 +89,9 @@ function boot(wasm: WasmSource, ready: () => void, refused: (error: unknown) => 
 }
 
 function bootLater(module_or_path: InitInput | Promise<InitInput>): void {
-  booting = init({ module_or_path }).then(() => on_panic(record));
+  // The glue fetches an address only where it gets it as it is.
+  const begin = async () => init({ module_or_path: await module_or_path });
+  booting = begin().then(() => on_panic(record));
 }
 
 const record = (panic: string) => {

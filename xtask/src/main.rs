@@ -11,6 +11,7 @@ mod demo;
 mod failure;
 mod fuzz;
 mod pack;
+mod package;
 mod replay;
 mod runner;
 mod services;
@@ -36,6 +37,7 @@ usage: cargo xtask COMMAND [--verbose]
   build               the npm package, into dist/
   demo                build everything and serve the demo on PORT (8080)
   test [--only A,B]   what CI runs, or some of its steps
+  consumers           the packed package with every tool that apps are made with, and its sizes
   bench-verdict       false and true sign-outs, counted on the core and on real servers
   bench-fetch [ARGS]  what `keeper.fetch` adds to `fetch`, in Chromium
   bench-backend       the reference backend beside gunicorn and Flask on the same stores
@@ -73,6 +75,7 @@ enum Command {
     Build,
     Demo,
     Test(Selection),
+    Consumers,
     BenchVerdict,
     /// With what its script is told.
     BenchFetch(Vec<String>),
@@ -91,6 +94,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Build => build::run(&workspace, &runner).map(drop),
         Command::Demo => demo::run(&workspace, &runner),
         Command::Test(selection) => test::run(&workspace, &runner, selection),
+        Command::Consumers => package::every_consumer(&workspace, &runner),
         Command::BenchVerdict => bench::verdict(&workspace, &runner),
         Command::BenchFetch(wishes) => bench::fetch(&workspace, &runner, wishes),
         Command::BenchBackend(wishes) => bench::backend(&workspace, &runner, wishes),
@@ -120,6 +124,7 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Option<Invocation>, Failu
         ["demo"] => Command::Demo,
         ["test"] => Command::Test(Selection::all()),
         ["test", "--only", steps] => Command::Test(Selection::only(steps)?),
+        ["consumers"] => Command::Consumers,
         ["bench-verdict"] => Command::BenchVerdict,
         ["bench-fetch", wishes @ ..] => {
             Command::BenchFetch(wishes.iter().copied().map(str::to_owned).collect())

@@ -15,7 +15,7 @@ use crate::services::Services;
 use crate::setup::{self, WASM_TARGET};
 use crate::wasm;
 use crate::workspace::{Workspace, cargo};
-use crate::{build, fuzz, size, tidy};
+use crate::{build, fuzz, package, size, tidy};
 
 /// The servers' tests and the simulation, without the slowest part of the workspace: wasm-tools is
 /// a main function around two calls, and its dependencies take minutes.
@@ -197,7 +197,7 @@ impl Step {
                 return Ok(left_out.map_or(Outcome::Passed, Outcome::Partly));
             }
             Self::Shell => shell(workspace, runner)?,
-            Self::Package => package(workspace, runner)?,
+            Self::Package => package::run(workspace, runner)?,
             Self::E2e => return end_to_end(workspace, runner),
             Self::Others => {
                 let mut tests = in_browser(workspace, runner, "tests/servers")?;
@@ -294,29 +294,6 @@ fn runner_setting(tools: &Path) -> String {
     format!("target.{WASM_TARGET}.runner={runner}")
 }
 
-/// Packs as for publishing, and looks at the very tarball.
-fn package(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
-    let folder = workspace.scratch("package");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(|error| Failure::io("empty", &folder, &error))?;
-    }
-    wasm::make_folder(&folder)?;
-    let mut pack = Command::new("npm");
-    pack.args(["pack", "--silent", "--pack-destination"]).arg(&folder);
-    let printed = runner.read("npm pack", &mut pack)?;
-    let tarball = folder.join(printed.trim());
-    let mut publint = workspace.npm_tool("publint");
-    runner.run("publint", publint.arg(&tarball).arg("--strict"))?;
-    let mut attw = workspace.npm_tool("attw");
-    attw.arg(&tarball).args(["--exclude-entrypoints", "core.wasm", "wasm-url", "global"]);
-    runner.run("types of each way to resolve (attw)", &mut attw)?;
-    let mut tar = Command::new("tar");
-    runner.run("unpack", tar.arg("-xzf").arg(&tarball).arg("-C").arg(&folder))?;
-    let mut check = Command::new("node");
-    check.arg("xtask/check-package.mjs").arg(folder.join("package"));
-    runner.run("import and require", &mut check)
-}
-
 /// The built package in Chromium, against the reference backend and its stores.
 fn end_to_end(workspace: &Workspace, runner: &Runner) -> Result<Outcome, Failure> {
     let services = Services::find_or_install(runner)?;
@@ -340,7 +317,7 @@ fn in_browser(workspace: &Workspace, runner: &Runner, folder: &str) -> Result<Co
 }
 
 /// `node --test` of every `*.test.mjs` in the folder.
-fn node_tests(folder: &str, options: &[&str]) -> Result<Command, Failure> {
+pub(crate) fn node_tests(folder: &str, options: &[&str]) -> Result<Command, Failure> {
     let mut files = Vec::new();
     collect_tests(Path::new(folder), &mut files)?;
     files.sort();
