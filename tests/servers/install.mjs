@@ -91,7 +91,7 @@ function isAlive(pid) {
 }
 
 async function installPython(say) {
-  say("servers: installing Flask, gunicorn, FastAPI and uvicorn");
+  say("servers: installing Flask, Django, gunicorn, FastAPI and uvicorn");
   await makePython(path.join(installed, "venv"), path.join(here, "requirements.txt"), say);
 }
 
@@ -126,7 +126,7 @@ async function makeEnvironment(folder, say) {
 }
 
 async function installNode(say) {
-  say("servers: installing Express");
+  say("servers: installing Express and an OAuth 2.0 server");
   const folder = path.join(installed, "npm");
   const fresh = `${folder}.new`;
   await rm(fresh, { recursive: true, force: true });

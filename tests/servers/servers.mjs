@@ -23,14 +23,11 @@ const TAKEN_FOR_DEAD_S = 300;
 
 /** How each kind is run. `keepAliveS`: for how long a connection without requests is kept. */
 const kinds = {
-  "gunicorn sync": ({ port, workers }) => [python, gunicorn(port, workers)],
-  "gunicorn gthread": ({ port, workers, keepAliveS }) => [
-    python,
-    [
-      ...gunicorn(port, workers),
-      ...["--worker-class", "gthread", "--threads", "4", "--keep-alive", `${keepAliveS}`],
-    ],
-  ],
+  "gunicorn sync": (given) => [python, gunicorn("flask_app:app", given)],
+  "gunicorn gthread": (given) => [python, threaded("flask_app:app", given)],
+  "Django SimpleJWT": (given) => [python, threaded("django_app:application", given)],
+  "Flask-JWT-Extended": (given) => [python, threaded("flask_jwt_app:app", given)],
+  "OAuth 2.0": () => [process.execPath, [path.join(apps, "oauth_app.cjs")]],
   uvicorn: ({ port, workers, keepAliveS, watched }) => [
     python,
     [
@@ -43,9 +40,14 @@ const kinds = {
   "node cluster": () => [process.execPath, [path.join(apps, "express_app.cjs")]],
 };
 
-function gunicorn(port, workers) {
+function threaded(app, given) {
+  const threads = ["--worker-class", "gthread", "--threads", "4"];
+  return [...gunicorn(app, given), ...threads, "--keep-alive", `${given.keepAliveS}`];
+}
+
+function gunicorn(app, { port, workers }) {
   return [
-    ...["-m", "gunicorn", "flask_app:app", "--pythonpath", apps, "--bind", `127.0.0.1:${port}`],
+    ...["-m", "gunicorn", app, "--pythonpath", apps, "--bind", `127.0.0.1:${port}`],
     ...["--workers", `${workers}`, "--graceful-timeout", "1", "--log-level", "warning"],
     ...["--timeout", `${TAKEN_FOR_DEAD_S}`],
   ];
@@ -55,7 +57,8 @@ function gunicorn(port, workers) {
  * What the kinds keep connections for when nobody says otherwise (measured). Node adds a second to
  * what it is told.
  */
-const usually = { "gunicorn sync": 0, "gunicorn gthread": 2, uvicorn: 5, "node cluster": 6 };
+const usually = { "gunicorn sync": 0, uvicorn: 5, "node cluster": 6 };
+const GUNICORN_S = 2;
 const NODE_ADDS_S = 1;
 const running = new Set();
 process.once("exit", () => running.forEach((group) => signal(group, "SIGKILL")));
@@ -64,6 +67,7 @@ process.once("exit", () => running.forEach((group) => signal(group, "SIGKILL")))
  * Starts a server and waits until all its workers take requests.
  * `tokens`: memory, file-once, shared, signed (one key, kept over restarts) or signed-random.
  * `says`: what `/api/health` tells besides its status: "boot", "uptime" or "boot,uptime".
+ * `accessSeconds`: for how long a token is good, where it can be refreshed.
  * `reload`: uvicorn watches a folder, and `change` changes a file in it.
  */
 export async function startServer(options) {
@@ -86,9 +90,10 @@ class Server {
   #child;
   #complaints = "";
 
-  constructor({ kind, workers = 1, tokens, port, data, says = "", reload = false, keepAliveS }) {
-    this.#options = { kind, workers, tokens, port, says, reload };
-    this.#options.keepAliveS = keepAliveS ?? usually[kind];
+  constructor({ kind, workers = 1, says = "", reload = false, accessSeconds = 4, ...given }) {
+    const { tokens, port, data, keepAliveS } = given;
+    this.#options = { kind, workers, tokens, port, says, reload, accessSeconds };
+    this.#options.keepAliveS = keepAliveS ?? usually[kind] ?? GUNICORN_S;
     this.data = data;
     this.watched = path.join(data, "watched");
     this.origin = `http://127.0.0.1:${port}`;
@@ -117,7 +122,7 @@ class Server {
   }
 
   #environment() {
-    const { port, workers, tokens, says, keepAliveS } = this.#options;
+    const { port, workers, tokens, says, keepAliveS, accessSeconds } = this.#options;
     return {
       PATH: process.env.PATH,
       NODE_PATH: nodeModules,
@@ -133,6 +138,7 @@ class Server {
       // The mistake of the mode without it: a key by chance where the environment gives none.
       ...(tokens === "signed" ? { SECRET_KEY: `kept-for-${port}-`.repeat(4) } : {}),
       HEALTH_SAYS: says,
+      ACCESS_SECONDS: `${accessSeconds}`,
     };
   }
 

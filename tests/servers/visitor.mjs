@@ -86,17 +86,21 @@ export function useBrowser() {
   return (test, options) => arrive(test, launched.browser, options);
 }
 
-/** Opens a page on a server of its own; both end with the test, which fails if the page threw. */
-async function arrive(test, browser, options) {
-  const server = await startServer({ keepAliveS: KEEP_ALIVE_S, ...options });
+/**
+ * Opens a page on a server of its own; both end with the test, which fails if the page threw.
+ * `prepare` runs in the page before its scripts; a `server` that is given stays.
+ */
+async function arrive(test, browser, { prepare, server: given, ...options }) {
+  const server = given ?? (await startServer({ keepAliveS: KEEP_ALIVE_S, ...options }));
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const visitor = new Visitor(page, server);
   test.after(async () => {
     await context.close();
-    await server.end();
+    if (!given) await server.end();
     assert.deepEqual(visitor.pageErrors, [], "the page threw");
   });
+  if (prepare) await page.evaluateOnNewDocument(prepare);
   await page.goto(`${server.origin}/keeper.html`);
   await visitor.until("the page's script ran", () => window.ready);
   return visitor;
