@@ -50,7 +50,7 @@ const files = {
       const user = await askUser(await cookies(), { url, cookie: "sid" });
       return <p>{user ? user.name : "nobody is known here"}</p>;
     }`,
-  "app/icon.svg": '<svg xmlns="http://www.w3.org/2000/svg" />',
+  "app/icon.svg": '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1" />',
   "proxy.js": `
     import { requireCookie } from "session-keeper/next";
     export const proxy = requireCookie({ cookie: "sid" });
