@@ -47,6 +47,8 @@ export * from \"./index.js\";
 export { trace } from \"../generated/glue.js\";
 ";
 
+const STAMP: &str = "stamps/bundle";
+
 /// What one build left behind.
 #[derive(Debug)]
 pub(crate) struct Package {
@@ -88,9 +90,15 @@ pub(crate) fn run_traced(workspace: &Workspace, runner: &Runner) -> Result<PathB
     Ok(dist)
 }
 
+/// Forgets that `dist/` is up to date.
+pub(crate) fn forget(workspace: &Workspace) -> Result<(), Failure> {
+    let stamp = workspace.scratch(STAMP);
+    fs::remove_file(&stamp).map_err(|error| Failure::io("remove", &stamp, &error))
+}
+
 fn bundle(workspace: &Workspace, runner: &Runner, dist: &Path, core: &Path) -> Result<(), Failure> {
     let root = &workspace.root;
-    let stamp = Stamp::new(workspace.scratch("stamps").join("bundle"))
+    let stamp = Stamp::new(workspace.scratch(STAMP))
         .path(&root.join("js/src"))?
         .path(&root.join("js/adapters"))?
         .path(&root.join(wasm::GENERATED))?
@@ -102,6 +110,10 @@ fn bundle(workspace: &Workspace, runner: &Runner, dist: &Path, core: &Path) -> R
         .text((ADAPTERS, FACES, INJECTED, OPTIONS, LIBRARIES_OUTSIDE, GLOBAL));
     if stamp.is_fresh(&outputs(dist).iter().map(PathBuf::as_path).collect::<Vec<_>>()) {
         return Ok(());
+    }
+    // What an earlier state of the sources left would be published.
+    if dist.exists() {
+        fs::remove_dir_all(dist).map_err(|error| Failure::io("empty", dist, &error))?;
     }
     wasm::make_folder(dist)?;
     let faces = FACES.map(|name| format!("js/src/{name}.ts"));

@@ -15,7 +15,14 @@ use crate::workspace::Workspace;
 /// Looks at the very tarball that would be published.
 pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
     let folder = workspace.scratch("package");
+    let first = fs::read(pack(workspace, runner)?);
+    build::forget(workspace)?;
+    build::run(workspace, runner)?;
     let tarball = pack(workspace, runner)?;
+    let same = first.is_ok_and(|first| fs::read(&tarball).is_ok_and(|second| first == second));
+    if !same {
+        return Err(Failure::Broken("two builds of the same sources give two tarballs".into()));
+    }
     let mut publint = workspace.npm_tool("publint");
     runner.run("publint", publint.arg(&tarball).arg("--strict"))?;
     let mut attw = workspace.npm_tool("attw");
