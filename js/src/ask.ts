@@ -45,7 +45,7 @@ interface Received {
   readonly body: unknown;
 }
 
-const NOT_SENT = "not-sent";
+export const NOT_SENT = "not-sent";
 /** Nothing: no answer. */
 type Exchanged = Received | typeof NOT_SENT | undefined;
 
@@ -144,8 +144,8 @@ function send(
 }
 
 /** Bounded from the first byte to the last. */
-async function exchange(
-  { wakeTimeoutMs }: Api,
+export async function exchange(
+  { wakeTimeoutMs }: Pick<Api, "wakeTimeoutMs">,
   step: (signal: AbortSignal) => Promise<Response | undefined>,
 ): Promise<Exchanged> {
   const controller = new AbortController();
@@ -198,7 +198,7 @@ function read({ verify }: Options, { response, isPage, isJson, body }: Received)
 }
 
 const challengeOf = ({ headers }: Response): string => headers.get("www-authenticate") ?? "";
-const isWall = (response: Response): boolean => NOT_OURS.test(challengeOf(response));
+export const isWall = (response: Response): boolean => NOT_OURS.test(challengeOf(response));
 
 /** RFC 9110 section 10.2.3: seconds or a date; 0 where it says nothing of use. */
 function readRetryAfter({ headers }: Response): number {

@@ -2,15 +2,17 @@
  * The keeper without wasm, for pages whose Content-Security-Policy refuses it and for a core that
  * has crashed: the promise in plain form.
  *
- * Rule: a session ends by the user, or by two refusals of the API itself 6 s apart; everything
- * else changes nothing. It takes the same calls and reports the same news as the core. It has no
- * pings, no statistics and no other tabs: what those wrote is read before each verification.
+ * Rule: a session ends by the user, or by two refusals of the API itself 6 s apart that no refresh
+ * could fix; everything else changes nothing. It takes the same calls and reports the same news as
+ * the core. It has no pings, no statistics and no other tabs: what those wrote is read before each
+ * verification.
  */
 
 import type { Refusal, SignOut, SignOutReason, Snapshot } from "../types.js";
 import { type Answer, askVerify } from "./ask.js";
 import { elapsed, now } from "./clock.js";
 import { compare, type Decision, generationOf, NO_NEWS } from "./compare.js";
+import { FallbackRefresh } from "./fallback-refresh.js";
 import type { Options } from "./options.js";
 import {
   type Live,
@@ -45,6 +47,8 @@ export interface Known {
   readonly token: string;
   readonly user: unknown;
   readonly expiresAt: number | undefined;
+  /** What a refresh needs. */
+  readonly kept?: Pick<Live, "refresh_token" | "lifetime">;
 }
 
 export class Fallback {
@@ -69,6 +73,7 @@ export class Fallback {
   private retryMs = 0;
   private readonly isCookie: boolean;
   private readonly revocation: Revocation;
+  private readonly refresher: FallbackRefresh;
   private readonly store: Store;
   private isRunning = false;
   private isRead = false;
@@ -85,6 +90,10 @@ export class Fallback {
   ) {
     this.store = openStore(options);
     this.isCookie = options.auth === "cookie";
+    this.refresher = new FallbackRefresh(options, {
+      write: (live) => this.write(live),
+      replace: (newer, before) => this.replace(newer, before),
+    });
     this.revocation = new Revocation(options, news, (tombstone) => this.noteTold(tombstone));
   }
 
@@ -101,20 +110,17 @@ export class Fallback {
     this.news.receive("settled");
   }
 
-  sign_in({ token }: { token?: string }, user: unknown, expiresAt: number): void {
+  sign_in({ token, ...kept }: Partial<Live>, user: unknown, expiresAt: number): void {
     // The new cookie is the one that a late sign-out would end.
     if (this.isCookie) this.revocation.cancel();
     this.decision = { kind: "sign-in" };
-    this.begin({ token: token ?? "", user, expiresAt });
+    this.begin({ token: token ?? "", user, expiresAt, kept });
     void this.check();
   }
 
   /** The app has got a newer token by itself. */
-  renew({ token, expires_at }: { token?: string; expires_at?: number }): void {
-    if (!this.live) return;
-    const { expires_at: _, ...live } = this.live;
-    this.write({ ...live, ...(token && { token }), ...(expires_at && { expires_at }) });
-    this.news.receive("refresh");
+  renew(newer: Partial<Live>): void {
+    if (this.live) this.replace(newer, this.live);
   }
 
   sign_out(): void {
@@ -253,7 +259,10 @@ export class Fallback {
       if (round !== this.round) return;
       // Another tab has replaced the token that was asked about.
       if (live?.token_id !== this.live?.token_id) return this.check();
-      this.judge(answer);
+      const judged = await this.refresher.after(answer, live);
+      if (round !== this.round) return;
+      if (live?.token_id !== this.live?.token_id) return this.check();
+      this.judge(judged);
     }
     if (round !== this.round) return;
     this.isChecking = false;
@@ -279,6 +288,17 @@ export class Fallback {
     else if (kind === "not-sent") this.keep(kind);
     else if (kind !== "other") this.keep("network");
     else this.keep(answer.status === 403 ? "forbidden" : "no-verdict", answer.status);
+  }
+
+  /** The same session with a newer token, of which nothing of the one before holds. */
+  private replace(newer: Partial<Live>, before: Live): void {
+    if (this.live?.token_id !== before.token_id) return;
+    const { expires_at: _, lifetime: __, refresh_attempt: ___, ...rest } = before;
+    this.refusals = [];
+    if (this.session === "suspect") this.session = "unverified";
+    this.write({ ...rest, ...this.nextLive(), saved_at: now(), ...newer });
+    this.news.log("refreshed", "info");
+    this.news.receive("refresh");
   }
 
   private accept(user: unknown): void {
@@ -309,11 +329,12 @@ export class Fallback {
     if (status === 403) this.news.receive("forbidden", { status });
   }
 
-  private begin({ token, user, expiresAt }: Known): void {
+  private begin({ token, user, expiresAt, kept }: Known): void {
     const isKnown = expiresAt !== undefined && expiresAt >= 0;
     const live = {
       ...this.nextLive(),
       ...(token && { token }),
+      ...kept,
       saved_at: now(),
       ...(isKnown && { expires_at: Math.round(expiresAt) }),
     };

@@ -25,6 +25,9 @@ export interface Live extends Generation {
   readonly saved_at?: number;
   readonly expires_at?: number;
   readonly verified_at?: number;
+  readonly refresh_token?: string;
+  readonly refresh_attempt?: string;
+  readonly lifetime?: number;
 }
 
 export interface Tombstone extends Generation {
