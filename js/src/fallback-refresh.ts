@@ -60,11 +60,10 @@ async function ask(options: Options, live: Live): Promise<Partial<Live> | "rejec
   const received = await exchange(options, (signal) => run(live, live.refresh_attempt!, signal));
   if (!received || received === NOT_SENT || received.isPage) return "unknown";
   const { response, body } = received;
-  const { status } = response;
-  const { csrf } = options;
-  const said = csrf && response.headers.get(csrf.header);
-  const { record, isInvalidGrant } = read(body, live, said ?? undefined);
-  if (response.ok) return record ?? "unknown";
-  const isNo = (status === 401 && !isWall(response)) || (status === 400 && isInvalidGrant);
+  const { ok, status, headers } = response;
+  const csrf = headers.get(options.csrf?.header ?? "X") ?? undefined;
+  const { record, isInvalidGrant } = read(body, live, csrf);
+  if (ok && record) return record;
+  const isNo = status === 401 ? !isWall(response) : status === 400 && isInvalidGrant;
   return isNo ? "rejected" : "unknown";
 }

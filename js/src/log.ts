@@ -55,8 +55,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   refreshed: "Token refreshed",
   "refresh-failed": "Token not refreshed ({status}): still signed in, asked again in {s} s",
   "refresh-rejected": "The refresh was answered {status}: confirming before signing out",
-  "acquire-failed": "No token acquired ({status}): asked again in {s} s",
-  "acquire-declined": "The app acquires no token: nobody is signed in",
+  "acquire-failed": "Token not acquired ({status}): asked again in {s} s",
   "sign-out-rejected":
     "The sign-out was answered {status}: the server may keep the session. " +
     "Set signOut.path, and csrf in cookie mode",

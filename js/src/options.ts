@@ -19,7 +19,7 @@ import { functionOr, object, optional, text, whole, word } from "./checks.js";
 import { csrfOf } from "./csrf.js";
 import { refuse } from "./errors.js";
 import { attemptAt, attemptBy, runner } from "./refresh.js";
-import { readAcquired, readRefreshed } from "./tokens.js";
+import { readRefreshed } from "./tokens.js";
 
 const refuseNoFunction = (_: unknown, option: string) => refuse(option, "must be a function");
 
@@ -132,6 +132,10 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
   };
   const ask = () => askCsrf({ ...asked, csrf: undefined });
   const api: Api = { ...asked, csrf: csrf && csrfOf(csrf, ask, complain) };
+  const reader = (refreshes: boolean) => (body: unknown, old?: object, csrf?: string) => {
+    api.csrf?.learn(body, csrf);
+    return readRefreshed(body, old, auth === "bearer", refreshes);
+  };
   return {
     ...api,
     auth,
@@ -155,17 +159,11 @@ export function readOptions(given: KeeperOptions | undefined, page: string | und
       ),
       needsToken: typeof refresh === "object" && auth === "bearer",
       marginMs: typeof refresh === "object" ? refresh.marginMs : undefined,
-      read: (body: unknown, old: object, csrf?: string) => {
-        api.csrf?.learn(body, csrf);
-        return readRefreshed(body, old, auth === "bearer");
-      },
+      read: reader(auth === "bearer"),
     },
     acquire: acquire && {
       run: runner(attemptBy("acquire", acquire, complain)),
-      read: (body: unknown, _: unknown, csrf?: string) => {
-        api.csrf?.learn(body, csrf);
-        return readAcquired(body, auth === "bearer", !!refresh);
-      },
+      read: reader(!!refresh),
     },
     maxFalseSignOut: checked.confirm,
     persist: isAdapter ? undefined : persist,

@@ -66,35 +66,26 @@ export function readKept(input: unknown, refreshes: boolean): Kept {
   };
 }
 
-/** What the answer of a refresh holds, as `src/refresh.rs` reads it. */
-export function readRefreshed(body: unknown, old: Stored, needsToken: boolean): Refreshed {
-  const { error, code } = (body ?? {}) as Given;
-  const record = readRecord(body, needsToken, needsToken);
+/**
+ * What the answer of a refresh or of `acquire` holds, as `src/refresh.rs` reads it. `refreshes`:
+ * the refresh token is of use.
+ */
+export function readRefreshed(
+  body: unknown,
+  old: Stored = {},
+  needsToken: boolean,
+  refreshes = needsToken,
+): Refreshed {
+  const { error, code, user } = (body ?? {}) as Given;
+  const record = readRecord(body, needsToken, refreshes);
   // A server that hands out no other one means the present one (RFC 6749 section 6).
   const refresh_token = record?.refresh_token ?? old.refresh_token;
   return {
     record: record && { ...record, ...(refresh_token && { refresh_token }) },
     isSame: !!record?.token && record.token === old.token,
-    isInvalidGrant: isInvalidGrant(error, code),
-  };
-}
-
-/** What the answer of `acquire` holds: all of it is of another session. */
-export function readAcquired(body: unknown, needsToken: boolean, refreshes: boolean): Acquired {
-  const { error, code, user } = (body ?? {}) as Given;
-  return {
-    record: readRecord(body, needsToken, refreshes),
-    isInvalidGrant: isInvalidGrant(error, code),
+    isInvalidGrant: [error, code].includes("invalid_grant"),
     user: user ?? undefined,
   };
-}
-
-const isInvalidGrant = (...codes: unknown[]) => codes.includes("invalid_grant");
-
-interface Acquired {
-  record: Stored | undefined;
-  isInvalidGrant: boolean;
-  user: unknown;
 }
 
 interface Stored extends Kept {
@@ -105,6 +96,8 @@ interface Refreshed {
   record: Stored | undefined;
   isSame: boolean;
   isInvalidGrant: boolean;
+  /** Of whom an acquired token is. */
+  user: unknown;
 }
 
 /**

@@ -99,7 +99,8 @@ test("after signOut nothing is acquired until the next signIn, also after a relo
 });
 
 test("a refresh token that comes along is stored only where it is of use", async () => {
-  const { readAcquired } = await load("tokens.ts");
+  const { readRefreshed } = await load("tokens.ts");
+  const readAcquired = (body, ...given) => readRefreshed(body, undefined, ...given);
   const answer = { access: "t", refresh: "r", user: { name: "ada" } };
   assert.equal(readAcquired(answer, true, true).record.refresh_token, "r");
   assert.equal(readAcquired(answer, true, false).record.refresh_token, undefined);
