@@ -33,8 +33,8 @@ export async function install(say = (line) => console.log(line)) {
   await alone(async () => {
     if (await isStamped(wanted)) return;
     await rm(stamp, { force: true });
-    await installPython(say);
-    await installNode(say);
+    // One waits for the network, the other unpacks.
+    await Promise.all([installPython(say), installNode(say)]);
     await writeFile(stamp, wanted);
     say("servers: installed");
   });

@@ -49,16 +49,14 @@ pub(crate) fn run(workspace: &Workspace, runner: &Runner) -> Result<(), Failure>
 /// The reference backend and the platform in front of it, and what else is named.
 pub(crate) fn build_servers(runner: &Runner, others: &[&'static str]) -> Result<(), Failure> {
     let mut build = cargo();
-    build.arg("build");
-    for package in servers(others) {
-        build.args(["-p", package]);
-    }
+    build.arg("build").args(servers(others));
     runner.run("servers (cargo build)", &mut build)
 }
 
-/// The packages that [`build_servers`] builds.
+/// The arguments for cargo that name what [`build_servers`] builds.
 pub(crate) fn servers(others: &[&'static str]) -> Vec<&'static str> {
-    ["session-keeper-backend", "session-keeper-platform"].iter().chain(others).copied().collect()
+    let packages = ["session-keeper-backend", "session-keeper-platform"];
+    packages.iter().chain(others).flat_map(|package| ["-p", package]).collect()
 }
 
 /// Says that a port is taken before minutes of building, and in words.

@@ -1,7 +1,8 @@
 //! Any bytes for what parses: each target of `fuzz/`, for a number of inputs from one seed.
 //!
 //! Rule: only the crates of this workspace are instrumented (`fuzz/instrument.sh`). What they
-//! depend on is the servers', of the same features, so that none of it is built a second time.
+//! depend on is of the same features as that of what was built before, so that none of it is built
+//! a second time.
 //!
 //! libFuzzer is C++: without a compiler for it nothing here runs, which is a failure in CI only. An
 //! input that breaks something is kept in `target/xtask/fuzz/`, and is run again by
@@ -11,6 +12,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread::{self, ScopedJoinHandle};
 
 use crate::apt;
 use crate::failure::Failure;
@@ -30,11 +32,12 @@ const TARGETS: [(&str, &str); 3] =
 /// All lengths from the start: that they grow by and by is for runs of hours.
 const BOUNDS: [&str; 4] = ["-timeout=10", "-rss_limit_mb=1024", "-max_len=512", "-len_control=0"];
 
-/// `like` names the packages whose dependencies are built already. Returns why nothing was run.
+/// `beside` are the arguments for cargo that name what is built already. Returns why nothing was
+/// run.
 pub(crate) fn run(
     workspace: &Workspace,
     runner: &Runner,
-    like: &[&str],
+    beside: &[&str],
 ) -> Result<Option<String>, Failure> {
     if let Some(missing) = find_or_install_compiler(runner) {
         return if is_ci(env::var_os("CI")) {
@@ -46,16 +49,20 @@ pub(crate) fn run(
     let mut build = cargo();
     build
         .env("RUSTC_WORKSPACE_WRAPPER", workspace.root.join("fuzz/instrument.sh"))
-        .args(["build", "-p", PACKAGE]);
-    for package in like {
-        build.args(["-p", package]);
-    }
+        .arg("build")
+        .args(beside);
     for (target, _) in TARGETS {
         build.args(["--bin", target]);
     }
     runner.run("fuzz targets (cargo build)", &mut build)?;
-    for (target, runs) in TARGETS {
-        fuzz(workspace, runner, target, runs)?;
+    // Each has one thread.
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let running = TARGETS
+            .map(|(target, runs)| scope.spawn(move || fuzz(workspace, runner, target, runs)));
+        running.into_iter().map(ScopedJoinHandle::join).collect()
+    });
+    for outcome in outcomes {
+        outcome.expect("a target's thread does not panic")?;
     }
     Ok(None)
 }

@@ -92,6 +92,10 @@ impl Selection {
         let chosen = STEPS.iter().filter(|(step, _)| wanted.contains(step));
         Ok(Self(chosen.copied().collect()))
     }
+
+    fn has(&self, step: Step) -> bool {
+        self.0.iter().any(|(chosen, _)| *chosen == step)
+    }
 }
 
 pub(crate) fn names() -> String {
@@ -108,7 +112,7 @@ pub(crate) fn run(
     for (step, name) in &selection.0 {
         println!("{name}");
         let start = Instant::now();
-        let outcome = step.run(workspace, runner);
+        let outcome = step.run(workspace, runner, selection);
         let took = start.elapsed();
         let word = match &outcome {
             Ok(Outcome::Passed) => "passed".into(),
@@ -177,7 +181,12 @@ impl Step {
         }
     }
 
-    fn run(self, workspace: &Workspace, runner: &Runner) -> Result<Outcome, Failure> {
+    fn run(
+        self,
+        workspace: &Workspace,
+        runner: &Runner,
+        selection: &Selection,
+    ) -> Result<Outcome, Failure> {
         match self {
             Self::Fmt => runner.run("cargo fmt", cargo().args(["fmt", "--all", "--check"]))?,
             Self::Prettier => prettier(workspace, runner)?,
@@ -190,10 +199,15 @@ impl Step {
             Self::Size => size::run(workspace, runner)?,
             Self::Types => types(workspace, runner)?,
             Self::Face => face(workspace, runner)?,
+            Self::Servers if selection.has(Self::Native) => tested_servers(runner)?,
             Self::Servers => demo::build_servers(runner, &[SERVICES])?,
             Self::Api => api(workspace, runner)?,
             Self::Fuzz => {
-                let left_out = fuzz::run(workspace, runner, &demo::servers(&[SERVICES]))?;
+                let mut beside = vec!["--workspace", "--exclude", "wasm-tools"];
+                if !selection.has(Self::Native) {
+                    beside = demo::servers(&[SERVICES, fuzz::PACKAGE]);
+                }
+                let left_out = fuzz::run(workspace, runner, &beside)?;
                 return Ok(left_out.map_or(Outcome::Passed, Outcome::Partly));
             }
             Self::Shell => shell(workspace, runner)?,
@@ -243,6 +257,14 @@ fn native(runner: &Runner) -> Result<Outcome, Failure> {
     Ok(services.left_out().map_or(Outcome::Passed, Outcome::Partly))
 }
 
+/// The servers that their tests have run: with the features of those, which are not the same as
+/// those of the servers alone, so that nothing is compiled again.
+fn tested_servers(runner: &Runner) -> Result<(), Failure> {
+    let mut build = cargo();
+    build.arg("test").args(WITHOUT_TOOLS).arg("--no-run");
+    runner.run("servers (cargo test --no-run)", &mut build)
+}
+
 fn sim(workspace: &Workspace, runner: &Runner) -> Result<Outcome, Failure> {
     if !workspace.has("session-keeper-sim", "bin") {
         return Ok(Outcome::Skipped("the simulation has no binary"));
@@ -263,7 +285,7 @@ fn types(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
 
 /// The face, in Node.
 fn face(workspace: &Workspace, runner: &Runner) -> Result<(), Failure> {
-    let mut node = node_tests("js/test", &[])?;
+    let mut node = node_tests("js/test", &["--test-concurrency=2"])?;
     node.env("CARGO_TARGET_DIR", &workspace.target);
     runner.run("face (node --test)", &mut node)
 }
