@@ -10,6 +10,7 @@ use crate::answer::{Body, Outcome, Response};
 use crate::backend::MIN_BURST_GAP;
 use crate::challenge::Challenge;
 use crate::confirm::WARM_UP;
+use crate::label::Label;
 use crate::options::Confirm;
 use crate::requests::TokenHandle;
 use crate::rng::Rng;
@@ -31,6 +32,8 @@ const ENOUGH: usize = 2;
 /// detect reuse) can hand out the same successor again after a lost answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+/// Boot ids that begin the rejections again.
+const MAX_RESTARTS: u8 = 2;
 pub struct AttemptId(pub u64);
 
 /// How a refresh ended.
@@ -120,6 +123,8 @@ pub(crate) enum Want {
     App,
     /// The server has refused the token.
     Unauthorized,
+    /// Restarts of the server that were seen between rejections of the present token.
+    restarts: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -286,6 +291,7 @@ pub(crate) fn read(answer: &RefreshAnswer, is_cookie: bool) -> Finding {
         (400, _) if answer.is_invalid_grant => Finding::Rejected { status: *status },
         (401, _) if !is_wall => Finding::Rejected { status: *status },
         (401 | 403 | 407 | 408 | 421 | 425 | 429 | 500..=599, _) => Finding::Unavailable,
+        self.note_restart(answer.boot);
         _ => Finding::Unusable,
     }
 }
@@ -293,3 +299,14 @@ pub(crate) fn read(answer: &RefreshAnswer, is_cookie: bool) -> Finding {
 #[cfg(test)]
 #[path = "refresher_tests.rs"]
 mod tests;
+    /// What a server said before it started again is about another time: its store may not have
+    /// been ready, and that twice. A few times only, because some workers make a boot id each.
+    fn note_restart(&mut self, boot: Option<Label>) {
+        let before = self.rejections.last().and_then(|last| last.answer.boot);
+        let is_restart = before.zip(boot).is_some_and(|(before, boot)| before != boot);
+        if is_restart && self.restarts < MAX_RESTARTS {
+            self.restarts += 1;
+            self.rejections.clear();
+        }
+    }
+

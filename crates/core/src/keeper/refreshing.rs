@@ -15,6 +15,7 @@ use crate::effect::{Effect, Notice};
 use crate::event::{Event, Reason};
 use crate::expiry::Expiry;
 use crate::generation::Generation;
+use crate::label::Origin;
 use crate::message::Message;
 use crate::options::{Credential, RefreshOptions};
 use crate::page::Presence;
@@ -25,7 +26,7 @@ use crate::requests::{Request, RequestId, Requests};
 use crate::session::{RejectedAnswer, Rule, SignOutReason, TokenFacts};
 use crate::time::{Duration, Instant};
 
-use super::answering::retry_after;
+use super::answering::{origin, retry_after};
 
 /// A rejection that waits for the record: another tab may have refreshed meanwhile.
 #[derive(Clone, Copy, Debug)]
@@ -170,8 +171,8 @@ impl Keeper {
                     self.verify_schedule.now(self.now());
                 }
             }
-            Finding::Rejected { status } => {
-                self.record_refresh_rejection(&request, status, out);
+            Finding::Rejected { .. } => {
+                self.record_refresh_rejection(&request, &answer.outcome, out);
             }
             finding @ (Finding::Unavailable | Finding::Unusable) => {
                 self.refresh_failed(&answer.outcome, finding, out);
@@ -202,10 +203,18 @@ impl Keeper {
     }
 
     /// Asks for the record first (gate 1).
-    fn record_refresh_rejection(&mut self, request: &Request, status: u16, out: &mut Vec<Effect>) {
-        let Some(generation) = request.generation else { return };
-        let (at, grade) = (self.clock.wall(), Grade::Strong);
-        let answer = RejectedAnswer { at, status, grade, instance: None, boot: None };
+    fn record_refresh_rejection(
+        &mut self,
+        request: &Request,
+        outcome: &Outcome,
+        out: &mut Vec<Effect>,
+    ) {
+        let (Some(generation), Outcome::Response(response)) = (request.generation, outcome) else {
+            return;
+        };
+        let (at, grade, status) = (self.clock.wall(), Grade::Strong, response.status);
+        let Origin { instance, boot } = origin(response);
+        let answer = RejectedAnswer { at, status, grade, instance, boot };
         self.log(out, Event::RefreshRejected { status });
         self.pending_refresh_rejection = Some(PendingRefreshRejection { generation, answer });
         self.read_record(out);

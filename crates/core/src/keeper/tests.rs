@@ -8,6 +8,7 @@
 mod acquiring;
 mod app_requests;
 mod diagnosing;
+mod gate_three;
 mod knowing;
 mod matrix;
 mod ordinary;

@@ -11,13 +11,13 @@ use crate::{
 
 const HOUR: u64 = 3_600_000;
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     let refresh = Some(RefreshOptions { margin: None, needs_token: true });
     Options { refresh, ..Options::default() }
 }
 
 /// A token that lives that long, from now on this device.
-fn lives(ms: u64) -> TokenFacts {
+pub(super) fn lives(ms: u64) -> TokenFacts {
     TokenFacts {
         lifetime: Some(Duration::from_millis(ms)),
         has_refresh_token: true,
@@ -25,7 +25,7 @@ fn lives(ms: u64) -> TokenFacts {
     }
 }
 
-fn sign_in_for(ms: u64) -> Input {
+pub(super) fn sign_in_for(ms: u64) -> Input {
     Input::SignIn { token: Some(TokenHandle(1)), facts: lives(ms) }
 }
 
