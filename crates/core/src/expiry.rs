@@ -16,6 +16,23 @@ const MARGIN_PART: u64 = 12;
 /// An expiry this close to the end of the lifetime was counted on this device.
 const COUNTED_WITHIN: u64 = 2_000;
 
+/// The facts of a token whose answer took that long: its life began on the server, at the earliest
+/// when it was asked for.
+pub(crate) fn begun_earlier(facts: TokenFacts, took: Duration, wall: UnixMillis) -> TokenFacts {
+    let took = took.as_millis();
+    if took <= COUNTED_WITHIN {
+        return facts;
+    }
+    let less = |from: u64| from.saturating_sub(took);
+    let lifetime = facts.lifetime.map(|of| Duration::from_millis(less(of.as_millis())));
+    let expiry = Expiry { facts, saved_at: Some(wall), wall, server_wall: None };
+    let expires_at = match (facts.expires_at, expiry.told_expiry()) {
+        (Some(UnixMillis(at)), None) => Some(UnixMillis(less(at))),
+        (_, told) => told,
+    };
+    TokenFacts { expires_at, lifetime, ..facts }
+}
+
 /// A token's facts and the clocks of one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expiry {

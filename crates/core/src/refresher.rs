@@ -208,6 +208,11 @@ impl Refresher {
         let by_401 = self.wanted == Some(Want::Unauthorized);
         let pause = if is_useless { REST } else { MIN_GAP };
         *self = Self {
+    /// How long ago the attempt under way was sent.
+    pub(crate) fn took(&self, now: Instant) -> Duration {
+        self.under_way.map_or(Duration::ZERO, |under_way| now.since(under_way.sent))
+    }
+
             refreshed_at: Some(now),
             is_unproven: by_401 || self.is_unproven,
             not_before: now.plus(pause),

@@ -13,7 +13,7 @@ use crate::answer::{Grade, Outcome, Probe};
 use crate::confirm::Conclusion;
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, Reason};
-use crate::expiry::Expiry;
+use crate::expiry::{Expiry, begun_earlier};
 use crate::generation::Generation;
 use crate::label::Origin;
 use crate::message::Message;
@@ -166,7 +166,10 @@ impl Keeper {
         match finding {
             Finding::Refreshed(new) => {
                 self.handle_app_proof(out);
-                let by_401 = self.enter_newer_token(new.token, new.facts, new.is_same, out);
+                self.learn_issuers_clock(&answer.outcome);
+                let took = self.refresher.took(self.now());
+                let facts = begun_earlier(new.facts, took, self.clock.wall());
+                let by_401 = self.enter_newer_token(new.token, facts, new.is_same, out);
                 if by_401 {
                     self.verify_schedule.now(self.now());
                 }
@@ -177,6 +180,15 @@ impl Keeper {
             finding @ (Finding::Unavailable | Finding::Unusable) => {
                 self.refresh_failed(&answer.outcome, finding, out);
             }
+        }
+    }
+
+    /// The clock of the server that made the token tells best when the token runs out.
+    fn learn_issuers_clock(&mut self, outcome: &Outcome) {
+        let Outcome::Response(response) = outcome else { return };
+        let server = self.names.own(Probe::Refresh, Verdict::Valid, response);
+        if let Some(now) = server.now.or(response.date) {
+            self.clock.learn(now);
         }
     }
 

@@ -33,6 +33,50 @@ fn signed_in_with(facts: TokenFacts) -> World {
 }
 
 #[test]
+fn the_life_of_a_token_begins_when_it_was_asked_for() {
+    let mut world = signed_in_with(lives(120_000));
+    world.refresh = Reply::Slow(60_000, well("a", "1"));
+    let _ = world.input(Input::Refresh);
+    world.until(61_000, |it| it.has_refreshed() == 1).expect("it is refreshed");
+    world.refresh = Reply::Fails;
+    world.pass(59_000);
+    assert!(!world.keeper.has_run_out());
+    world.pass(2_000);
+    let _ = world.input(Input::Timeout);
+    assert!(world.keeper.has_run_out());
+}
+
+#[test]
+fn the_life_of_a_token_that_tells_a_date_too_begins_when_it_was_asked_for() {
+    let mut world = signed_in_with(lives(120_000));
+    world.refresh = Reply::Slow(60_000, well("a", "1"));
+    // Counted by the shell when the answer comes.
+    let expires_at = Some(UnixMillis(world.wall() + 60_000 + 120_000));
+    world.new_token = Some(TokenFacts { expires_at, ..lives(120_000) });
+    let _ = world.input(Input::Refresh);
+    world.until(61_000, |it| it.has_refreshed() == 1).expect("it is refreshed");
+    let told = world.keeper.snapshot().expires_at.expect("it is known").0;
+    assert!(told.abs_diff(world.wall() + 60_000) < 1_000);
+}
+
+#[test]
+fn the_clock_of_the_server_that_made_a_token_tells_when_it_runs_out() {
+    let mut world = World::new(options());
+    let now = world.wall() + 5 * HOUR;
+    let expires_at = Some(UnixMillis(now));
+    world.server_says(&Reply::Fails);
+    let _ = world.input(Input::Start);
+    world.pass(100);
+    let _ = world.input(Input::SignIn { token: Some(TokenHandle(1)), facts: lives(60_000) });
+    let server = ServerFacts { now: Some(UnixMillis(now)), ..facts("a", "1") };
+    world.refresh = answers(Response { server, ..well("a", "1") });
+    world.new_token = Some(TokenFacts { expires_at, ..untold() });
+    let _ = world.input(Input::Refresh);
+    world.until(5_000, |it| it.has_refreshed() == 1).expect("it is refreshed");
+    assert!(world.keeper.has_run_out());
+}
+
+#[test]
 fn rejections_of_a_refresh_before_and_after_a_restart_are_no_two() {
     let mut world = signed_in_with(lives(60_000));
     world.refresh = answers(rejected("a", "1"));
