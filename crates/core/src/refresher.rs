@@ -191,7 +191,7 @@ impl Refresher {
 
     /// The server is back: ask now what failed before.
     pub(crate) fn expedite(&mut self, now: Instant) {
-        if self.delay.is_some() && self.rejections.is_empty() {
+        if self.delay.is_some() && !self.is_unusable && self.rejections.is_empty() {
             self.not_before = self.not_before.min(now);
         }
     }

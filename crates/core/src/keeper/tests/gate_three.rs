@@ -77,6 +77,24 @@ fn the_clock_of_the_server_that_made_a_token_tells_when_it_runs_out() {
 }
 
 #[test]
+fn a_refresh_path_that_is_wrong_is_asked_once_in_ten_seconds_though_the_server_is_back() {
+    let mut world = signed_in_with(lives(60_000));
+    world.refresh = answers(status(404));
+    world.new_token = None;
+    world.until(60_000, |it| it.refreshes.len() == 1).expect("it is sent");
+    world.pass(100);
+    let sent = world.now();
+    world.script.push_back(Reply::Fails);
+    let _ = world.input(Input::Verify);
+    world.until(1_000, |it| it.server() == crate::ServerState::Waking).expect("it is away");
+    let _ = world.input(Input::AppProof);
+    world.pass(1_000);
+    assert_eq!(world.server(), crate::ServerState::Awake);
+    assert_eq!(world.refreshes.len(), 1, "{} ms later", world.now() - sent);
+    world.until(60_000, |it| it.refreshes.len() == 2).expect("it is asked again");
+}
+
+#[test]
 fn rejections_of_a_refresh_before_and_after_a_restart_are_no_two() {
     let mut world = signed_in_with(lives(60_000));
     world.refresh = answers(rejected("a", "1"));
