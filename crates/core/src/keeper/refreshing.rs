@@ -46,7 +46,7 @@ impl Keeper {
         }
         let due = self.next_refresh_by_age(options);
         let at = self.refresher.next_attempt(due)?;
-        let spread = self.prober.server.is_bad();
+        let spread = self.prober.server.is_bad() || self.is_confirming();
         let free = self.requests.available_at(Requests::MAX, self.window());
         Some(if spread { at.max(free) } else { at })
     }

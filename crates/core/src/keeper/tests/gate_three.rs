@@ -95,6 +95,29 @@ fn a_refresh_path_that_is_wrong_is_asked_once_in_ten_seconds_though_the_server_i
 }
 
 #[test]
+fn a_refresh_that_is_due_in_a_confirmation_keeps_its_pace() {
+    let mut world = World::new(options());
+    world.server_says(&answers(nameless()));
+    world.new_token = Some(lives(30_000));
+    let _ = world.input(Input::Start);
+    let _ = world.input(sign_in_for(30_000));
+    world.pass(20_000);
+    let _ = world.input(Input::Refresh);
+    world.until(1_000, |it| it.has_refreshed() == 1).expect("it is refreshed");
+    // Ten seconds later it would be refreshed first; until it is due the bursts go on.
+    world.verify = answers(status(401));
+    let start = world.now();
+    let _ = world.input(Input::Verify);
+    world.pass(40_000);
+    assert_eq!(world.sent_since(start, Probe::Refresh).len(), 1);
+    let all = [Probe::Verify, Probe::Health, Probe::Refresh];
+    let mut sent: std::vec::Vec<u64> =
+        all.into_iter().flat_map(|probe| world.sent_since(start, probe)).collect();
+    sent.sort_unstable();
+    assert!(sent.windows(4).all(|four| four[3] - four[0] >= 5_900), "{sent:?}");
+}
+
+#[test]
 fn rejections_of_a_refresh_before_and_after_a_restart_are_no_two() {
     let mut world = signed_in_with(lives(60_000));
     world.refresh = answers(rejected("a", "1"));
