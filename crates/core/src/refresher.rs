@@ -24,16 +24,22 @@ const REST: Duration = Duration::from_secs(10);
 pub(crate) const MIN_GAP: Duration = Duration::from_secs(1);
 /// The longest pause between attempts without a verdict.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// A token that a 401 has brought and that nobody has accepted for so long may have run out by now:
+/// few live shorter, and a request is given up after 90 s.
+const UNPROVEN: Duration = Duration::from_secs(120);
+/// Refreshes in a row that brought the same token, until a 401 for it counts: one may be an answer
+/// out of a cache.
+const USELESS: u8 = 2;
 /// Rejections that are believed; the second must be as far apart as a burst of a confirmation.
 const ENOUGH: usize = 2;
+/// Boot ids that begin the rejections again.
+const MAX_RESTARTS: u8 = 2;
 
 /// Names one attempt to refresh one token. It is stored before it is sent and stays the same until
 /// there is an answer with a newer token, so that a server which knows it (RFC 9700 asks servers to
 /// detect reuse) can hand out the same successor again after a lost answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-/// Boot ids that begin the rejections again.
-const MAX_RESTARTS: u8 = 2;
 pub struct AttemptId(pub u64);
 
 /// How a refresh ended.
@@ -80,6 +86,17 @@ pub(crate) enum Finding {
     Unusable,
 }
 
+/// What a refresh has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Gain {
+    /// A token that is good for a while.
+    Newer,
+    /// One that has run out already, or is about to.
+    Old,
+    /// The one that there was.
+    Same,
+}
+
 /// Whether a newer token may be expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prospect {
@@ -106,6 +123,10 @@ pub(crate) struct Refresher {
     refreshed_at: Option<Instant>,
     /// The present token came of a refresh because of a 401, and was not accepted since.
     is_unproven: bool,
+    /// The last ones in a row that brought no better token.
+    useless: u8,
+    /// Restarts of the server that were seen between rejections of the present token.
+    restarts: u8,
     rejections: Vec<Rejected>,
 }
 
@@ -123,8 +144,6 @@ pub(crate) enum Want {
     App,
     /// The server has refused the token.
     Unauthorized,
-    /// Restarts of the server that were seen between rejections of the present token.
-    restarts: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,14 +190,27 @@ impl Refresher {
         if self.under_way.is_some() || self.wanted.is_some() || self.delay.is_some() {
             return Prospect::Good;
         }
-        // A refresh whose token the server refuses as well has changed nothing.
-        let rests = self.refreshed_at.is_some_and(|at| now.since(at) < REST) || self.is_unproven;
-        let rests = if has_run_out { self.not_before > now } else { rests };
+        if has_run_out || self.useless > 0 {
+            // A 401 says nothing new: only the next refresh can.
+            return match self.not_before > now {
+                true if has_run_out || self.useless < USELESS => Prospect::Unlikely,
+                true => Prospect::None,
+                false => Prospect::Good,
+            };
+        }
+        // A refresh whose token the server refuses as well has not helped.
+        let unproven = if self.is_unproven { UNPROVEN } else { REST };
+        let rests = self.refreshed_at.is_some_and(|at| now.since(at) < unproven);
         if rests { Prospect::None } else { Prospect::Good }
     }
 
     pub(crate) fn begin(&mut self, now: Instant) {
         self.under_way = Some(UnderWay { sent: now, is_interrupted: false });
+    }
+
+    /// How long ago the attempt under way was sent.
+    pub(crate) fn took(&self, now: Instant) -> Duration {
+        self.under_way.map_or(Duration::ZERO, |under_way| now.since(under_way.sent))
     }
 
     /// The page could not run: what was asked or answered before is about another time.
@@ -198,22 +230,24 @@ impl Refresher {
 
     /// A verification accepted the present token.
     pub(crate) fn accepted(&mut self) {
-        self.is_unproven = false;
+        (self.is_unproven, self.useless) = (false, 0);
         self.wanted = self.wanted.filter(|want| *want != Want::Unauthorized);
     }
 
-    /// A newer token is here. `is_useless`: it has run out already, is about to, or is the one
-    /// that there was. Returns whether it was wanted because of a 401.
-    pub(crate) fn refreshed(&mut self, now: Instant, is_useless: bool) -> bool {
+    /// A newer token is here. Returns whether it was wanted because of a 401.
+    pub(crate) fn refreshed(&mut self, now: Instant, gain: Gain) -> bool {
         let by_401 = self.wanted == Some(Want::Unauthorized);
-        let pause = if is_useless { REST } else { MIN_GAP };
+        // It may have run out while the page slept.
+        let is_old = self.under_way.is_some_and(|under_way| under_way.is_interrupted);
+        let gain = if is_old { gain.max(Gain::Old) } else { gain };
+        let pause = if gain == Gain::Newer { MIN_GAP } else { REST };
         *self = Self {
-    /// How long ago the attempt under way was sent.
-    pub(crate) fn took(&self, now: Instant) -> Duration {
-        self.under_way.map_or(Duration::ZERO, |under_way| now.since(under_way.sent))
-    }
-
             refreshed_at: Some(now),
+            useless: match gain {
+                Gain::Newer => 0,
+                Gain::Old => 1,
+                Gain::Same => self.useless.saturating_add(1),
+            },
             is_unproven: by_401 || self.is_unproven,
             not_before: now.plus(pause),
             ..Self::default()
@@ -257,6 +291,7 @@ impl Refresher {
         if is_interrupted {
             return false;
         }
+        self.note_restart(answer.boot);
         self.rejections.push(Rejected { received_at: now, answer });
         if confirm == Confirm::Immediate {
             return true;
@@ -270,6 +305,17 @@ impl Refresher {
             self.rejections.remove(1);
         }
         many
+    }
+
+    /// What a server said before it started again is about another time: its store may not have
+    /// been ready, and that twice. A few times only, because some workers make a boot id each.
+    fn note_restart(&mut self, boot: Option<Label>) {
+        let before = self.rejections.last().and_then(|last| last.answer.boot);
+        let is_restart = before.zip(boot).is_some_and(|(before, boot)| before != boot);
+        if is_restart && self.restarts < MAX_RESTARTS {
+            self.restarts += 1;
+            self.rejections.clear();
+        }
     }
 
     /// The rejections that counted, oldest first.
@@ -296,7 +342,6 @@ pub(crate) fn read(answer: &RefreshAnswer, is_cookie: bool) -> Finding {
         (400, _) if answer.is_invalid_grant => Finding::Rejected { status: *status },
         (401, _) if !is_wall => Finding::Rejected { status: *status },
         (401 | 403 | 407 | 408 | 421 | 425 | 429 | 500..=599, _) => Finding::Unavailable,
-        self.note_restart(answer.boot);
         _ => Finding::Unusable,
     }
 }
@@ -304,14 +349,3 @@ pub(crate) fn read(answer: &RefreshAnswer, is_cookie: bool) -> Finding {
 #[cfg(test)]
 #[path = "refresher_tests.rs"]
 mod tests;
-    /// What a server said before it started again is about another time: its store may not have
-    /// been ready, and that twice. A few times only, because some workers make a boot id each.
-    fn note_restart(&mut self, boot: Option<Label>) {
-        let before = self.rejections.last().and_then(|last| last.answer.boot);
-        let is_restart = before.zip(boot).is_some_and(|(before, boot)| before != boot);
-        if is_restart && self.restarts < MAX_RESTARTS {
-            self.restarts += 1;
-            self.rejections.clear();
-        }
-    }
-

@@ -156,9 +156,9 @@ fn an_answer_that_cannot_be_used_is_asked_for_again_after_ten_seconds_at_the_ear
 fn a_token_that_does_not_help_is_no_storm() {
     let mut refresher = Refresher::default();
     refresher.begin(at(0));
-    refresher.refreshed(at(0), true);
+    refresher.refreshed(at(0), Gain::Old);
     assert_eq!(refresher.next_attempt(Some(at(0))), Some(at(10)));
-    assert_eq!(refresher.prospect(at(5), true), Prospect::None);
+    assert_eq!(refresher.prospect(at(5), true), Prospect::Unlikely, "nobody waits for it");
     assert_eq!(refresher.prospect(at(10), true), Prospect::Good);
 }
 
@@ -167,10 +167,26 @@ fn a_401_for_a_token_that_a_401_has_brought_is_answered_by_no_further_refresh() 
     let mut refresher = Refresher::default();
     refresher.want(Want::Unauthorized);
     refresher.begin(at(0));
-    assert!(refresher.refreshed(at(0), false));
-    assert_eq!(refresher.prospect(at(60), false), Prospect::None);
+    assert!(refresher.refreshed(at(0), Gain::Newer));
+    assert_eq!(refresher.prospect(at(119), false), Prospect::None);
+    assert_eq!(refresher.prospect(at(120), false), Prospect::Good, "it may have run out");
     refresher.accepted();
     assert_eq!(refresher.prospect(at(60), false), Prospect::Good);
+}
+
+#[test]
+fn the_same_token_again_is_no_evidence_and_twice_in_a_row_is() {
+    let mut refresher = Refresher::default();
+    for (time, expected) in [(0, Prospect::Unlikely), (10, Prospect::None), (20, Prospect::None)] {
+        refresher.begin(at(time));
+        refresher.refreshed(at(time), Gain::Same);
+        assert_eq!(refresher.prospect(at(time + 9), false), expected, "at {time}");
+        assert_eq!(refresher.prospect(at(time + 10), false), Prospect::Good, "at {time}");
+    }
+    assert_eq!(refresher.prospect(at(21), true), Prospect::Unlikely, "it has run out");
+    refresher.accepted();
+    refresher.refreshed(at(30), Gain::Same);
+    assert_eq!(refresher.prospect(at(31), false), Prospect::Unlikely, "it was accepted before");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::verifying::resolve_verify_waiters;
 use super::{Keeper, Life, Session, Verification};
 use crate::admission::Refresh;
-use crate::answer::{Grade, Outcome, Probe};
+use crate::answer::{Grade, Outcome, Probe, Verdict};
 use crate::confirm::Conclusion;
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, Reason};
@@ -20,7 +20,7 @@ use crate::message::Message;
 use crate::options::{Credential, RefreshOptions};
 use crate::page::Presence;
 use crate::refresher::{
-    self, AttemptId, Finding, MIN_GAP, NewToken, Prospect, RefreshAnswer, Want,
+    self, AttemptId, Finding, Gain, MIN_GAP, NewToken, Prospect, RefreshAnswer, Want,
 };
 use crate::requests::{Request, RequestId, Requests};
 use crate::session::{RejectedAnswer, Rule, SignOutReason, TokenFacts};
@@ -287,7 +287,12 @@ impl Keeper {
             .refresh_options()
             .and_then(|options| self.next_refresh_by_age(options))
             .is_some_and(|at| at.since(now) <= MIN_GAP);
-        let by_401 = self.refresher.refreshed(now, is_same || is_due || self.has_run_out());
+        let gain = match (is_same, is_due || self.has_run_out()) {
+            (true, _) => Gain::Same,
+            (false, true) => Gain::Old,
+            (false, false) => Gain::Newer,
+        };
+        let by_401 = self.refresher.refreshed(now, gain);
         self.log(out, Event::Refreshed {});
         out.push(Effect::Notify(Notice::Refreshed));
         if was_asked || self.verify_schedule.requested.is_some() {

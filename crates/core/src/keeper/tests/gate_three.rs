@@ -33,6 +33,68 @@ fn signed_in_with(facts: TokenFacts) -> World {
 }
 
 #[test]
+fn a_token_that_has_run_out_already_is_refused_and_nobody_is_signed_out() {
+    let mut world = signed_in_with(lives(60_000));
+    world.new_token = Some(lives(0));
+    world.verify = answers(rejected("a", "1"));
+    world.pass(600_000);
+    assert_eq!(world.sign_outs(), []);
+    world.new_token = Some(lives(60_000));
+    world.verify = answers(well("a", "1"));
+    world.pass(15_000);
+    assert_eq!(world.session(), SessionState::SignedIn);
+    assert!(!world.keeper.has_run_out());
+}
+
+#[test]
+fn the_old_token_once_more_ends_nothing_and_a_second_time_is_believed() {
+    let mut world = signed_in_with(untold());
+    world.is_same = true;
+    world.verify = answers(rejected("a", "1"));
+    let start = world.now();
+    let _ = world.input(Input::Verify);
+    world.until(1_000, |it| it.has_refreshed() == 1).expect("a 401 is answered by a refresh");
+    world.pass(9_000);
+    assert_ne!(world.session(), SessionState::Suspect);
+    world.until(20_000, |it| !it.sign_outs().is_empty()).expect("it is over in the end");
+    assert_eq!(world.sent_since(start, Probe::Refresh).len(), 2);
+    assert_eq!(world.sign_outs()[0].rule, Some(Rule::Instances));
+}
+
+#[test]
+fn a_refreshed_token_that_was_never_verified_may_have_run_out_two_minutes_later() {
+    let mut world = signed_in_with(untold());
+    world.script.push_back(answers(rejected("a", "1")));
+    world.verify = Reply::Fails;
+    let _ = world.input(Input::Verify);
+    world.until(1_000, |it| it.has_refreshed() == 1).expect("a 401 is answered by a refresh");
+    world.pass(HOUR);
+    world.verify = answers(rejected("a", "1"));
+    let _ = world.input(Input::Verify);
+    world.until(5_000, |it| it.has_refreshed() == 2).expect("it may have run out");
+    world.verify = answers(well("a", "1"));
+    world.pass(20_000);
+    assert_eq!((world.sign_outs().len(), world.session()), (0, SessionState::SignedIn));
+}
+
+#[test]
+fn a_token_that_came_while_the_page_slept_is_refreshed_again_before_a_401_for_it_counts() {
+    let mut world = signed_in_with(untold());
+    world.refresh = Reply::Slow(2_000, well("a", "1"));
+    let _ = world.input(Input::Refresh);
+    world.until(1_000, |it| it.refreshes.len() == 1).expect("it is sent");
+    world.script.push_back(Reply::Fails);
+    world.verify = answers(rejected("a", "1"));
+    world.sleep(8 * HOUR);
+    world.until(3_000, |it| it.has_refreshed() == 1).expect("it is taken");
+    let _ = world.input(Input::Verify);
+    world.until(30_000, |it| it.has_refreshed() == 2).expect("it is refreshed again");
+    world.verify = answers(well("a", "1"));
+    world.pass(10_000);
+    assert_eq!((world.sign_outs().len(), world.session()), (0, SessionState::SignedIn));
+}
+
+#[test]
 fn the_life_of_a_token_begins_when_it_was_asked_for() {
     let mut world = signed_in_with(lives(120_000));
     world.refresh = Reply::Slow(60_000, well("a", "1"));
