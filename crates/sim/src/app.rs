@@ -7,15 +7,14 @@ use session_keeper_core::{
 };
 
 use crate::event::Event;
+use crate::families::Token;
 use crate::network::Path;
 use crate::oracle::Verdict;
-use crate::server::{Handling, Token};
+use crate::server::Handling;
 use crate::tab::TabId;
 use crate::world::World;
 use crate::{Guarantee, world::status};
 
-/// The longest that a request waits in all: the core's default.
-const WAIT: u64 = 90_000;
 /// There and back.
 const TRIP: u64 = 50;
 const PATHS: u64 = 3;
@@ -33,8 +32,9 @@ pub(crate) struct App {
 struct Pending {
     request: AppRequest,
     token: Option<Token>,
-    /// Since when it waits, on the keeper's line, while it does.
-    waits_since: Option<u64>,
+    /// When it was first reported, on the keeper's line.
+    reported: Option<u64>,
+    is_waiting: bool,
     is_unauthorized: bool,
 }
 
@@ -68,13 +68,18 @@ impl World {
                 resource: self.rng.between(1, PATHS) as u32,
                 sent_with: None,
             };
-            let (token, waits_since, is_unauthorized) = (None, None, false);
-            let pending = Pending { request, token, waits_since, is_unauthorized };
+            let (token, reported) = (None, None);
+            let pending =
+                Pending { request, token, reported, is_waiting: false, is_unauthorized: false };
             self.tabs[tab].app.open.push(pending);
             self.tally.app_requests += 1;
-            self.app_sends(tab, request.id)?;
+            if self.tabs[tab].keeper.may_send() {
+                self.app_sends(tab, request.id)?;
+            } else {
+                self.app_reports(tab, request, AppEvent::Ready)?;
+            }
         }
-        Ok(())
+        self.app_wants_newer_token(tab)
     }
 
     /// Sends one of them, and reports what it meets.
@@ -128,15 +133,16 @@ impl World {
         }
         for pending in open {
             if pending.request.id == request.id {
-                pending.waits_since = Some(NOT_YET);
+                pending.is_waiting = true;
+                pending.reported = pending.reported.or(Some(NOT_YET));
                 pending.is_unauthorized = event == AppEvent::Unauthorized;
             }
         }
         self.feed(tab, Input::AppRequest { request, event })?;
         // With the report the keeper has learned what time it is.
         let line = self.tabs[tab].line();
-        let waiting = self.tabs[tab].app.open.iter_mut().filter_map(|it| it.waits_since.as_mut());
-        waiting.filter(|since| **since == NOT_YET).for_each(|since| *since = line);
+        let reported = self.tabs[tab].app.open.iter_mut().filter_map(|it| it.reported.as_mut());
+        reported.filter(|at| **at == NOT_YET).for_each(|at| *at = line);
         Ok(())
     }
 
@@ -152,7 +158,7 @@ impl World {
             return Err((Guarantee::G6, format!("{action:?} for a request that is over")));
         };
         let pending = &mut here.app.open[at];
-        if pending.waits_since.take().is_none() {
+        if !core::mem::take(&mut pending.is_waiting) {
             return Err((Guarantee::G6, format!("{action:?} for a request that does not wait")));
         }
         if action == AppAction::Send {
@@ -160,9 +166,11 @@ impl World {
             return Ok(());
         }
         let Pending { token, is_unauthorized, .. } = here.app.open.swap_remove(at);
-        let is_good = token.is_some_and(|token| self.server.knows(token));
-        if is_unauthorized && is_good && here.keeper.snapshot().signed_in() == Some(true) {
-            self.tally.app_false_401s += 1;
+        let is_alive = token.is_some_and(|token| self.server.knows(token));
+        let is_good = token.is_some_and(|token| self.server.accepts(token, self.now));
+        if is_unauthorized && is_alive && here.keeper.snapshot().signed_in() == Some(true) {
+            self.tally.app_false_401s += u64::from(is_good);
+            self.tally.app_expired_401s += u64::from(!is_good);
         }
         Ok(())
     }
@@ -175,8 +183,10 @@ impl World {
             return Ok(());
         }
         let line = here.line();
-        let late =
-            |it: &&Pending| it.waits_since.is_some_and(|since| line >= since.saturating_add(WAIT));
+        let wait = self.mix.options().app_requests.wait.as_millis();
+        let late = |it: &&Pending| {
+            it.is_waiting && it.reported.is_some_and(|at| line >= at.saturating_add(wait))
+        };
         match here.app.open.iter().find(late) {
             Some(late) => Err((Guarantee::G4, format!("{late:?} waits beyond its bound"))),
             None => Ok(()),

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use session_keeper_core::{AppRequestId, Outcome, Probe, RequestId};
+use session_keeper_core::{AppRequestId, RequestId};
 
-use crate::server::Token;
-use crate::tab::TabId;
+use crate::renewal::Answer;
+use crate::tab::{Outgoing, TabId};
 
 /// One thing that is going to happen.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A request reaches the server.
-    Arrives { tab: TabId, request: RequestId, probe: Probe, token: Option<Token> },
+    Arrives { tab: TabId, outgoing: Outgoing },
     /// An answer reaches the page.
-    Answered { tab: TabId, request: RequestId, outcome: Outcome },
+    Answered { tab: TabId, request: RequestId, answer: Answer },
     /// An answer that belongs to no request any more reaches the page.
-    Strays { tab: TabId, request: RequestId, outcome: Outcome },
+    Strays { tab: TabId, request: RequestId, answer: Answer },
     /// A fault begins.
     Faults(Fault),
     /// A fault is over; the tab is one where the fault is a page's.
@@ -98,11 +98,11 @@ impl Future {
     }
 
     /// Takes out the answers that a request still gets.
-    pub(crate) fn recall(&mut self, from: TabId, id: RequestId) -> Vec<(u64, Outcome)> {
+    pub(crate) fn recall(&mut self, from: TabId, id: RequestId) -> Vec<(u64, Answer)> {
         let mut recalled = Vec::new();
         self.coming.retain(|(time, _), event| match event {
-            Event::Answered { tab, request, outcome } if (*tab, *request) == (from, id) => {
-                recalled.push((*time, *outcome));
+            Event::Answered { tab, request, answer } if (*tab, *request) == (from, id) => {
+                recalled.push((*time, *answer));
                 false
             }
             _ => true,

@@ -1,10 +1,11 @@
 //! The faults at work, and the user between them.
 
-use session_keeper_core::{Input, Keeper, PageEvent, Record, SessionState, TokenFacts};
+use session_keeper_core::{Input, Keeper, PageEvent, Record, SessionState};
 
 use crate::event::{Event, Fault};
 use crate::network::Path;
 use crate::oracle::Verdict;
+use crate::refresh::RefreshWatch;
 use crate::tab::{Held, Page, TabId};
 use crate::world::World;
 
@@ -61,8 +62,9 @@ impl World {
             Fault::Offline => return self.cut(Path::Cut, 600_000),
             Fault::Portal => return self.cut(Path::Portal, 1_200_000),
             Fault::Nap => {
+                let most = if self.mix.renewal.is_some() { 36_000_000 } else { 7_200_000 };
                 self.machine.napping_since = self.now;
-                self.machine.napping_until = Some(self.now + self.rng.between(10_000, 7_200_000));
+                self.machine.napping_until = Some(self.now + self.rng.between(10_000, most));
             }
             Fault::Hide => {
                 self.tabs[tab].page.hidden = true;
@@ -111,7 +113,9 @@ impl World {
             }
             Fault::Freeze => {
                 self.tabs[tab].page.frozen = false;
-                self.hear(tab, PageEvent::Resumed)
+                self.hear(tab, PageEvent::Resumed)?;
+                self.deliver_held_back(tab);
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -145,6 +149,7 @@ impl World {
             let Page { hidden, frozen } = core::mem::take(&mut self.tabs[tab].page);
             if frozen {
                 self.hear(tab, PageEvent::Resumed)?;
+                self.deliver_held_back(tab);
             }
             if hidden {
                 self.hear(tab, PageEvent::Visible)?;
@@ -160,9 +165,9 @@ impl World {
         }
         let view = self.view(tab);
         if view.attended && view.reachable {
-            let (token, facts) = (self.server.issue(), TokenFacts::default());
-            let saved_at = Some(self.clocks().wall);
-            let handle = self.tabs[tab].tokens.hand_over(Held { token, facts, saved_at });
+            let held = Held::of(&self.server.issue(self.now), self.clocks().wall);
+            let (handle, facts) = (self.tabs[tab].tokens.hand_over(held), held.facts);
+            self.tabs[tab].refresh_watch = RefreshWatch::default();
             return self.feed(tab, Input::SignIn { token: Some(handle), facts }).map(drop);
         }
         let later = self.now + self.rng.between(10_000, 60_000);

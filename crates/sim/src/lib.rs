@@ -22,10 +22,13 @@
 mod app;
 pub mod bench;
 mod event;
+mod families;
 mod faults;
 mod mix;
 mod network;
 mod oracle;
+mod refresh;
+mod renewal;
 mod rng;
 mod server;
 mod shell;
@@ -44,6 +47,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many hours pass.
     pub hours: u64,
+    /// Whether tokens run out.
+    pub tokens: Tokens,
     /// A break in the world that an oracle must notice.
     pub sabotage: Sabotage,
     /// Whether each step is printed as it happens.
@@ -54,7 +59,14 @@ impl Plan {
     /// Four hours of a seed, in an honest and silent world.
     #[must_use]
     pub const fn of(seed: u64) -> Self {
-        Self { seed, hours: 4, sabotage: Sabotage::None, trace: Trace::Kept }
+        let (tokens, sabotage) = (Tokens::Lasting, Sabotage::None);
+        Self { seed, hours: 4, tokens, sabotage, trace: Trace::Kept }
+    }
+
+    /// The same with tokens that run out and are refreshed.
+    #[must_use]
+    pub const fn refreshed(self) -> Self {
+        Self { tokens: Tokens::Refreshed, ..self }
     }
 
     /// Another length.
@@ -62,6 +74,15 @@ impl Plan {
     pub const fn hours(self, hours: u64) -> Self {
         Self { hours, ..self }
     }
+}
+
+/// What tokens the server hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// They are good until the session ends.
+    Lasting,
+    /// They run out, and a refresh brings newer ones.
+    Refreshed,
 }
 
 /// A deliberate break: an oracle that nothing can trip proves nothing.
@@ -81,6 +102,12 @@ pub enum Sabotage {
     ConfusedShell,
     /// The server never comes back.
     DeadServer,
+    /// The shell does not write an attempt down.
+    ForgetfulStore,
+    /// The keeper does not hear the second rejection of a refresh.
+    DeafRefresh,
+    /// The shell does not carry out what is decided about requests of the app.
+    ForgottenRequests,
 }
 
 /// Where the steps of a run go.

@@ -4,12 +4,14 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use session_keeper_sim::{Plan, Tally, Trace, run};
+use session_keeper_sim::{Plan, Tally, Tokens, Trace, run};
 
-const USAGE: &str = "usage: session-keeper-sim [--seeds N] [--seed S] [--hours H] [--trace]
+const USAGE: &str =
+    "usage: session-keeper-sim [--seeds N] [--seed S] [--hours H] [--world W] [--trace]
   --seeds N  how many seeds, default 200
   --seed S   the first seed, default 1; alone, only this one
   --hours H  simulated hours of each, default 4
+  --world W  `lasting` (tokens that do not run out), `refreshed` (they do), or `all`, the default
   --trace    prints each step";
 
 /// How many failures are printed in full.
@@ -20,6 +22,7 @@ struct Arguments {
     first: u64,
     seeds: u64,
     hours: u64,
+    worlds: Vec<Tokens>,
     trace: Trace,
 }
 
@@ -31,10 +34,20 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let mut failed = 0;
+    for tokens in &arguments.worlds {
+        println!("world           {tokens:?}");
+        failed += run_all(&arguments, *tokens);
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// All seeds in one world. Returns how many failed.
+fn run_all(arguments: &Arguments, tokens: Tokens) -> usize {
     let start = Instant::now();
     let (mut tally, mut failures) = (Tally::default(), Vec::new());
     for done in 0..arguments.seeds {
-        let plan = Plan { trace: arguments.trace, ..Plan::of(arguments.first + done) };
+        let plan = Plan { trace: arguments.trace, tokens, ..Plan::of(arguments.first + done) };
         match run(&plan.hours(arguments.hours)) {
             Ok(one) => tally.add(&one),
             Err(failure) => {
@@ -57,11 +70,12 @@ fn main() -> ExitCode {
     }
     println!("{tally}");
     println!("{} passed, {} failed", arguments.seeds - failures.len() as u64, failures.len());
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    failures.len()
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let (mut first, mut seeds, mut hours, mut trace) = (None, None, 4, Trace::Kept);
+    let mut worlds = vec![Tokens::Lasting, Tokens::Refreshed];
     while let Some(word) = words.next() {
         let mut number = || {
             let value = words.next().ok_or(format!("{word} needs a number"))?;
@@ -71,10 +85,21 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--seed" => first = Some(number()?),
             "--seeds" => seeds = Some(number()?),
             "--hours" => hours = number()?,
+            "--world" => worlds = worlds_of(words.next().as_deref())?,
             "--trace" => trace = Trace::Printed,
             _ => return Err(format!("unknown argument {word:?}")),
         }
     }
     let alone = if first.is_some() { 1 } else { 200 };
-    Ok(Arguments { first: first.unwrap_or(1), seeds: seeds.unwrap_or(alone), hours, trace })
+    let (first, seeds) = (first.unwrap_or(1), seeds.unwrap_or(alone));
+    Ok(Arguments { first, seeds, hours, worlds, trace })
+}
+
+fn worlds_of(name: Option<&str>) -> Result<Vec<Tokens>, String> {
+    match name {
+        Some("all") => Ok(vec![Tokens::Lasting, Tokens::Refreshed]),
+        Some("lasting") => Ok(vec![Tokens::Lasting]),
+        Some("refreshed") => Ok(vec![Tokens::Refreshed]),
+        other => Err(format!("no such world: {other:?}")),
+    }
 }

@@ -2,6 +2,7 @@
 
 use session_keeper_core::{HealthOptions, Options, VerifyOptions, WhenHidden};
 
+use crate::renewal::Renewal;
 use crate::rng::Rng;
 
 /// What a sleeping server's platform does with requests until the server is there.
@@ -63,6 +64,8 @@ pub(crate) struct Mix {
     pub(crate) strays: u64,
     pub(crate) when_hidden: WhenHidden,
     pub(crate) pings: bool,
+    /// How tokens are refreshed; otherwise they never run out.
+    pub(crate) renewal: Option<Renewal>,
 }
 
 impl Mix {
@@ -110,6 +113,7 @@ impl Mix {
             // Without a health path only time tells a platform's login page from the server's no:
             // two wake-ups with nothing but silence between them would be too long a time.
             pings: wake == Wake::LoginPage || rng.in_thousand(900),
+            renewal: None,
         }
     }
 
@@ -119,7 +123,7 @@ impl Mix {
         Options {
             health: self.pings.then_some(health),
             verify: VerifyOptions::default(),
-            ..Options::default()
+            ..self.renewal.map_or_else(Options::default, |renewal| renewal.options())
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Guarantee {
     G4,
     /// A late answer changes nothing newer.
     G6,
+    /// Refresh tokens are sent one at a time, once, and not without end.
+    Refresh,
     /// The server is not asked more often than it can take.
     Pace,
     /// A world without faults settles.
@@ -32,6 +34,8 @@ pub(crate) type Verdict = Result<(), (Guarantee, String)>;
 const HELD: u64 = 90_000;
 /// The longest between two regular verifications, with its ten percent and a trip.
 const REGULAR: u64 = 335_000;
+/// A refresh comes before a suspicion, and may rest because the last one changed nothing.
+const REFRESHED: u64 = 90_000;
 /// The slowest probe of a server that was away for long, and a trip.
 const NOTICED: u64 = 150_000;
 /// Two requests in each 6 s of a confirmation, pings of a server that wakes, checks that the app
@@ -59,6 +63,8 @@ pub(crate) struct View<'a> {
     pub(crate) server: ServerState,
     /// The session's token is dead.
     pub(crate) ended: bool,
+    /// The page is not frozen.
+    pub(crate) can_act: bool,
     /// Somebody looks at a page that runs.
     pub(crate) attended: bool,
     /// The server is up and so is the way to it.
@@ -72,6 +78,10 @@ pub(crate) struct View<'a> {
     /// What the server says proves it awake.
     pub(crate) proves_itself: bool,
     pub(crate) open: &'a [Open],
+    /// The server has rejected the refresh of a session that is over.
+    pub(crate) refresh_rejected: bool,
+    /// Tokens run out and are refreshed.
+    pub(crate) is_refreshed: bool,
     pub(crate) rejects: Refuses,
     /// There is a health path, so that a weak rejection can be proven.
     pub(crate) pings: bool,
@@ -88,6 +98,8 @@ pub(crate) struct Oracle {
     was_clear: bool,
     was_calm: bool,
     suspect: Option<Suspect>,
+    /// The same of a refresh that was rejected.
+    refresh_rejected: Option<Suspect>,
     /// The backend contradicted itself: two minutes are allowed.
     caught: bool,
     /// The token was accepted once. Until then nothing is known of it, whatever is of the backend.
@@ -114,6 +126,7 @@ impl Oracle {
     /// The page was loaded again: what it knew is gone, but for what is kept of the backend.
     pub(crate) const fn reloaded(&mut self) {
         self.suspect = None;
+        self.refresh_rejected = None;
     }
 
     pub(crate) fn check(&mut self, view: &View<'_>, tally: &mut Tally) -> Verdict {
@@ -143,11 +156,12 @@ impl Oracle {
                 self.accepted
             }
         };
+        let begins =
+            Suspect { since: view.now, calm_before: view.now.saturating_sub(self.calm_since) };
+        self.refresh_rejected =
+            view.refresh_rejected.then(|| self.refresh_rejected.unwrap_or(begins));
         self.suspect = match (view.session, self.suspect) {
-            (SessionState::Suspect, None) => {
-                let calm_before = view.now.saturating_sub(self.calm_since);
-                Some(Suspect { since: view.now, calm_before })
-            }
+            (SessionState::Suspect, None) => Some(begins),
             (SessionState::Suspect, known) => known,
             _ => None,
         };
@@ -158,9 +172,16 @@ impl Oracle {
             return Ok(());
         }
         let calm = view.now.saturating_sub(self.calm_since);
+        if let Some(rejected) = self.refresh_rejected {
+            let undisturbed = calm >= view.now - rejected.since;
+            let is_known = undisturbed && rejected.calm_before >= 15_000;
+            let seconds = if is_known { 8 } else { 20 };
+            return in_time("rejected", seconds, calm.min(view.now - rejected.since), view, tally);
+        }
         let Some(suspect) = self.suspect else {
             let active = matches!(view.session, SessionState::SignedIn | SessionState::Unverified);
-            if active && calm > REGULAR + view.round_trip {
+            let regular = REGULAR + if view.is_refreshed { REFRESHED } else { 0 };
+            if active && calm > regular + view.round_trip {
                 return broken(
                     Guarantee::G2,
                     format!("a dead token was not checked for {calm} ms"),
@@ -179,28 +200,35 @@ impl Oracle {
             Refuses::Nameless | Refuses::Weakly if self.caught => 120,
             Refuses::Nameless | Refuses::Weakly => 60,
         };
-        let took = calm.min(view.now - suspect.since);
-        let longest = tally.longest.entry(seconds).or_default();
-        *longest = (*longest).max(took);
-        // A weak rejection waits for a ping, and a page's timers come a little late.
-        let allowed = seconds * 1_000 + 3 * view.round_trip + 500;
-        if took > allowed {
-            return broken(Guarantee::G2, format!("suspect for {took} ms of {allowed} allowed"));
-        }
-        Ok(())
+        in_time("suspect", seconds, calm.min(view.now - suspect.since), view, tally)
     }
 
     fn server_is_noticed(&self, view: &View<'_>) -> Verdict {
         let clear = view.now.saturating_sub(self.clear_since);
-        if view.proves_itself && view.server != ServerState::Awake && clear > NOTICED {
+        // Where a refresh comes before the next verification, only pings find out.
+        let noticed = NOTICED + if view.is_refreshed { 2 * REFRESHED } else { 0 };
+        if view.proves_itself && view.server != ServerState::Awake && clear > noticed {
             return broken(Guarantee::G2, format!("a server that is up is unseen for {clear} ms"));
         }
         Ok(())
     }
 }
 
+/// A session that is over lasted that long since the page could know it, undisturbed.
+fn in_time(state: &str, seconds: u64, took: u64, view: &View<'_>, tally: &mut Tally) -> Verdict {
+    let longest = tally.longest.entry(seconds).or_default();
+    *longest = (*longest).max(took);
+    // A weak rejection waits for a ping, and a page's timers come a little late.
+    let allowed = seconds * 1_000 + 3 * view.round_trip + 500;
+    if took > allowed {
+        return broken(Guarantee::G2, format!("{state} for {took} ms of {allowed} allowed"));
+    }
+    Ok(())
+}
+
 fn nothing_hangs(view: &View<'_>) -> Verdict {
-    if let Some(open) = view.open.iter().find(|open| view.line >= open.sent + HELD) {
+    let hangs = |open: &&Open| view.can_act && view.line >= open.sent + HELD;
+    if let Some(open) = view.open.iter().find(hangs) {
         return broken(Guarantee::G4, format!("{:?} is open beyond its bound", open.request));
     }
     let pings = view.open.iter().filter(|open| open.probe == Probe::Health).count();

@@ -2,15 +2,16 @@
 //! down what was said.
 
 use session_keeper_core::{
-    Effect, Generation, Input, Notice, Now, Probe, Record, RequestId, SessionState, SignOut,
-    SignOutReason,
+    Effect, Generation, Input, Notice, Now, PageEvent, Probe, Record, RequestId, SessionState,
+    SignOut, SignOutReason,
 };
 
 use crate::event::Event;
+use crate::families::Token;
 use crate::network::Transit;
 use crate::oracle::{self, Open, Verdict};
-use crate::server::Token;
-use crate::tab::TabId;
+use crate::renewal::Answer;
+use crate::tab::{Outgoing, TabId};
 use crate::world::{EPOCH, World, status};
 use crate::{Guarantee, Sabotage, Trace};
 
@@ -32,7 +33,11 @@ impl World {
         let before = here.keeper.snapshot().signed_in();
         let text = brief(&input);
         let token = here.token();
+        let resumed = matches!(input, Input::Page(PageEvent::Resumed));
         let effects = here.keeper.handle_input(now, input);
+        if resumed || effects.iter().any(|it| is_logged(it, "slept")) {
+            here.restart_refresh();
+        }
         let after = here.keeper.snapshot().signed_in();
         self.write_down(tab, &text, &effects);
         for effect in &effects {
@@ -69,6 +74,12 @@ impl World {
             Effect::Send { request, probe, generation } => {
                 return self.send(tab, *request, *probe, *generation);
             }
+            Effect::Refresh { request, generation, attempt } => {
+                return self.send_refresh(tab, *request, *generation, *attempt);
+            }
+            Effect::StoreAttempt { generation, attempt } => {
+                self.store_attempt(tab, *generation, *attempt);
+            }
             Effect::Abort { request } if self.plan.sabotage != Sabotage::LeakyShell => {
                 self.abort(tab, *request);
             }
@@ -81,10 +92,11 @@ impl World {
             Effect::DropToken { token } => self.tabs[tab].tokens.drop_handed(*token),
             Effect::Forget { generation } => self.tabs[tab].tokens.forget(*generation),
             Effect::Store { generation, expires_at, verified_at } => {
-                let Some(held) = self.tabs[tab].tokens.get(*generation).copied() else {
+                let Some(held) = self.tabs[tab].tokens.get_mut(*generation) else {
                     return Err((Guarantee::G1, "a session is written without its token".into()));
                 };
-                self.storage.store(*generation, held, *expires_at, *verified_at);
+                (held.facts.expires_at, held.verified_at) = (*expires_at, *verified_at);
+                self.storage.store(*generation, *held);
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
@@ -96,30 +108,37 @@ impl World {
                 }
             }
             Effect::StoreBackend(record) => self.storage.backend = Some(*record),
-            Effect::AppRequest { request, action } => {
+            Effect::AppRequest { request, action }
+                if self.plan.sabotage != Sabotage::ForgottenRequests =>
+            {
                 return self.app_goes_on(tab, *request, *action);
             }
             Effect::Notify(Notice::SignedOut(sign_out)) => {
                 return self.signed_out(tab, sign_out, before);
             }
-            Effect::Notify(Notice::Logged(entry)) if entry.event.code() == "refuted" => {
+            effect if is_logged(effect, "refuted") => {
                 self.tally.refuted += 1;
                 self.tabs[tab].oracle.refuted();
             }
-            Effect::Notify(Notice::Logged(entry)) if entry.event.code() == "verified" => {
-                self.tally.accepted += 1;
-            }
+            effect if is_logged(effect, "verified") => self.tally.accepted += 1,
+            Effect::Notify(Notice::Refreshed) => self.tally.refreshed += 1,
             _ => {}
         }
         Ok(())
     }
 
     fn abort(&mut self, tab: TabId, request: RequestId) {
-        self.tabs[tab].open.retain(|open| open.request != request);
-        for (time, outcome) in self.future.recall(tab, request) {
+        let here = &mut self.tabs[tab];
+        let aborted = here.open.iter().position(|open| open.request == request);
+        if let Some(open) = aborted.map(|at| here.open.remove(at))
+            && open.probe == Probe::Refresh
+        {
+            here.refresh_watch.is_rejected = false;
+        }
+        for (time, answer) in self.future.recall(tab, request) {
             // The network does not know that nobody listens any more.
             if self.rng.in_thousand(self.mix.strays) {
-                self.future.at(time, Event::Strays { tab, request, outcome });
+                self.future.at(time, Event::Strays { tab, request, answer });
             }
         }
     }
@@ -127,6 +146,7 @@ impl World {
     fn signed_out(&mut self, tab: TabId, sign_out: &SignOut, before: Option<Token>) -> Verdict {
         let by_user = self.tabs[tab].signing_out && sign_out.reason == SignOutReason::User;
         let ended = before.is_none_or(|token| !self.server.knows(token));
+        self.tabs[tab].refresh_watch.is_rejected = false;
         self.tally.sign_outs += u64::from(!by_user);
         self.tally.false_sign_outs += u64::from(!by_user && !ended);
         let back = self.now + self.rng.between(5_000, 300_000);
@@ -149,6 +169,14 @@ impl World {
             | Probe::Refresh
             | Probe::Acquire => self.tally.verifications += 1,
         }
+        let held = generation.and_then(|generation| self.tabs[tab].tokens.get(generation));
+        let token = held.map(|held| held.token);
+        self.transmit(tab, Outgoing { request, probe, token, attempt: None })
+    }
+
+    /// Puts a request on its way.
+    pub(crate) fn transmit(&mut self, tab: TabId, outgoing: Outgoing) -> Verdict {
+        let Outgoing { request, probe, .. } = outgoing;
         self.sent.push_back(self.now);
         while self.sent.front().is_some_and(|at| at + 60_000 <= self.now) {
             self.sent.pop_front();
@@ -160,15 +188,14 @@ impl World {
         let here = &mut self.tabs[tab];
         let sent = here.line();
         here.open.push(Open { request, probe, sent, doomed });
-        let token = generation.and_then(|generation| here.tokens.get(generation));
-        let token = token.map(|held| held.token);
+
         match transit {
             Transit::Reaches { after } => {
-                let arrives = Event::Arrives { tab, request, probe, token };
-                self.future.at(self.now + after, arrives);
+                self.future.at(self.now + after, Event::Arrives { tab, outgoing });
             }
             Transit::Fails { after, outcome } => {
-                self.future.at(self.now + after, Event::Answered { tab, request, outcome });
+                let answer = Answer::of(probe, outcome);
+                self.future.at(self.now + after, Event::Answered { tab, request, answer });
             }
             Transit::Vanishes => {}
         }
@@ -208,11 +235,21 @@ impl World {
     }
 }
 
+fn is_logged(effect: &Effect, code: &str) -> bool {
+    matches!(effect, Effect::Notify(Notice::Logged(entry)) if entry.event.code() == code)
+}
+
 fn brief(input: &Input) -> String {
     match input {
         Input::Answer { request, outcome } => {
             let answer = status(outcome).map_or("nothing".into(), |status| status.to_string());
             format!("answer to {}: {answer}", request.0)
+        }
+        Input::RefreshAnswer { request, answer } => {
+            let status = status(&answer.outcome);
+            let answered = status.map_or("nothing".into(), |status| status.to_string());
+            let token = answer.token.map_or("", |_| " with a token");
+            format!("answer to refresh {}: {answered}{token}", request.0)
         }
         Input::Record { record: Record::Session(stored), .. } => {
             format!("record {}", stored.generation.number)
@@ -228,6 +265,10 @@ fn word(effect: &Effect) -> Option<String> {
     match effect {
         Effect::Notify(Notice::Logged(entry)) => Some(entry.to_string()),
         Effect::Notify(_) | Effect::Broadcast(_) => None,
+        Effect::Refresh { request, generation, attempt } => {
+            let (request, number) = (request.0, generation.number);
+            Some(format!("refresh {number} by {request}, attempt {:x}", attempt.0))
+        }
         Effect::Send { request, probe, .. } => Some(format!("send {} {}", probe.name(), request.0)),
         other => Some(format!("{other:?}")),
     }

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use session_keeper_core::{
-    BackendRecord, Generation, Keeper, Label, ReadId, Record, StoredSession, TokenFacts,
-    TokenHandle, UnixMillis,
+    AttemptId, BackendRecord, Generation, Keeper, Label, Probe, ReadId, Record, RequestId,
+    StoredSession, TokenFacts, TokenHandle, UnixMillis,
 };
 
 use crate::app::App;
+use crate::families::Token;
 use crate::oracle::{Open, Oracle};
-use crate::server::Token;
+use crate::refresh::RefreshWatch;
+use crate::renewal::{Answer, Grant};
 
 /// Which tab, from 0.
 pub(crate) type TabId = usize;
@@ -22,6 +24,9 @@ pub(crate) struct Tab {
     pub(crate) oracle: Oracle,
     pub(crate) open: Vec<Open>,
     pub(crate) tokens: Tokens,
+    pub(crate) refresh_watch: RefreshWatch,
+    /// Answers that came while the page was frozen.
+    pub(crate) held_back: Vec<(RequestId, Answer)>,
     /// When the keeper last learned the time.
     pub(crate) told_at: u64,
     pub(crate) lateness: u64,
@@ -40,6 +45,8 @@ impl Tab {
             oracle: Oracle::default(),
             open: Vec::new(),
             tokens: Tokens::default(),
+            refresh_watch: RefreshWatch::default(),
+            held_back: Vec::new(),
             told_at: 0,
             lateness: 0,
             signing_out: false,
@@ -54,6 +61,8 @@ impl Tab {
         self.open.clear();
         self.sent.clear();
         self.tokens = Tokens::default();
+        self.refresh_watch = RefreshWatch::default();
+        self.held_back.clear();
         self.app.reloaded();
         self.oracle.reloaded();
     }
@@ -70,6 +79,16 @@ impl Tab {
     }
 }
 
+/// A request on its way to the server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) request: RequestId,
+    pub(crate) probe: Probe,
+    pub(crate) token: Option<Token>,
+    /// A refresh's.
+    pub(crate) attempt: Option<AttemptId>,
+}
+
 /// The page, as the browser has it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Page {
@@ -83,6 +102,15 @@ pub(crate) struct Held {
     pub(crate) token: Token,
     pub(crate) facts: TokenFacts,
     pub(crate) saved_at: Option<UnixMillis>,
+    pub(crate) verified_at: Option<UnixMillis>,
+}
+
+impl Held {
+    /// What a page keeps of what it was handed at `wall` by its own clock.
+    pub(crate) fn of(grant: &Grant, wall: UnixMillis) -> Self {
+        let facts = grant.facts(wall);
+        Self { token: grant.token, facts, saved_at: Some(wall), verified_at: None }
+    }
 }
 
 /// The tokens in the memory of one page.
@@ -97,6 +125,10 @@ pub(crate) struct Tokens {
 impl Tokens {
     pub(crate) fn get(&self, generation: Generation) -> Option<&Held> {
         self.by_generation.get(&generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, generation: Generation) -> Option<&mut Held> {
+        self.by_generation.get_mut(&generation)
     }
 
     /// A token was handed over, by the app or by an answer.
@@ -147,15 +179,8 @@ impl Storage {
     }
 
     /// Writes a session with its token.
-    pub(crate) fn store(
-        &mut self,
-        generation: Generation,
-        held: Held,
-        expires_at: Option<UnixMillis>,
-        verified_at: Option<UnixMillis>,
-    ) {
-        let Held { facts, saved_at, .. } = held;
-        let facts = TokenFacts { expires_at, ..facts };
+    pub(crate) fn store(&mut self, generation: Generation, held: Held) {
+        let Held { facts, saved_at, verified_at, .. } = held;
         self.record = Record::Session(StoredSession { generation, facts, saved_at, verified_at });
         self.held = Some(held);
     }

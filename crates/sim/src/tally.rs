@@ -26,6 +26,16 @@ pub struct Tally {
     pub sign_outs: u64,
     /// The same while the server still knew the token. Must be 0.
     pub false_sign_outs: u64,
+    /// Refreshes that were sent.
+    pub refreshes: u64,
+    /// Newer tokens that came of them.
+    pub refreshed: u64,
+    /// Refreshes that changed nothing.
+    pub useless: u64,
+    /// Sessions that the server ended because a refresh token came back.
+    pub reuses: u64,
+    /// Requests of the app that got a 401 because their token had run out.
+    pub app_expired_401s: u64,
     /// Requests of the app.
     pub app_requests: u64,
     /// A 401 that the app got though the token was good and the session went on.
@@ -55,6 +65,11 @@ impl Tally {
         self.sign_outs += other.sign_outs;
         self.false_sign_outs += other.false_sign_outs;
         self.strays += other.strays;
+        self.refreshes += other.refreshes;
+        self.refreshed += other.refreshed;
+        self.useless += other.useless;
+        self.reuses += other.reuses;
+        self.app_expired_401s += other.app_expired_401s;
         self.app_requests += other.app_requests;
         self.app_false_401s += other.app_false_401s;
         self.busiest_minute = self.busiest_minute.max(other.busiest_minute);
@@ -85,6 +100,15 @@ impl fmt::Display for Tally {
         writeln!(f, "false sign-outs {}", self.false_sign_outs)?;
         let (asked, got) = (self.app_requests, self.app_false_401s);
         writeln!(f, "the app         {asked} requests, {got} with a 401 for a good token")?;
+        if self.refreshes > 0 {
+            let Self { refreshes, refreshed, useless, reuses, app_expired_401s, .. } = self;
+            writeln!(
+                f,
+                "refreshes       {refreshes}: {refreshed} newer tokens, {useless} useless"
+            )?;
+            writeln!(f, "                {reuses} families ended by a reuse")?;
+            writeln!(f, "the app         {app_expired_401s} requests with a 401 for an old token")?;
+        }
         for (bound, ms) in &self.longest {
             let seconds = *ms as f64 / 1_000.0;
             writeln!(f, "longest         {seconds:.1} s where {bound} s are allowed")?;

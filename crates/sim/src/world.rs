@@ -3,19 +3,21 @@
 use std::collections::VecDeque;
 
 use session_keeper_core::{
-    Effect, Generation, Input, Keeper, Outcome, Probe, RequestId, Response, SessionState,
-    TokenFacts, TokenId,
+    Effect, Generation, Input, Keeper, Outcome, Probe, RequestId, Response, SessionState, TokenId,
+    UnixMillis,
 };
 
 use crate::event::{Event, Fault, Future};
 use crate::mix::{Mix, Refuses};
 use crate::network::{Network, Path};
 use crate::oracle::{self, Open, Verdict, View};
+use crate::refresh::Attempts;
+use crate::renewal::{Answer, RefreshFaults, Renewal};
 use crate::rng::Rng;
-use crate::server::{Handling, Server, Token};
-use crate::tab::{Held, Storage, Tab, TabId};
+use crate::server::{Handling, Server};
+use crate::tab::{Held, Outgoing, Storage, Tab, TabId};
 use crate::tally::{Failure, Tally};
-use crate::{Guarantee, Plan, Sabotage};
+use crate::{Guarantee, Plan, Sabotage, Tokens};
 
 /// The true time at the beginning, in milliseconds since 1970.
 pub(crate) const EPOCH: u64 = 1_760_000_000_000;
@@ -37,6 +39,7 @@ pub(crate) struct World {
     pub(crate) machine: Machine,
     pub(crate) storage: Storage,
     pub(crate) tabs: Vec<Tab>,
+    pub(crate) attempts: Attempts,
     pub(crate) patient_until: u64,
     /// When the requests of the last minute were sent.
     pub(crate) sent: VecDeque<u64>,
@@ -88,13 +91,15 @@ pub fn run(plan: &Plan) -> Result<Tally, Box<Failure>> {
 impl World {
     fn new(plan: Plan) -> Self {
         let mut rng = Rng::new(plan.seed);
-        let mix = Mix::of(&mut rng);
+        let mut mix = Mix::of(&mut rng);
+        if plan.tokens == Tokens::Refreshed {
+            mix.renewal = Some(Renewal::of(&mut rng));
+        }
         let generation = Generation { number: 1, token_id: TokenId(1) };
         let mut server = Server::new(mix, plan.sabotage == Sabotage::LyingServer);
-        let token = server.issue();
+        let grant = server.issue(0);
         let mut storage = Storage::empty();
-        let held = Held { token, facts: TokenFacts::default(), saved_at: None };
-        storage.store(generation, held, None, None);
+        storage.store(generation, Held::of(&grant, UnixMillis(EPOCH)));
         Self {
             plan,
             mix,
@@ -107,6 +112,7 @@ impl World {
             now: 0,
             machine: Machine::default(),
             storage,
+            attempts: Attempts::new(),
             patient_until: 0,
             sent: VecDeque::new(),
             transcript: VecDeque::new(),
@@ -178,12 +184,9 @@ impl World {
 
     fn handle_event(&mut self, event: Event) -> Verdict {
         match event {
-            Event::Arrives { tab, request, probe, token } => {
-                self.arrive(tab, request, probe, token);
-                Ok(())
-            }
-            Event::Answered { tab, request, outcome } => self.deliver(tab, request, outcome),
-            Event::Strays { tab, request, outcome } => self.stray(tab, request, outcome),
+            Event::Arrives { tab, outgoing } => self.arrive(tab, outgoing),
+            Event::Answered { tab, request, answer } => self.deliver(tab, request, answer),
+            Event::Strays { tab, request, answer } => self.stray(tab, request, answer),
             Event::Faults(fault) => self.fault(fault),
             Event::Ends(fault, tab) => self.end(fault, tab),
             Event::SignsIn { tab } => self.sign_in(tab),
@@ -192,50 +195,76 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, tab: TabId, request: RequestId, probe: Probe, token: Option<Token>) {
+    fn arrive(&mut self, tab: TabId, outgoing: Outgoing) -> Verdict {
+        let Outgoing { request, probe, token, attempt } = outgoing;
+        if let Some((token, attempt)) = token.zip(attempt) {
+            return self.refresh_arrives(tab, outgoing, token, attempt);
+        }
         let outcome = match self.server.handle(self.now, probe, token, &mut self.rng) {
             Handling::Answer(response) => Outcome::Response(response),
             Handling::Refuse => Outcome::NoAnswer,
             Handling::Hold(until) => {
-                let arrives = Event::Arrives { tab, request, probe, token };
-                self.future.at(until + 1, arrives);
-                return;
+                self.future.at(until + 1, Event::Arrives { tab, outgoing });
+                return Ok(());
             }
         };
+        self.bring(tab, request, Answer::of(probe, outcome), 0);
+        Ok(())
+    }
+
+    /// An answer sets out, so much later.
+    pub(crate) fn bring(&mut self, tab: TabId, request: RequestId, answer: Answer, later: u64) {
         match self.network.bring(&mut self.rng) {
             Some(after) => {
-                self.future.at(self.now + after, Event::Answered { tab, request, outcome });
+                let at = self.now + after + later;
+                self.future.at(at, Event::Answered { tab, request, answer });
             }
-            None => {
-                let open = self.tabs[tab].open.iter_mut();
-                open.filter(|it| it.request == request).for_each(|it| it.doomed = true);
-            }
+            None => self.doom(tab, request),
         }
     }
 
-    fn deliver(&mut self, tab: TabId, request: RequestId, outcome: Outcome) -> Verdict {
+    /// Nothing comes back.
+    pub(crate) fn doom(&mut self, tab: TabId, request: RequestId) {
+        let open = self.tabs[tab].open.iter_mut();
+        open.filter(|it| it.request == request).for_each(|it| it.doomed = true);
+    }
+
+    fn deliver(&mut self, tab: TabId, request: RequestId, answer: Answer) -> Verdict {
         if let Some(until) = self.machine.napping_until {
-            self.future.at(until + 1, Event::Answered { tab, request, outcome });
+            self.future.at(until + 1, Event::Answered { tab, request, answer });
             return Ok(());
         }
         let here = &mut self.tabs[tab];
         let Some(at) = here.open.iter().position(|open| open.request == request) else {
-            return self.stray(tab, request, outcome);
+            return self.stray(tab, request, answer);
         };
+        if here.page.frozen {
+            here.held_back.push((request, answer));
+            return Ok(());
+        }
         let open = here.open.remove(at);
-        self.take_note(tab, open, &outcome);
+        self.take_note(tab, open, &answer.outcome);
         if self.rng.in_thousand(self.mix.strays) {
             let again = self.now + self.rng.between(0, 120_000);
-            self.future.at(again, Event::Strays { tab, request, outcome });
+            self.future.at(again, Event::Strays { tab, request, answer });
         }
+        if open.probe == Probe::Refresh {
+            return self.refresh_answered(tab, request, &answer);
+        }
+        let outcome = answer.outcome;
         let is_refusal = open.probe == Probe::Verify && status(&outcome) == Some(401);
         let was_live = self.tabs[tab].keeper.snapshot().signed_in() == Some(true);
-        let heard = self.as_heard(tab, is_refusal, outcome);
-        let effects = self.feed(tab, Input::Answer { request, outcome: heard })?;
+        let outcome = self.as_heard(tab, is_refusal, outcome);
+        let effects = self.feed(tab, Input::Answer { request, outcome })?;
         let dropped = effects.contains(&Effect::Abort { request });
         if is_refusal && was_live && !dropped {
             self.tally.rejections += 1;
-            return oracle::refusal_is_suspected(self.tabs[tab].keeper.snapshot().session);
+            // A refresh comes first (gate 3).
+            let is_refreshing = self.tabs[tab].keeper.next_refresh().is_some()
+                || self.tabs[tab].open.iter().any(|open| open.probe == Probe::Refresh);
+            if !is_refreshing {
+                return oracle::refusal_is_suspected(self.tabs[tab].keeper.snapshot().session);
+            }
         }
         Ok(())
     }
@@ -270,9 +299,10 @@ impl World {
         Outcome::Response(Response { status: 500, ..Response::default() })
     }
 
-    fn stray(&mut self, tab: TabId, request: RequestId, outcome: Outcome) -> Verdict {
-        let is_open = self.tabs[tab].open.iter().any(|it| it.request == request);
-        if self.machine.is_asleep() || is_open {
+    fn stray(&mut self, tab: TabId, request: RequestId, answer: Answer) -> Verdict {
+        let here = &self.tabs[tab];
+        let is_open = here.open.iter().any(|it| it.request == request);
+        if self.machine.is_asleep() || here.page.frozen && answer.grant.is_some() || is_open {
             return Ok(());
         }
         // What is due anyway is not the stray's doing.
@@ -282,7 +312,10 @@ impl World {
             _ => request,
         };
         self.tally.strays += 1;
-        let effects = self.feed(tab, Input::Answer { request, outcome })?;
+        let input = self.input_of(tab, request, &answer);
+        let mut effects = self.feed(tab, input)?;
+        // Whoever gets a token that nobody waits for lets go of it.
+        effects.retain(|effect| !matches!(effect, Effect::DropToken { .. }));
         oracle::stray_is_ignored(effects.len())
     }
 
@@ -293,6 +326,9 @@ impl World {
         });
         self.network.heal();
         self.server.heal(self.now);
+        if let Some(renewal) = &mut self.mix.renewal {
+            renewal.faults = RefreshFaults::default();
+        }
         if self.plan.sabotage == Sabotage::DeadServer {
             self.network.path = Path::Cut;
         }
@@ -323,6 +359,7 @@ impl World {
             session: snapshot.session,
             server: snapshot.server,
             ended: here.token().is_some_and(|token| !self.server.knows(token)),
+            can_act: !page.frozen,
             attended: !page.hidden && !page.frozen && !self.machine.is_asleep(),
             reachable: self.server.is_well(self.now) && self.network.path == Path::Clear,
             patient_until: self.patient_until,
@@ -330,6 +367,8 @@ impl World {
             may_rest: !self.mix.pings && snapshot.session == SessionState::SignedOut,
             proves_itself: self.mix.pings || self.mix.rejects != Refuses::Weakly,
             open: &here.open,
+            refresh_rejected: here.refresh_watch.is_rejected,
+            is_refreshed: self.mix.renewal.is_some(),
             rejects: self.mix.rejects,
             pings: self.mix.pings,
             round_trip: 2 * self.network.longest_trip(),

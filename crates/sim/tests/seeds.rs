@@ -72,3 +72,59 @@ fn a_failure_names_its_seed_and_tells_what_led_there() {
             .any(|line| line.contains("suspect/awake") && line.contains("rejected"))
     );
 }
+
+#[test]
+fn two_hundred_seeds_with_refreshed_tokens_break_no_guarantee() {
+    let mut tally = Tally::default();
+    for seed in 1..=200 {
+        match run(&Plan::of(seed).refreshed()) {
+            Ok(one) => tally.add(&one),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    assert_eq!(tally.false_sign_outs, 0);
+    // Tokens run out and are replaced, and servers do what it takes to lose them.
+    assert!(tally.refreshed > 2_000 && tally.refreshes > 2 * tally.refreshed, "{tally}");
+    assert!(tally.useless > 100 && tally.reuses > 10 && tally.sign_outs > 100, "{tally}");
+    // The refresh path fails for longer than a request may wait; otherwise nobody sees a 401.
+    assert!(tally.app_expired_401s * 30 < tally.app_requests, "{tally}");
+}
+
+/// The first guarantee that breaks where tokens run out.
+fn broken_refreshed(sabotage: Sabotage) -> Vec<(Guarantee, String)> {
+    let plans = (1..=60).map(|seed| Plan { sabotage, ..Plan::of(seed).refreshed() });
+    plans.filter_map(|plan| run(&plan).err()).map(|it| (it.guarantee, it.message)).collect()
+}
+
+#[test]
+fn an_attempt_that_is_not_stored_trips_the_oracle_of_refresh_tokens_that_are_sent_twice() {
+    let broken = broken_refreshed(Sabotage::ForgetfulStore);
+    let is_twice = |(guarantee, message): &(Guarantee, String)| {
+        *guarantee == Guarantee::Refresh && message.contains("another attempt id")
+    };
+    assert!(broken.iter().filter(|it| is_twice(it)).count() > 5, "{broken:?}");
+}
+
+#[test]
+fn a_server_that_rejects_the_refresh_of_a_living_session_trips_the_oracle_of_false_sign_outs() {
+    let broken = broken_refreshed(Sabotage::LyingServer);
+    assert!(broken.iter().filter(|(it, _)| *it == Guarantee::G1).count() > 40, "{broken:?}");
+}
+
+#[test]
+fn a_rejected_refresh_that_is_not_heard_trips_the_oracle_of_missed_sign_outs() {
+    let broken = broken_refreshed(Sabotage::DeafRefresh);
+    let is_missed = |(guarantee, message): &(Guarantee, String)| {
+        *guarantee == Guarantee::G2 && message.contains("rejected for")
+    };
+    assert!(broken.iter().any(is_missed), "{broken:?}");
+}
+
+#[test]
+fn a_request_of_the_app_that_is_forgotten_trips_the_oracle_of_waiting() {
+    let broken = broken_refreshed(Sabotage::ForgottenRequests);
+    let is_late = |(guarantee, message): &(Guarantee, String)| {
+        *guarantee == Guarantee::G4 && message.contains("waits beyond its bound")
+    };
+    assert!(broken.iter().any(is_late), "{broken:?}");
+}
