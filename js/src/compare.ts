@@ -28,7 +28,7 @@ export interface Held {
  * `stale`: nothing. `lost`: ours is to be written again, or what nobody can read erased.
  * `outnumbered`: ours stays, and is to be written above its number. `session`: it is ours now.
  * `ended`: it is what the user has signed out of here. `sign-out`: ours is over. `owed`: that,
- * and the server has not heard of it.
+ * and the server does not know of it yet.
  */
 export type Meaning = "stale" | "lost" | "outnumbered" | "session" | "ended" | "sign-out" | "owed";
 

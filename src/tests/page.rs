@@ -9,14 +9,14 @@ use crate::page::{self, Event, Listener};
 use crate::{clock, entropy, global};
 
 fn listen() -> (Listener, Rc<RefCell<Vec<Event>>>) {
-    let heard = Rc::new(RefCell::new(Vec::new()));
-    let visitor = Rc::clone(&heard);
-    (Listener::new(Box::new(move |event| visitor.borrow_mut().push(event))), heard)
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let visitor = Rc::clone(&seen);
+    (Listener::new(Box::new(move |event| visitor.borrow_mut().push(event))), seen)
 }
 
 #[wasm_bindgen_test]
 fn what_happens_to_the_page_is_told_as_it_happens() {
-    let (_listener, heard) = listen();
+    let (_listener, seen) = listen();
     for (source, event) in [
         ("window.dispatchEvent(new Event('online'))", PageEvent::Online),
         ("window.dispatchEvent(new Event('offline'))", PageEvent::Offline),
@@ -31,57 +31,57 @@ fn what_happens_to_the_page_is_told_as_it_happens() {
         ("window.dispatchEvent(new Event('keydown'))", PageEvent::UserActivity),
     ] {
         script(source);
-        assert_eq!(heard.borrow_mut().pop(), Some(Event::Page(event)), "{source}");
+        assert_eq!(seen.borrow_mut().pop(), Some(Event::Page(event)), "{source}");
     }
 }
 
 #[wasm_bindgen_test]
 fn the_first_pageshow_of_a_page_is_no_return() {
-    let (_listener, heard) = listen();
+    let (_listener, seen) = listen();
     script("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: false }))");
-    assert!(heard.borrow().is_empty());
+    assert!(seen.borrow().is_empty());
 }
 
 #[wasm_bindgen_test]
 fn a_page_that_stops_an_event_hides_nothing() {
-    let (_listener, heard) = listen();
+    let (_listener, seen) = listen();
     script(
         "window.addEventListener('online', (event) => event.stopImmediatePropagation());
          window.dispatchEvent(new Event('online'))",
     );
-    assert_eq!(*heard.borrow(), [Event::Page(PageEvent::Online)]);
+    assert_eq!(*seen.borrow(), [Event::Page(PageEvent::Online)]);
 }
 
 #[wasm_bindgen_test]
-fn nothing_is_heard_after_the_listener_is_gone() {
-    let (listener, heard) = listen();
+fn nothing_is_seen_after_the_listener_is_gone() {
+    let (listener, seen) = listen();
     drop(listener);
     script("window.dispatchEvent(new Event('online'))");
-    assert!(heard.borrow().is_empty());
+    assert!(seen.borrow().is_empty());
 }
 
 #[wasm_bindgen_test]
 fn the_focus_of_the_page_is_told_and_that_of_a_field_is_not() {
-    let (_listener, heard) = listen();
+    let (_listener, seen) = listen();
     script(
         "document.body.append(document.createElement('input'));
          document.querySelector('input').dispatchEvent(new Event('focus'));
          document.querySelector('input').remove()",
     );
-    assert!(heard.borrow().is_empty());
+    assert!(seen.borrow().is_empty());
     script("window.dispatchEvent(new Event('focus'))");
-    assert_eq!(*heard.borrow(), [Event::Focus]);
+    assert_eq!(*seen.borrow(), [Event::Focus]);
 }
 
 #[wasm_bindgen_test]
 fn what_another_tab_writes_is_told_with_its_key() {
-    let (_listener, heard) = listen();
+    let (_listener, seen) = listen();
     script(
         "window.dispatchEvent(new StorageEvent('storage', { key: 'name' }));
          window.dispatchEvent(new StorageEvent('storage', { key: null }))",
     );
     let expected = [Event::Storage { key: Some("name".into()) }, Event::Storage { key: None }];
-    assert_eq!(*heard.borrow(), expected);
+    assert_eq!(*seen.borrow(), expected);
 }
 
 #[wasm_bindgen_test]

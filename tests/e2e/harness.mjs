@@ -30,7 +30,7 @@ const ARGUMENTS = [
 export const AT_ONCE = 3;
 /** G2 of the design: from a suspicion to the end of the session, where the token is refused. */
 export const OVER_WITHIN_MS = {
-  /** A backend that is known to be of one mind, and up for a while. */
+  /** A backend that is known to be consistent, and up for a while. */
   known: 8_000,
   /** The same, just started: a store or a key may not be ready. */
   justStarted: 20_000,

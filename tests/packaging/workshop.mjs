@@ -1,7 +1,7 @@
 // A folder with the bundlers at exact versions and the packed package, installed as an app does.
 //
 // Rule: exact versions, from the lock files beside this one; installed once for each state of
-// those, and the package anew each time. Nothing is downloaded but by npm.
+// those, and the package again each time. Nothing is downloaded but by npm.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";

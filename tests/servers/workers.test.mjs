@@ -11,7 +11,7 @@ const AT_ONCE = 6;
 /** Refusals that are seen refuted, so that it was no single accident. */
 const REFUTED = 3;
 /**
- * How long chance alone decides who answers: before a backend could be known to be of one mind
+ * How long chance alone decides who answers: before a backend could be known to be consistent
  * (four accepted answers, 6 s apart), and long before a suspicion ends the session.
  */
 const BY_CHANCE_MS = 9_000;

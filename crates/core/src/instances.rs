@@ -302,7 +302,7 @@ mod tests {
         // As a page is loaded the server is older than the page's line of time.
         assert_eq!(see(1, None, 900_000), Boot::Known);
         assert_eq!(see(2, None, 897_000), Boot::Known, "a worker that started 4 s later");
-        assert_eq!(see(3, None, 500), Boot::Changed, "up for less than nobody was heard");
+        assert_eq!(see(3, None, 500), Boot::Changed, "up for less than nobody answered");
         assert_eq!(see(4, None, 1_500), Boot::Known);
         assert_eq!(see(40, Some("a"), 37_500), Boot::First);
         assert_eq!(see(41, Some("b"), 37_500), Boot::Known, "each worker makes its own id");

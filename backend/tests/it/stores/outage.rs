@@ -108,7 +108,7 @@ async fn store_with_row(choice: &StoreChoice) -> (Arc<dyn Store>, TokenHash) {
 }
 
 /// At once, as requests come, and each by itself soon. What is told here may take place later,
-/// where the server had heard it: nothing of it is about the row at `kept`.
+/// where the server had received it: nothing of it is about the row at `kept`.
 async fn every_call_fails(store: &dyn Store, kept: TokenHash) {
     let (other, key) = (row(&name()), hash());
     let user = RevokeScope::User(other.1.username.to_string());
