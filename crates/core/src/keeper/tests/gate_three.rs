@@ -206,10 +206,9 @@ fn boot_ids_that_change_with_every_rejection_put_a_sign_out_off_but_not_for_ever
     let mut world = signed_in_with(lives(60_000));
     world.new_token = None;
     let ids = ["1", "2", "3", "4", "5", "6"];
-    let mut asked = 0;
-    for id in ids {
+    for (before, id) in ids.into_iter().enumerate() {
         world.refresh = answers(rejected(id, id));
-        asked += 1;
+        let asked = before + 1;
         let _ = world.until(60_000, |it| it.refreshes.len() == asked || !it.sign_outs().is_empty());
         world.pass(500);
     }
