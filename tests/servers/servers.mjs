@@ -90,7 +90,7 @@ class Server {
   #child;
   #complaints = "";
 
-  constructor({ kind, workers = 1, says = "", reload = false, accessSeconds = 4, ...given }) {
+  constructor({ kind, workers = 1, says = "", reload = false, accessSeconds = 6, ...given }) {
     const { tokens, port, data, keepAliveS } = given;
     this.#options = { kind, workers, tokens, port, says, reload, accessSeconds };
     this.#options.keepAliveS = keepAliveS ?? usually[kind] ?? GUNICORN_S;
