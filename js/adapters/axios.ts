@@ -12,15 +12,15 @@ import {
   type InternalAxiosRequestConfig,
 } from "axios";
 
-import type { SessionKeeper } from "../types.js";
+import type { KeeperRequestInit, SessionKeeper } from "../types.js";
 
 declare module "axios" {
   interface AxiosRequestConfig {
     /**
-     * Whether `session-keeper` may send the request again where its method may change something.
-     * GET, HEAD and OPTIONS always are. @default false
+     * `retry`: whether the request may be sent again where its method may change something; GET,
+     * HEAD and OPTIONS always are. @default false
      */
-    retry?: boolean;
+    sessionKeeper?: Pick<KeeperRequestInit, "retry">;
   }
 }
 
@@ -71,7 +71,7 @@ export function attach(instance: AxiosInstance, keeper: Pick<SessionKeeper, "fet
       method: config.method ?? "GET",
       headers: own ? { Authorization: String(own) } : {},
       signal: config.signal as AbortSignal,
-      retry: config.retry,
+      ...config.sessionKeeper,
       transport,
     });
     if (error) throw error;

@@ -53,7 +53,8 @@ for (const [kind, consumers] of kinds) {
     before(async () => (workshop = await openWorkshop(kind)));
 
     for (const consumer of consumers) {
-      it(`${consumer.name}: the page keeps a session`, async (t) => {
+      const what = consumer.check ? "the package can be used" : "the page keeps a session";
+      it(`${consumer.name}: ${what}`, async (t) => {
         const began = performance.now();
         const folder = await makeApp(workshop, consumer.name, consumer.files);
         if (consumer.check) return consumer.check(tools(workshop, folder));

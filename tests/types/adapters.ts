@@ -81,12 +81,12 @@ withInterceptors([keeperInterceptor]);
 
 // HTTP clients
 const detach: () => void = attach(axios.create(), keeper);
-void axios.post("/items", {}, { retry: true }).finally(detach);
+void axios.post("/items", {}, { sessionKeeper: { retry: true } }).finally(detach);
 void withKeeper(ky, keeper).get("https://api.example.com/items");
 // @ts-expect-error: a client and its keeper, not the other way round
 attach(keeper, axios.create());
 // @ts-expect-error: retry is a yes or no
-void axios.get("/items", { retry: 3 });
+void axios.get("/items", { sessionKeeper: { retry: 3 } });
 
 // TanStack Query
 const end: () => void = attachQuery(new QueryClient(), keeper);

@@ -216,7 +216,7 @@ test("axios: a POST may be sent again in an outage where its config says so", as
   const { adapter, seen } = ownAdapter(() => answers.shift());
   const instance = axios.create({ adapter });
   attach(instance, keeper);
-  const made = await during(pass, instance.post("/items", {}, { retry: true }));
+  const made = await during(pass, instance.post("/items", {}, { sessionKeeper: { retry: true } }));
   assert.deepEqual([made.data, seen.length], ["made", 2]);
 });
 
