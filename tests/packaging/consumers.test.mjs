@@ -18,7 +18,12 @@ import { attempt, openWorkshop } from "./workshop.mjs";
 
 const run = promisify(execFile);
 const kinds = [["few", few]];
-if (process.env.CONSUMERS === "all") kinds.push(["many", (await import("./many.mjs")).many]);
+let isThere = () => true;
+if (process.env.CONSUMERS === "all") {
+  const node22 = await import("./node22.mjs");
+  kinds.push(["many", (await import("./many.mjs")).many], ["node22", node22.newest]);
+  isThere = (kind, workshop) => kind !== "node22" || node22.isThere(workshop);
+}
 
 let browser;
 let profile;
@@ -55,6 +60,7 @@ for (const [kind, consumers] of kinds) {
     for (const consumer of consumers) {
       const what = consumer.check ? "the package can be used" : "the page keeps a session";
       it(`${consumer.name}: ${what}`, async (t) => {
+        if (!isThere(kind, workshop)) return t.skip("needs Node 22 for this machine");
         const began = performance.now();
         const folder = await makeApp(workshop, consumer.name, consumer.files);
         if (consumer.check) return consumer.check(tools(workshop, folder));
@@ -65,7 +71,7 @@ for (const [kind, consumers] of kinds) {
           ? await consumer.serve(tools(workshop, folder))
           : await serveFolder(built);
         t.after(site.end);
-        await visit(t, site.origin);
+        await visit(t, site.origin, consumer.shows);
         if (!consumer.serve) table.push({ name: consumer.name, seconds, ...(await weigh(built)) });
       });
     }
@@ -106,7 +112,7 @@ async function copyPackage(workshop, folder, files) {
 }
 
 /** Opens the app, and compares what it saw with what it has to see. */
-async function visit(t, origin) {
+async function visit(t, origin, shows = "") {
   const api = await startApi();
   t.after(api.end);
   const context = await browser.createBrowserContext();
@@ -121,5 +127,7 @@ async function visit(t, origin) {
     throw new Error(`${error.message}: ${errors.join("; ")}`);
   });
   assert.deepEqual(plain(JSON.parse(await seen.jsonValue())), plain(WORKS));
+  const isShown = (text) => document.body.innerText.includes(text);
+  await page.waitForFunction(isShown, { timeout: 10_000 }, shows);
   assert.deepEqual(errors, []);
 }

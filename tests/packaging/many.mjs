@@ -13,7 +13,7 @@ const DEFERRED = '<script defer src="./main.js"></script>';
 const inside = (folder, name) => path.join(folder, name);
 
 /** What an app's own test does with its keeper in a runner without a page of a browser. */
-const TEST = `
+export const TEST = `
   const keeper = createKeeper({ baseUrl: "https://api.example.com", log: "silent" });
   await keeper.start();
   await keeper.signIn("token");

@@ -71,7 +71,7 @@ export const next = (bundler, options) => ({
       program("next/dist/bin/next"),
       (port) => ["start", "--port", port],
       folder,
-      QUIET,
+      () => QUIET,
     );
     await check(started.origin).catch(async (error) => {
       await started.end();

@@ -7,11 +7,11 @@ import { setTimeout as delay } from "node:timers/promises";
 const UP_WITHIN_MS = 60_000;
 
 /** Starts a program of Node that serves pages, and waits until it does. */
-export async function startProgram(file, argumentsOf, cwd, env = {}) {
+export async function startProgram(file, argumentsOf, cwd, envOf, node = process.execPath) {
   const port = String(await freePort());
-  const child = spawn(process.execPath, [file, ...argumentsOf(port)], {
+  const child = spawn(node, [file, ...argumentsOf(port)], {
     cwd,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...envOf?.(port) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let told = "";
