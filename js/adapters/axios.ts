@@ -84,7 +84,9 @@ export function attach(instance: AxiosInstance, keeper: Pick<SessionKeeper, "fet
 }
 
 function seen({ status, headers }: AxiosResponse): Response {
+  // An adapter of the app's own may give none, or spell them as it likes.
+  const given = AxiosHeaders.from(headers as AxiosHeaders);
   const kept = new Headers();
-  for (const name of READ) if (headers[name]) kept.set(name, String(headers[name]));
+  for (const name of READ) if (given.has(name)) kept.set(name, String(given.get(name)));
   return new Response(null, { status, headers: kept });
 }

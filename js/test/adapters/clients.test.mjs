@@ -150,12 +150,12 @@ for (const [name, make] of Object.entries(clients)) {
 }
 
 /** A way to send that is none of `fetch`, as XMLHttpRequest is. */
-function ownAdapter(answer) {
+function ownAdapter(answer, headers) {
   const seen = [];
   const adapter = async (config) => {
     seen.push(config);
     const [status, data] = await answer(config);
-    const response = { status, data, config, headers: new axios.AxiosHeaders(), statusText: "" };
+    const response = { status, data, config, headers, statusText: "" };
     if (config.validateStatus(status)) return response;
     throw new axios.AxiosError("no", "ERR_BAD_REQUEST", config, undefined, response);
   };
@@ -208,6 +208,23 @@ test("axios: an aborted request is a cancelled one, also while it waits", async 
   assert.equal(keeper.snapshot.session, "suspect");
   abort.abort();
   assert.ok(axios.isCancel(await asking));
+});
+
+test("axios: an answer of the API proves it awake, however the adapter spells its headers", async (t) => {
+  let isAsleep = false;
+  const sleepy = (answer) => (asked) => (isAsleep ? starting() : answer(asked));
+  const { keeper, pass } = await visit(t, {
+    "/api/health": sleepy(() => json(200, {})),
+    "/auth/me": sleepy(guarded(() => json(200, { name: "ada" }))),
+  });
+  isAsleep = true;
+  await pass(40_000);
+  assert.equal(keeper.snapshot.server, "waking");
+  const { adapter } = ownAdapter(() => [200, []], { "Content-Type": "application/json" });
+  const instance = axios.create({ adapter });
+  attach(instance, keeper);
+  await during(pass, instance.post("/items", {}));
+  assert.equal(keeper.snapshot.server, "awake");
 });
 
 test("axios: a POST may be sent again in an outage where its config says so", async (t) => {
