@@ -69,7 +69,7 @@ for (const [kind, consumers] of kinds) {
         const seconds = ((performance.now() - began) / 1000).toFixed(1);
         const site = consumer.serve
           ? await consumer.serve(tools(workshop, folder))
-          : await serveFolder(built);
+          : await serveFolder(built, consumer.headers);
         t.after(site.end);
         await visit(t, site.origin, consumer.shows);
         if (!consumer.serve) table.push({ name: consumer.name, seconds, ...(await weigh(built)) });

@@ -97,6 +97,20 @@ export const few = [
     },
     package: ["global.js"],
   },
+  {
+    name: "classic script, strict CSP",
+    files: {
+      "index.html": page('<script src="./session-keeper/global.js"></script>', DEFERRED),
+      "main.js": sources.classic,
+    },
+    package: ["global.js"],
+    headers: {
+      "Content-Security-Policy": [
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src http:",
+        "img-src data:; require-trusted-types-for 'script'; trusted-types 'none'",
+      ].join("; "),
+    },
+  },
 ];
 
 const inside = (folder, name) => path.join(folder, name);
