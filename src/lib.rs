@@ -38,6 +38,8 @@ mod page;
 mod panic;
 mod record;
 mod refresh;
+#[cfg(not(feature = "npm"))]
+mod refresh_path;
 mod storage;
 mod tokens;
 mod transport;
@@ -47,11 +49,13 @@ mod view;
 pub use fetch::{CrossOriginRedirects, FetchError, FetchOptions, Retry};
 pub use keeper::{Keeper, Token};
 pub use options::{HealthCredentials, Options, OptionsError, Persist};
+#[cfg(not(feature = "npm"))]
+pub use refresh_path::RefreshFormat;
 pub use session_keeper_core::{
     AppRequestOptions, Cause, Chance, Confirm, Credential, Diagnosis, Duration, Entry, Event,
-    FieldVisitor, HealthOptions, Instant, Label, Level, Notice, OnUnauthorized, RejectedAnswer,
-    Rule, ServerState, SessionState, SignOut, SignOutReason, Snapshot, UnixMillis, VerifyOptions,
-    WhenHidden,
+    FieldVisitor, HealthOptions, Instant, Label, Level, Notice, OnUnauthorized, RefreshOptions,
+    RejectedAnswer, Rule, ServerState, SessionState, SignOut, SignOutReason, Snapshot, UnixMillis,
+    VerifyOptions, WhenHidden,
 };
 
 /// A maintained allocator made for wasm: `docs/adr/0003-panics-and-memory.md` has the figures.

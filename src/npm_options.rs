@@ -11,7 +11,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::options::{Auth, Csrf, HealthCredentials, Options, Persist};
-use crate::refresh::Refresh;
+use crate::refresh::{By, Refresh};
 
 #[wasm_bindgen]
 extern "C" {
@@ -144,13 +144,11 @@ impl From<&NpmOptions> for Options {
             verify_path: verify.path(),
             sign_out_path: given.sign_out_path(),
             refresh: refresh.map(|refresh| Refresh {
-                run: refresh.run(),
-                read: refresh.read(),
+                by: By::Page { run: refresh.run(), read: refresh.read() },
                 needs_token: refresh.needs_token(),
             }),
             acquire: given.acquire().map(|acquire| Refresh {
-                run: acquire.run(),
-                read: acquire.read(),
+                by: By::Page { run: acquire.run(), read: acquire.read() },
                 needs_token: false,
             }),
             auth: match (given.authorize(), given.scheme()) {

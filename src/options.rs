@@ -9,7 +9,9 @@ use js_sys::Function;
 use session_keeper_core::{Credential, OriginRelation, Probe, RefreshOptions};
 use wasm_bindgen::JsValue;
 
-use crate::refresh::Refresh;
+use crate::refresh::{By, Refresh};
+#[cfg(not(feature = "npm"))]
+use crate::refresh_path::{RefreshFormat, RefreshPath};
 
 /// The choices of one keeper, for Rust front ends. The npm package checks its own in `js/`.
 pub struct Options {
@@ -156,7 +158,24 @@ impl Options {
         Self { sign_out_path: Some(path.to_owned()), ..self }
     }
 
-    /// Two functions of the page, without which a token is used until the server refuses it.
+    /// The path that refreshes (POST), or a whole URL. Without it a token is used until the server
+    /// refuses it.
+    ///
+    /// The answer is read as the npm package's is: `access_token`, `refresh_token` and
+    /// `expires_in` in their usual spellings; an `exp` inside a JWT is not read. 401, and 400 with
+    /// `invalid_grant`, are rejections. Neither [`authorize`](Self::authorize) nor the credential
+    /// takes part. To be called after [`cookie`](Self::cookie), in whose mode the attempt alone is
+    /// posted. How long ahead of the expiry it happens is `core.refresh`'s.
+    #[cfg(not(feature = "npm"))]
+    #[must_use]
+    pub fn refresh_at(self, path: &str, format: RefreshFormat) -> Self {
+        let is_cookie = matches!(self.auth, Auth::Cookie);
+        let path = RefreshPath { url: self.url(path), format, is_cookie };
+        let refresh = Refresh { by: By::Path(path), needs_token: !is_cookie };
+        Self { refresh: Some(refresh), ..self }
+    }
+
+    /// The same by two functions of the page.
     ///
     /// `run` gets the object of the record (with `refresh_token`), the attempt's id and an
     /// `AbortSignal`, and answers with a `Response` or its promise: 401, and 400 with
@@ -167,7 +186,7 @@ impl Options {
     #[must_use]
     pub fn refresh_by(self, run: Function, read: Function) -> Self {
         let needs_token = self.core.refresh.is_some_and(|refresh| refresh.needs_token);
-        Self { refresh: Some(Refresh { run, read, needs_token }), ..self }
+        Self { refresh: Some(Refresh { by: By::Page { run, read }, needs_token }), ..self }
     }
 
     /// Two functions of the page that get a token without the user, as [`Self::refresh_by`] has
@@ -176,7 +195,8 @@ impl Options {
     /// ended; not after a [`sign_out`](crate::Keeper::sign_out) until the next sign-in.
     #[must_use]
     pub fn acquire_by(self, run: Function, read: Function) -> Self {
-        Self { acquire: Some(Refresh { run, read, needs_token: false }), ..self }
+        let by = By::Page { run, read };
+        Self { acquire: Some(Refresh { by, needs_token: false }), ..self }
     }
 
     /// The word before the token in `Authorization`.

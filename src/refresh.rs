@@ -10,19 +10,30 @@ use web_sys::AbortSignal;
 
 use crate::json::get;
 use crate::record;
+#[cfg(not(feature = "npm"))]
+use crate::refresh_path::RefreshPath;
 use crate::transport::Received;
 
 /// How the token is refreshed, or acquired.
 pub(crate) struct Refresh {
-    /// Gets the object of the record, the attempt's id and a signal, and answers with a response
-    /// or its promise. To acquire a token it gets neither record nor id.
-    pub(crate) run: Function,
-    /// Gets the body of the answer, the object of the record, and the CSRF token in the answer's
-    /// header. Returns `record`, the object of the next record where the body has a token,
-    /// `isSame`, `isInvalidGrant`, and `user`, of whom an acquired token is.
-    pub(crate) read: Function,
+    pub(crate) by: By,
     /// Whether it takes a refresh token.
     pub(crate) needs_token: bool,
+}
+
+pub(crate) enum By {
+    /// Functions of the page.
+    Page {
+        /// Gets the object of the record, the attempt's id and a signal, and answers with a
+        /// response or its promise. To acquire a token it gets neither record nor id.
+        run: Function,
+        /// Gets the body of the answer, the object of the record, and the CSRF token in the
+        /// answer's header. Returns `record`, the object of the next record where the body has a
+        /// token, `isSame`, `isInvalidGrant`, and `user`, of whom an acquired token is.
+        read: Function,
+    },
+    #[cfg(not(feature = "npm"))]
+    Path(RefreshPath),
 }
 
 /// An attempt that is about to be sent.
@@ -48,15 +59,26 @@ impl Refresh {
         attempt: &Attempt,
         signal: Option<&AbortSignal>,
     ) -> Result<JsValue, JsValue> {
-        let signal = signal.map(JsValue::from).unwrap_or_default();
-        let id = attempt.id.map(|id| attempt_id(id).into()).unwrap_or_default();
-        self.run.call3(&JsValue::UNDEFINED, &attempt.token, &id, &signal)
+        match &self.by {
+            By::Page { run, .. } => {
+                let signal = signal.map(JsValue::from).unwrap_or_default();
+                let id = attempt.id.map(|id| attempt_id(id).into()).unwrap_or_default();
+                run.call3(&JsValue::UNDEFINED, &attempt.token, &id, &signal)
+            }
+            #[cfg(not(feature = "npm"))]
+            By::Path(path) => path.send(attempt, signal),
+        }
     }
 
     pub(crate) fn read(&self, old: &JsValue, received: Received) -> Refreshed {
+        let read = match &self.by {
+            By::Page { read, .. } => read,
+            #[cfg(not(feature = "npm"))]
+            By::Path(path) => return path.read(old, received),
+        };
         let Received { outcome, body, csrf } = received;
         let csrf = csrf.map(JsValue::from).unwrap_or_default();
-        let said = self.read.call3(&JsValue::UNDEFINED, &body, old, &csrf).unwrap_or_default();
+        let said = read.call3(&JsValue::UNDEFINED, &body, old, &csrf).unwrap_or_default();
         let is = |key| get(&said, key).is_truthy();
         Refreshed {
             outcome,

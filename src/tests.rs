@@ -4,6 +4,8 @@ mod fetch;
 mod keeper;
 mod page;
 mod record;
+#[cfg(not(feature = "npm"))]
+mod refresh;
 mod storage;
 mod transport;
 

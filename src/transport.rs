@@ -29,7 +29,7 @@ use crate::{clock, global, record};
 extern "C" {
     /// Not `Window.fetch` of web-sys, which takes for granted that it is there and does not throw.
     #[wasm_bindgen(catch, js_name = fetch)]
-    fn fetch_url(url: &str, init: &RequestInit) -> Result<JsValue, JsValue>;
+    pub(crate) fn fetch_url(url: &str, init: &RequestInit) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = fetch)]
     fn fetch_request(request: &JsValue) -> Result<JsValue, JsValue>;
 
