@@ -11,11 +11,12 @@ use crate::answer::{Outcome, Probe};
 use crate::confirm::Conclusion;
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::input::Record;
 use crate::options::Credential;
 use crate::page::Presence;
 use crate::refresher::{self, Finding, NewToken, RefreshAnswer};
 use crate::requests::RequestId;
-use crate::session::{RejectedAnswer, SignOutReason};
+use crate::session::{RejectedAnswer, SignOut, SignOutReason};
 use crate::time::{Duration, Instant};
 
 use super::answering::retry_after;
@@ -201,6 +202,15 @@ impl Keeper {
         }
         self.forget_acquiring(out);
         self.sign_out_nobody(out);
+    }
+
+    /// Who signs out in another tab, where nobody is signed in here, does so here as well.
+    pub(super) fn heed_sign_out(&mut self, record: &Record) {
+        let Record::Tombstone { generation, sign_out, .. } = record else { return };
+        let is_newer = self.newest.is_none_or(|newest| generation.number > newest.number);
+        if self.options.acquire && is_newer {
+            self.sign_out = Some(SignOut { from_other_tab: true, ..sign_out.clone() });
+        }
     }
 
     fn next_attempt_to_acquire(&self) -> Option<Instant> {

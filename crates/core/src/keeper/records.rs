@@ -103,7 +103,10 @@ impl Keeper {
                 self.restore(read, &record, out);
                 out.push(Effect::Notify(Notice::Restored));
             }
-            Session::SignedOut => self.follow_sign_in(read, &record, out),
+            Session::SignedOut => {
+                self.heed_sign_out(&record);
+                self.follow_sign_in(read, &record, out);
+            }
             Session::Active(_) => self.compare(read, &record, out),
         }
         self.note_newest(&record);

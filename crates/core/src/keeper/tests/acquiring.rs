@@ -272,6 +272,21 @@ fn another_tabs_session_comes_before_a_token_that_was_acquired_meanwhile() {
 }
 
 #[test]
+fn a_sign_out_in_another_tab_where_nobody_is_signed_in_holds_here_too() {
+    let mut world = world();
+    world.acquire = Reply::Slow(40_000, nameless());
+    let _ = world.input(Input::Start);
+    world.pass(20_000);
+    assert_eq!(world.session(), SessionState::SignedOut);
+    world.record = tombstone(9);
+    let _ = world.input(Input::RecordChanged);
+    world.pass(600_000);
+    assert_eq!((world.session(), sign_ins(&world)), (SessionState::SignedOut, 0));
+    assert_eq!(asked(&world).len(), 1);
+    assert!(dropped(&world), "the token is kept by nobody");
+}
+
+#[test]
 fn requests_of_the_app_wait_for_the_token_of_a_page_that_starts() {
     let mut world = world();
     world.acquire = Reply::Slow(3_000, nameless());
