@@ -20,10 +20,12 @@ use web_sys::AbortController;
 
 use self::state::{Answer, Command, PendingRequest, State};
 use crate::app_requests::AppRequests;
+use crate::lock::Lock;
 use crate::options::{Auth, Csrf, Options};
 use crate::page::{self, Event, Listener};
 use crate::refresh::{self, Attempt};
 use crate::storage::{self, Failed, Storage};
+use crate::tabs::{self, Channel};
 use crate::transport::{self, Outgoing};
 use crate::{clock, entropy, global, json, record};
 
@@ -36,6 +38,8 @@ pub(crate) struct Driver {
     pub(crate) options: Rc<Options>,
     core: RefCell<core::Keeper>,
     storage: Rc<Storage>,
+    /// Whether other tabs share the store and can be told.
+    is_shared: bool,
     state: RefCell<State>,
     pub(crate) app_requests: AppRequests,
     is_dispatching: Cell<bool>,
@@ -50,12 +54,15 @@ impl Driver {
         let origin = if is_page { global::origin() } else { None };
         // Where nothing is ever sent, nothing needs to be spread.
         let seed = if is_page { entropy::seed() } else { 0 };
-        let decisive = options.decisive(origin.as_deref());
+        let mut decisive = options.decisive(origin.as_deref());
+        let is_shared = is_page && options.is_shared() && tabs::is_available(&options.name);
+        decisive.is_shared = is_shared;
         Rc::new(Self {
             #[cfg(feature = "serde")]
             trace: RefCell::new(core::Trace::new(decisive.clone(), seed)),
             core: RefCell::new(core::Keeper::new(decisive, seed)),
             storage: Rc::new(Storage::new(&options)),
+            is_shared,
             options: Rc::new(options),
             state: RefCell::default(),
             app_requests: AppRequests::default(),
@@ -69,19 +76,28 @@ impl Driver {
             return;
         }
         let weak = Rc::downgrade(self);
-        let name = self.options.name.clone();
+        let (record, lease) = (self.options.name.clone(), self.storage.lease_key());
         let listener = Listener::new(move |event| match event {
-            Event::Page(event) => dispatch_to(&weak, Input::Page(event)),
+            Event::Page(event) => {
+                if let Some(driver) = weak.upgrade() {
+                    driver.set_channel(event);
+                    driver.dispatch(Input::Page(event));
+                }
+            }
             Event::Focus => dispatch_to(&weak, Input::RecordChanged),
             // No key: everything was cleared.
             Event::Storage { key } => {
-                if key.is_none_or(|key| key == name) {
+                if key.as_ref().is_none_or(|key| *key == record) {
                     dispatch_to(&weak, Input::RecordChanged);
+                }
+                if key.is_none_or(|key| key == lease) {
+                    dispatch_to(&weak, Input::LeaseChanged);
                 }
             }
         });
         self.state.borrow_mut().listener = Some(listener);
         for event in page::present() {
+            self.set_channel(event);
             self.dispatch(Input::Page(event));
         }
         self.dispatch(Input::Start);
@@ -91,6 +107,30 @@ impl Driver {
         let listener = self.state.borrow_mut().listener.take();
         drop(listener);
         self.dispatch(Input::Stop);
+        let channel = self.state.borrow_mut().channel.take();
+        drop(channel);
+    }
+
+    /// The channel is open while the page can act.
+    fn set_channel(self: &Rc<Self>, event: PageEvent) {
+        match event {
+            PageEvent::Suspended => self.state.borrow_mut().channel = None,
+            PageEvent::Resumed if self.is_shared && self.state.borrow().channel.is_none() => {
+                let weak = Rc::downgrade(self);
+                let channel = Channel::open(&self.options.name, move |message, user| {
+                    if let Some(driver) = weak.upgrade() {
+                        driver.take(Command::Message(message, user));
+                    }
+                });
+                self.state.borrow_mut().channel = channel;
+            }
+            PageEvent::Resumed
+            | PageEvent::Visible
+            | PageEvent::Hidden
+            | PageEvent::Online
+            | PageEvent::Offline
+            | PageEvent::UserActivity => {}
+        }
     }
 
     /// `token` is an object of the page with `token` and perhaps `refresh_token`.
@@ -207,9 +247,11 @@ impl Driver {
             Effect::StoreBackend(kept) => {
                 self.storage.write_backend(&record::write_backend(&self.options.origin, &kept));
             }
-            Effect::UseStoredToken { read, generation } => {
-                self.state.borrow_mut().use_stored_token(read, generation);
-                self.forget_csrf();
+            Effect::UseStoredToken { read, generation, keeps_user } => {
+                self.state.borrow_mut().use_stored_token(read, generation, keeps_user);
+                if !keeps_user {
+                    self.forget_csrf();
+                }
             }
             Effect::UseToken { token, generation } => {
                 self.state.borrow_mut().use_token(token, generation);
@@ -234,8 +276,32 @@ impl Driver {
             Effect::SetUser { request } => self.set_user(request),
             Effect::Forget { generation } => self.forget(generation),
             Effect::EraseRecord => self.write(None),
-            // Other tabs are told by the issue that brings them.
-            Effect::Broadcast(_) => {}
+            Effect::ReadLease => self.dispatch(Input::Lease(self.storage.read_lease())),
+            Effect::WriteLease(lease) => {
+                if self.storage.write_lease(&lease).is_err() {
+                    self.dispatch(Input::LeaseUnavailable);
+                }
+            }
+            Effect::Lock => {
+                let weak = Rc::downgrade(self);
+                let name = [&*self.options.name, "#refresh"].concat();
+                let lock = Lock::ask(&name, move || dispatch_to(&weak, Input::Locked));
+                self.state.borrow_mut().lock = lock;
+            }
+            Effect::Unlock => {
+                let lock = self.state.borrow_mut().lock.take();
+                drop(lock);
+            }
+            Effect::ReleaseLease(tab) => self.storage.release_lease(tab),
+            Effect::UseLeadersUser { generation } => {
+                self.state.borrow_mut().use_leaders_user(generation);
+            }
+            Effect::Broadcast(message) => {
+                let state = self.state.borrow();
+                if let Some(channel) = &state.channel {
+                    channel.post(message, state.user.as_ref().unwrap_or(&JsValue::UNDEFINED));
+                }
+            }
             Effect::AppRequest { request, action } => self.app_requests.decided(request, action),
             Effect::Notify(notice) => (self.notify)(&notice),
         }
@@ -314,6 +380,9 @@ impl Driver {
 
     /// Nothing is lost while the page lives, whatever the store does.
     fn write(self: &Rc<Self>, record: Option<String>) {
+        if record.as_ref().is_some_and(|record| self.storage.holds_newer(record)) {
+            return self.dispatch(Input::RecordChanged);
+        }
         let weak = Rc::downgrade(self);
         let on_failure = move || dispatch_to(&weak, Input::StoreFailed);
         self.storage.write(record.map(Rc::from), Some(Box::new(on_failure)));

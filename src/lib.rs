@@ -30,6 +30,7 @@ mod fetch;
 mod global;
 mod json;
 mod keeper;
+mod lock;
 #[cfg(feature = "npm")]
 mod npm_options;
 mod options;
@@ -41,6 +42,7 @@ mod refresh;
 #[cfg(not(feature = "npm"))]
 mod refresh_path;
 mod storage;
+mod tabs;
 mod tokens;
 mod transport;
 #[cfg(feature = "npm")]

@@ -263,6 +263,11 @@ impl Options {
         }
     }
 
+    /// Whether the tabs of a browser share what is stored.
+    pub(crate) const fn is_shared(&self) -> bool {
+        matches!(self.persist, Persist::Local)
+    }
+
     /// Whether a record without a token is none.
     pub(crate) const fn needs_token(&self) -> bool {
         matches!(self.auth, Auth::Token { .. })

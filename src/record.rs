@@ -5,9 +5,9 @@
 
 use js_sys::Array;
 use session_keeper_core::{
-    AttemptId, BackendRecord, Chance, Duration, Generation, Grade, Label, PROTOCOL, Record,
-    RejectedAnswer, Rule, SignOut, SignOutReason, StoredSession, TokenFacts, TokenId, TokenKind,
-    UnixMillis,
+    AttemptId, BackendRecord, Chance, Duration, Generation, Grade, Label, LeaseRecord, PROTOCOL,
+    Record, RejectedAnswer, Rule, SessionId, SignOut, SignOutReason, StoredSession, TabId,
+    TokenFacts, TokenId, TokenKind, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 
@@ -168,26 +168,75 @@ pub(crate) fn hex(number: u64) -> String {
 /// Which of two records is newer: the one of the later generation, and of one generation its end.
 /// Whatever is no record is older than each.
 pub(crate) fn order(record: Option<&str>) -> Option<(u32, bool)> {
-    let object = json::parse(record?)?;
-    let Generation { number, .. } = generation(&object)?;
-    Some((number, get(&object, "signed_out").is_object()))
+    let (Generation { number, .. }, is_sign_out) = identity(record?)?;
+    Some((number, is_sign_out))
+}
+
+/// Whether the one record may be written over the other.
+pub(crate) fn may_replace(record: &str, stored: &str) -> bool {
+    let (Some((new, is_sign_out)), Some((old, old_is_sign_out))) =
+        (identity(record), identity(stored))
+    else {
+        return true;
+    };
+    new.may_replace(is_sign_out, old, old_is_sign_out)
+}
+
+fn identity(record: &str) -> Option<(Generation, bool)> {
+    let object = json::parse(record)?;
+    Some((generation(&object)?, get(&object, "signed_out").is_object()))
 }
 
 fn identify(object: &JsValue, origin: &str, generation: Generation) {
     set(object, "v", PROTOCOL);
     set(object, "origin", origin);
+    set_generation(object, generation);
+}
+
+pub(crate) fn set_generation(object: &JsValue, generation: Generation) {
     set(object, "generation", generation.number);
     set(object, "token_id", token_id(generation.token_id));
+    // A session begins with its first token, whose id is enough to name it.
+    let is_first = generation.session_id.0 == generation.token_id.0;
+    let session_id = (!is_first).then(|| hex(generation.session_id.0));
+    set(object, "session_id", session_id.map_or(JsValue::UNDEFINED, JsValue::from));
 }
 
-fn generation(object: &JsValue) -> Option<Generation> {
+/// A record of a version that knew no `session_id` began its session with its token.
+pub(crate) fn generation(object: &JsValue) -> Option<Generation> {
     let number = u32::try_from(number(object, "generation")?).ok()?;
-    Generation::new(number, TokenId(read_hex(object, "token_id")?))
+    let generation = Generation::new(number, TokenId(read_hex(object, "token_id")?))?;
+    let session_id = read_hex(object, "session_id").map(SessionId);
+    Some(session_id.map_or(generation, |session_id| generation.of_session(session_id)))
 }
 
-fn read_hex(object: &JsValue, key: &str) -> Option<u64> {
+pub(crate) fn read_hex(object: &JsValue, key: &str) -> Option<u64> {
     let digits = text(object, key).filter(|it| it.len() == 16 && !it.starts_with('+'))?;
     u64::from_str_radix(&digits, 16).ok()
+}
+
+/// The lease of the tab that asks the server.
+pub(crate) fn write_lease(lease: &LeaseRecord) -> String {
+    let object = json::object();
+    set(&object, "v", PROTOCOL);
+    set(&object, "tab", hex(lease.tab.0));
+    set(&object, "epoch", lease.epoch);
+    set_moment(&object, "expires_at", Some(lease.expires_at));
+    set(&object, "visible", lease.is_visible);
+    json::stringify(&object)
+}
+
+pub(crate) fn read_lease(lease: &str) -> Option<LeaseRecord> {
+    let object = json::parse(lease)?;
+    if number(&object, "v") != Some(PROTOCOL.into()) {
+        return None;
+    }
+    Some(LeaseRecord {
+        tab: TabId(read_hex(&object, "tab")?),
+        epoch: u32::try_from(number(&object, "epoch")?).ok()?,
+        expires_at: moment(&object, "expires_at")?,
+        is_visible: get(&object, "visible").is_truthy(),
+    })
 }
 
 fn sign_out(object: &JsValue) -> Option<SignOut> {

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use js_sys::Promise;
+use session_keeper_core::{LeaseRecord, TabId};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -207,6 +208,38 @@ impl Storage {
         if let Store::Web(area) = &self.store {
             let _ = area.put(&self.backend_key(), Some(record));
         }
+    }
+
+    /// Whether another tab has written a record that this one must not be written over.
+    pub(crate) fn holds_newer(&self, record: &str) -> bool {
+        let Store::Web(Area::Local) = &self.store else { return false };
+        let stored =
+            Area::Local.storage().and_then(|it| it.get_item(&self.key).map_err(|_| Failed));
+        stored.ok().flatten().is_some_and(|stored| !record::may_replace(record, &stored))
+    }
+
+    /// The lease of the tab that asks the server, where the store is shared.
+    pub(crate) fn read_lease(&self) -> Option<LeaseRecord> {
+        let Store::Web(area) = &self.store else { return None };
+        record::read_lease(&area.storage().ok()?.get_item(&self.lease_key()).ok()??)
+    }
+
+    pub(crate) fn write_lease(&self, lease: &LeaseRecord) -> Result<(), Failed> {
+        let Store::Web(area) = &self.store else { return Err(Failed) };
+        area.put(&self.lease_key(), Some(&record::write_lease(lease)))
+    }
+
+    /// Removes the lease, unless another tab has it.
+    pub(crate) fn release_lease(&self, tab: TabId) {
+        if let Store::Web(area) = &self.store
+            && self.read_lease().is_some_and(|lease| lease.tab == tab)
+        {
+            let _ = area.put(&self.lease_key(), None);
+        }
+    }
+
+    pub(crate) fn lease_key(&self) -> String {
+        [&*self.key, "#lease"].concat()
     }
 
     fn backend_key(&self) -> String {

@@ -7,6 +7,7 @@ mod record;
 #[cfg(not(feature = "npm"))]
 mod refresh;
 mod storage;
+mod tabs;
 mod transport;
 
 use std::cell::RefCell;

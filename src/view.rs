@@ -122,6 +122,7 @@ pub(crate) fn debug(driver: &Driver) -> JsValue {
         wait("nextVerification", core.next_verification());
         wait("nextRefresh", core.next_refresh());
         set(&object, "runOut", core.has_run_out());
+        set(&object, "leader", core.leads());
         set_moment(&object, "lastAwakeAt", core.last_awake_at());
         record::set_label(&object, "boot", core.boot());
         let instances = Array::new();

@@ -10,6 +10,7 @@ export interface Facts {
   nextPing?: number;
   nextVerification?: number;
   nextRefresh?: number;
+  leader?: boolean;
   runOut?: boolean;
   boot?: string;
   instances?: string[];
@@ -19,9 +20,10 @@ export interface Facts {
   lastAwakeAt?: number;
 }
 
-export function debugView(snapshot: Snapshot, leader: boolean, facts: Facts = {}): DebugView {
+export function debugView(snapshot: Snapshot, facts: Facts = {}): DebugView {
   const { session, server, expiresAt } = snapshot;
   const { boot = null, instances = [], tokenId = null, storage = "memory" } = facts;
+  const { leader = false } = facts;
   const hasToken = tokenId !== null;
   return {
     status: session,

@@ -201,7 +201,7 @@ export class Keeper extends EventTarget implements Sender, Host, News, SessionKe
 
   debug(): DebugView {
     const facts = this.call?.("debug") as Facts;
-    return debugView(this.snapshot, this.isActive, facts);
+    return debugView(this.snapshot, facts);
   }
 
   history(): HistoryEntry[] {

@@ -53,6 +53,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "signed-out": "Signed out: {reason}",
   "signed-out rejected": "Signed out: 401 confirmed",
   refreshed: "Token refreshed",
+  leading: "This tab asks the server for all tabs",
   "refresh-failed": "Token not refreshed ({status}): still signed in, asked again in {s} s",
   "refresh-rejected": "The refresh was answered {status}: confirming before signing out",
   "acquire-failed": "Token not acquired ({status}): asked again in {s} s",

@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 
 use gloo_timers::callback::Timeout;
 use session_keeper_core::{
-    Generation, Input, Probe, ReadId, Record, RefreshAnswer, RequestId, TokenHandle, UnixMillis,
+    Generation, Input, Message, Probe, ReadId, Record, RefreshAnswer, RequestId, TabState,
+    TokenHandle, UnixMillis,
 };
 use wasm_bindgen::JsValue;
 use web_sys::AbortController;
 
+use crate::lock::Lock;
 use crate::page::Listener;
 use crate::refresh::Refreshed;
+use crate::tabs::Channel;
 use crate::tokens::{Pending, Tokens, User};
 use crate::transport::Received;
 
@@ -24,6 +27,10 @@ pub(super) struct State {
     /// The answer at hand, with its request.
     pub(super) answer: Option<(RequestId, Answer)>,
     pub(super) user: Option<JsValue>,
+    /// What came with the last message of a leader.
+    pub(super) leaders_user: Option<(Generation, JsValue)>,
+    pub(super) channel: Option<Channel>,
+    pub(super) lock: Option<Lock>,
     pub(super) in_flight: Vec<PendingRequest>,
     pub(super) timer: Option<Timeout>,
     pub(super) listener: Option<Listener>,
@@ -46,6 +53,8 @@ pub(super) enum Command {
     Renew {
         token: JsValue,
     },
+    /// Another tab says something, and tells of the user.
+    Message(Message, JsValue),
     Received(RequestId, Received),
     /// A refresh ended, or an attempt to acquire a token.
     TokenAnswer(RequestId, Probe, Refreshed),
@@ -86,6 +95,13 @@ impl State {
                     Input::RefreshAnswer { request, answer }
                 }
             }
+            Command::Message(message, user) => {
+                if let Message::State(TabState { generation: Some(generation), .. }) = message {
+                    self.leaders_user =
+                        Some(user).filter(JsValue::is_object).map(|user| (generation, user));
+                }
+                Input::TabMessage(message)
+            }
             Command::Received(request, Received { outcome, body, csrf }) => {
                 self.answer = Some((request, Answer { body, csrf }));
                 Input::Answer { request, outcome }
@@ -98,11 +114,25 @@ impl State {
     }
 
     /// The session is the one of the record that this read brought.
-    pub(super) fn use_stored_token(&mut self, read: ReadId, generation: Generation) {
+    pub(super) fn use_stored_token(
+        &mut self,
+        read: ReadId,
+        generation: Generation,
+        keeps_user: bool,
+    ) {
         if let Some((_, object)) = self.loaded_record.take_if(|(of, _)| *of == read) {
             self.tokens.keep(generation, object);
         }
-        self.user = None;
+        if !keeps_user {
+            self.user = None;
+        }
+    }
+
+    /// The user is the one that the leader told of with this generation.
+    pub(super) fn use_leaders_user(&mut self, generation: Generation) {
+        if let Some((_, user)) = self.leaders_user.take_if(|(of, _)| *of == generation) {
+            self.user = Some(user);
+        }
     }
 
     /// The session is the one that this token was handed over for.

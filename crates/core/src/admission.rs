@@ -72,12 +72,29 @@ pub(crate) enum Refresh {
 
 /// What one verification of the current token came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CheckResult {
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum CheckResult {
+    /// The server accepted it.
     Accepted,
     /// Nothing that decides, this time.
     Inconclusive,
     /// Nothing that decides, and nothing will: the path is wrong, or forbidden to this user.
     Undecidable,
+}
+
+impl CheckResult {
+    /// Every one, in order.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Inconclusive, Self::Undecidable];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Inconclusive => "inconclusive",
+            Self::Undecidable => "undecidable",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@ use crate::app_request::{AppAction, AppRequestId};
 use crate::backend::BackendRecord;
 use crate::generation::Generation;
 use crate::history::Entry;
+use crate::lease::{LeaseRecord, TabId};
 use crate::message::Message;
 use crate::refresher::AttemptId;
 use crate::requests::{ReadId, RequestId, TokenHandle};
@@ -68,6 +69,8 @@ pub enum Effect {
         read: ReadId,
         /// Its generation.
         generation: Generation,
+        /// It is the session that there was, with a newer token.
+        keeps_user: bool,
     },
     /// The session is the one that this token was handed over for.
     UseToken {
@@ -118,6 +121,21 @@ pub enum Effect {
         request: AppRequestId,
         /// What.
         action: AppAction,
+    },
+    /// Read the lease and tell what the store holds.
+    ReadLease,
+    /// Write the lease, or say that it cannot be written.
+    WriteLease(LeaseRecord),
+    /// Remove the lease, where it is still this tab's.
+    ReleaseLease(TabId),
+    /// Ask for the lock under which one tab at a time refreshes, and tell when it is this tab's.
+    Lock,
+    /// Give the lock back, or stop asking for it.
+    Unlock,
+    /// The user is the one that the leader told of with this generation.
+    UseLeadersUser {
+        /// Its generation.
+        generation: Generation,
     },
     /// Tell the other tabs.
     Broadcast(Message),

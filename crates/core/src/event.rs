@@ -164,6 +164,7 @@ events! {
         status as "status": Option<u16>
     } = "acquire-failed", Info;
     AcquireDeclined {} = "acquire-declined", Info;
+    Leading { epoch as "epoch": u32 } = "leading", Debug;
 }
 
 impl Event {

@@ -63,6 +63,7 @@ fn one_of_each() -> Vec<Event> {
         Event::RefreshRejected { status },
         Event::AcquireFailed { is_usable: true, wait: ms, status: Some(503) },
         Event::AcquireDeclined {},
+        Event::Leading { epoch: 1 },
     ]
 }
 

@@ -4,6 +4,7 @@ use crate::answer::Outcome;
 use crate::app_request::{AppEvent, AppRequest};
 use crate::backend::BackendRecord;
 use crate::generation::Generation;
+use crate::lease::LeaseRecord;
 use crate::message::Message;
 use crate::page::PageEvent;
 use crate::refresher::{NewToken, RefreshAnswer};
@@ -96,8 +97,16 @@ pub enum Input {
     Backend(BackendRecord),
     /// The store took nothing: the shell keeps the session in memory.
     StoreFailed,
-    /// Another tab says something: a hint to read the record again.
+    /// Another tab says something.
     TabMessage(Message),
+    /// What the store holds of the lease, after [`Effect::ReadLease`](crate::Effect::ReadLease).
+    Lease(Option<LeaseRecord>),
+    /// The lease may have changed: another tab wrote it. A hint to read it.
+    LeaseChanged,
+    /// The lock is this tab's, after [`Effect::Lock`](crate::Effect::Lock), or there are none here.
+    Locked,
+    /// The store takes no lease: each tab asks for itself.
+    LeaseUnavailable,
 }
 
 /// What the store holds for this app.

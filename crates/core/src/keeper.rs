@@ -16,6 +16,7 @@ mod records;
 mod refreshing;
 mod schedule;
 mod sessions;
+mod tabs;
 mod verifying;
 mod visitor;
 
@@ -38,6 +39,7 @@ use crate::options::Options;
 use crate::page::{Page, Presence};
 use crate::prober::Prober;
 use crate::reads::Reads;
+use crate::refresh_lock::RefreshLock;
 use crate::refresher::{NewToken, Refresher};
 use crate::requests::Requests;
 use crate::revocation::Revocation;
@@ -52,6 +54,7 @@ use records::LateRecord;
 use refreshing::PendingRefreshRejection;
 use schedule::VerifySchedule;
 use sessions::PendingCommand;
+use tabs::Tabs;
 use visitor::Visitor;
 
 /// A timer this late means that the page could not run, whatever the clocks say: hidden timers
@@ -86,6 +89,7 @@ pub struct Keeper {
     pending_command: Option<PendingCommand>,
     revocation: Revocation,
     refresher: Refresher,
+    refresh_lock: RefreshLock,
     pending_refresh_rejection: Option<PendingRefreshRejection>,
     acquirer: Acquirer,
     awaiting: Option<Awaiting>,
@@ -94,6 +98,9 @@ pub struct Keeper {
     /// The newest generation that is known, of whatever tab.
     newest: Option<Generation>,
     sign_out: Option<SignOut>,
+    /// The generation that the last sign-out ended.
+    ended: Option<Generation>,
+    tabs: Tabs,
     history: History,
 }
 
@@ -160,6 +167,8 @@ pub enum Timer {
     Refresh,
     /// When the app is asked for a token, or nobody waits for it any longer.
     Acquire,
+    /// When the lease is to be read, or the leader was silent for too long.
+    Tabs,
 }
 
 impl Keeper {
@@ -192,12 +201,15 @@ impl Keeper {
             pending_command: None,
             revocation: Revocation::default(),
             refresher: Refresher::default(),
+            refresh_lock: RefreshLock::default(),
             pending_refresh_rejection: None,
             acquirer: Acquirer::default(),
             awaiting: None,
             acquired: None,
             newest: None,
             sign_out: None,
+            ended: None,
+            tabs: Tabs::default(),
             history: History::default(),
         }
     }
@@ -226,6 +238,7 @@ impl Keeper {
             out.push(Effect::Notify(Notice::Changed));
         }
         self.run_admission(&mut out);
+        self.tell_tabs(&mut out);
         out
     }
 
@@ -252,6 +265,7 @@ impl Keeper {
         consider(self.admission.next_timeout(), Timer::AppRequest);
         consider(self.next_refresh(), Timer::Refresh);
         consider(self.next_acquire(), Timer::Acquire);
+        consider(self.next_tabs_timeout(), Timer::Tabs);
         first
     }
 
@@ -264,6 +278,7 @@ impl Keeper {
                 Session::Restoring => SessionState::Restoring,
                 Session::SignedOut => SessionState::SignedOut,
                 Session::Active(active) => match active.verification {
+                    _ if self.is_suspect_elsewhere() => SessionState::Suspect,
                     Verification::Unverified => SessionState::Unverified,
                     Verification::Verified => SessionState::SignedIn,
                     Verification::Suspect(_) => SessionState::Suspect,
@@ -334,7 +349,7 @@ impl Keeper {
             Input::Verify => self.handle_verify(out),
             Input::Report { status } => self.handle_report(status, out),
             Input::AppProof => self.handle_app_proof(out),
-            Input::Unanswered => self.handle_unanswered(),
+            Input::Unanswered => self.handle_unanswered(out),
             Input::AppRequest { request, event } => {
                 self.handle_app_request(request, event, out);
             }
@@ -354,7 +369,12 @@ impl Keeper {
                 self.handle_acquire_answer(request, &answer, out);
             }
             Input::Renew(new) => self.handle_renew(new, out),
-            Input::TabMessage(_) | Input::RecordChanged => self.read_record(out),
+            Input::RecordChanged => self.read_record(out),
+            Input::TabMessage(message) => self.handle_message(message, out),
+            Input::Lease(record) => self.handle_lease(record, out),
+            Input::LeaseChanged => self.read_lease(out),
+            Input::Locked => self.refresh_lock.granted(self.now()),
+            Input::LeaseUnavailable => self.handle_lease_unavailable(out),
         }
     }
 
@@ -373,6 +393,7 @@ impl Keeper {
         }
         self.run_overdue_read(out);
         self.run_overdue(out);
+        self.run_follower(out);
         if due(self.next_ping()) {
             self.send_ping(out);
         }

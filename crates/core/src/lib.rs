@@ -45,6 +45,7 @@ mod input;
 mod instances;
 mod keeper;
 mod label;
+mod lease;
 mod message;
 mod options;
 mod outlook;
@@ -52,6 +53,7 @@ mod page;
 mod paths;
 mod prober;
 mod reads;
+mod refresh_lock;
 mod refresher;
 mod requests;
 mod revocation;
@@ -63,6 +65,7 @@ mod time;
 mod trace;
 mod words;
 
+pub use admission::CheckResult;
 pub use answer::{
     Body, CANDIDATES, Candidate, Classified, Grade, Outcome, Probe, Response, ServerFacts,
 };
@@ -77,12 +80,13 @@ pub use confirm_context::Basis;
 pub use diagnosis::{Cause, Diagnosis};
 pub use effect::{Effect, Notice};
 pub use event::{Event, FieldVisitor, Level, Reason};
-pub use generation::{Generation, TokenId};
+pub use generation::{Generation, SessionId, TokenId};
 pub use history::Entry;
 pub use input::{Input, Record, StoredSession};
 pub use keeper::{Keeper, Timer};
 pub use label::{Label, Origin};
-pub use message::{Message, PROTOCOL};
+pub use lease::{LeaseRecord, TabId};
+pub use message::{Message, PROTOCOL, TabRequest, TabState};
 pub use options::{
     Confirm, Credential, HealthOptions, Options, OriginRelation, RefreshOptions, VerifyOptions,
     WhenHidden,

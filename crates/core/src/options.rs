@@ -27,6 +27,8 @@ pub struct Options {
     pub acquire: bool,
     /// The requests of the app.
     pub app_requests: AppRequestOptions,
+    /// Whether other tabs share the record and can be told of it.
+    pub is_shared: bool,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             refresh: None,
             acquire: false,
             app_requests: AppRequestOptions::default(),
+            is_shared: false,
         }
     }
 }

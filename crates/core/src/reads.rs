@@ -101,6 +101,11 @@ impl Reads {
         self.asked_at.is_some_and(|at| now.since(at) < FRESH)
     }
 
+    /// Whether a read has ended that was asked for at that moment or later.
+    pub(crate) fn was_asked_since(&self, since: Instant) -> bool {
+        self.asked_at.is_some_and(|at| at >= since)
+    }
+
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.asked_at.plus(open.bound))
     }

@@ -163,6 +163,16 @@ impl Refresher {
         self.wanted = self.wanted.max(Some(want));
     }
 
+    /// Whether somebody waits for a newer token, whatever the age of the present one.
+    pub(crate) const fn wanted(&self) -> Option<Want> {
+        self.wanted
+    }
+
+    /// No newer token is to be had for now. Returns whether one was wanted.
+    pub(crate) const fn give_up_want(&mut self) -> bool {
+        self.wanted.take().is_some()
+    }
+
     pub(crate) const fn is_under_way(&self) -> bool {
         self.under_way.is_some()
     }

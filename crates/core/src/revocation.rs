@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn generation(number: u32) -> Generation {
-        Generation { number, token_id: TokenId(number.into()) }
+        Generation::after(None, TokenId(number.into()))
     }
 
     fn answer(status: u16, body: Body) -> Outcome {

@@ -84,6 +84,12 @@ struct Outage {
     hard: bool,
 }
 
+impl Outage {
+    const fn begun(since: Instant) -> Self {
+        Self { since, delay: EAGER.low, platform: false, page: false, hard: false }
+    }
+}
+
 /// Who a bad answer may be of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseSource {
@@ -160,6 +166,20 @@ impl Server {
         ended.map(recovery)
     }
 
+    /// Takes what the tab says that asks the server in place of this one.
+    pub(crate) fn adopt(&mut self, state: ServerState, now: Instant, wall: UnixMillis) {
+        match state {
+            ServerState::Awake => {
+                self.proven(now, Probe::Verify, wall);
+            }
+            ServerState::Unknown => self.outage = None,
+            ServerState::Waking | ServerState::Unreachable | ServerState::Offline => {
+                self.outage.get_or_insert(Outage::begun(now));
+            }
+        }
+        self.state = state;
+    }
+
     /// Takes a sign that is no proof.
     pub(crate) fn failed(
         &mut self,
@@ -168,9 +188,7 @@ impl Server {
         availability: Availability,
         network: Network,
     ) {
-        let begun =
-            Outage { since: now, delay: EAGER.low, platform: false, page: false, hard: false };
-        let outage = self.outage.get_or_insert(begun);
+        let outage = self.outage.get_or_insert(Outage::begun(now));
         outage.platform |= availability == Availability::Waking && by == ResponseSource::Platform;
         outage.page |= availability == Availability::Waking && by == ResponseSource::Page;
         self.owner_must_act = availability == Availability::Unreachable;

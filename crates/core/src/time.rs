@@ -71,6 +71,10 @@ impl UnixMillis {
     pub(crate) const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
+
+    pub(crate) const fn plus(self, length: Duration) -> Self {
+        Self(self.0.saturating_add(length.0))
+    }
 }
 
 /// What the two clocks of the platform say at one moment.

@@ -86,7 +86,7 @@ impl World {
             Effect::UseToken { token, generation } => {
                 self.tabs[tab].tokens.use_handed(*token, *generation);
             }
-            Effect::UseStoredToken { read, generation } => {
+            Effect::UseStoredToken { read, generation, .. } => {
                 self.tabs[tab].tokens.use_loaded(*read, *generation);
             }
             Effect::DropToken { token } => self.tabs[tab].tokens.drop_handed(*token),

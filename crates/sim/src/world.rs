@@ -95,7 +95,7 @@ impl World {
         if plan.tokens == Tokens::Refreshed {
             mix.renewal = Some(Renewal::of(&mut rng));
         }
-        let generation = Generation { number: 1, token_id: TokenId(1) };
+        let generation = Generation::new(1, TokenId(1)).expect("one is in range");
         let mut server = Server::new(mix, plan.sabotage == Sabotage::LyingServer);
         let grant = server.issue(0);
         let mut storage = Storage::empty();

@@ -219,8 +219,10 @@ impl Keeper {
         if !is_wanted || waits || !self.may_acquire() || self.requests.any(Probe::Acquire) {
             return None;
         }
+        // One tab asks for all.
+        let lease = Some(&self.tabs.lease).filter(|lease| lease.leads(self.now()))?;
         let due = self.acquirer.next_attempt()?.max(self.page.paused_until);
-        self.page.allows(due, self.options.health.as_ref())
+        self.page.allows(due.max(lease.settles_at()), self.options.health.as_ref())
     }
 
     /// Whether an attempt goes out now.

@@ -14,6 +14,7 @@ use crate::event::{Event, Reason};
 use crate::generation::Generation;
 use crate::instances::Boot;
 use crate::label::Origin;
+use crate::message::TabRequest;
 use crate::options::HealthOptions;
 use crate::prober::{Change, ProbeContext, Sign};
 use crate::refresher::Finding;
@@ -36,7 +37,7 @@ impl Keeper {
     #[must_use]
     pub fn next_ping(&self) -> Option<Instant> {
         let health = self.options.health.as_ref()?;
-        if self.life != Life::Running || self.requests.any(Probe::Health) {
+        if self.life != Life::Running || self.requests.any(Probe::Health) || !self.leads() {
             return None;
         }
         let due = self.prober.next_timeout()?;
@@ -80,6 +81,9 @@ impl Keeper {
     ) {
         let limits = self.limits(probe);
         let request = self.requests.open(probe, generation, self.now(), limits);
+        if probe == Probe::Verify {
+            self.note_verification_sent();
+        }
         out.push(Effect::Send { request, probe, generation });
     }
 
@@ -340,10 +344,13 @@ impl Keeper {
     }
 
     /// A request of the app got no answer: ask the server soon, not at each of them.
-    pub(super) fn handle_unanswered(&mut self) {
+    pub(super) fn handle_unanswered(&mut self, out: &mut Vec<Effect>) {
         let now = self.now();
         let is_hinted = !self.prober.server.is_bad() && self.prober.hint(now);
         let by_health = self.options.health.is_some();
+        if is_hinted {
+            self.ask_leader(TabRequest::Probe, out);
+        }
         if is_hinted && (!by_health || self.prober.paths.is_failing(Probe::Health)) {
             // Verification is the only probe that tells, and `Retry-After` holds for it as well.
             self.verify_schedule.at(now);

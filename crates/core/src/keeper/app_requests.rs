@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Keeper, Life, Session, Verification};
+use super::{Keeper, Life, Session};
 use crate::admission::{CheckResult, Context, Reachability, Refresh, SessionView};
 use crate::answer::{Probe, Verdict};
 use crate::app_request::{AppEvent, AppRequest, Destination};
@@ -37,7 +37,7 @@ impl Keeper {
             }
             AppEvent::NoResponse | AppEvent::Unavailable => {
                 if request.destination == Destination::Api {
-                    self.handle_unanswered();
+                    self.handle_unanswered(out);
                 }
             }
             AppEvent::Unauthorized | AppEvent::Ready | AppEvent::Closed => {}
@@ -64,9 +64,7 @@ impl Keeper {
             return;
         }
         let is_decided_elsewhere = match &self.session {
-            Session::Active(active) => {
-                matches!(active.verification, Verification::Suspect(_))
-            }
+            Session::Active(_) => self.is_confirming() || self.is_suspect_elsewhere(),
             Session::Restoring | Session::SignedOut => true,
         };
         let is_under_way = self.requests.any(Probe::Verify)
@@ -102,13 +100,13 @@ impl Keeper {
         };
         let generation = request.generation.map(Generation::tag);
         self.admission.checked(generation, request.sent, self.now(), result);
+        self.note_check_for_tabs(request.generation, request.sent, result);
     }
 
     pub(super) fn admission_context(&self) -> Context {
         let session = self.active().map(|active| SessionView {
             generation: active.generation.tag(),
-            is_suspect: self.awaits_end()
-                || matches!(active.verification, Verification::Suspect(_)),
+            is_suspect: self.awaits_end() || self.is_confirming() || self.is_suspect_elsewhere(),
             has_run_out: self.has_run_out(),
         });
         let (probe, next) = match self.options.health {

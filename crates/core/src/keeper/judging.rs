@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::verifying::{Next, resolve_verify_waiters};
+use super::verifying::Next;
 use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
 use crate::admission::Refresh;
 use crate::answer::{Body, Grade, Probe, Response, Verdict};
@@ -85,7 +85,7 @@ impl Keeper {
             }
         }
         self.evaluate(out);
-        resolve_verify_waiters(out);
+        self.settle(out);
     }
 
     fn add_rejection(&mut self, rejection: Rejection, out: &mut Vec<Effect>) {
@@ -263,7 +263,7 @@ impl Keeper {
         let Verification::Suspect(confirmation) = &self.active()?.verification else { return None };
         // While the health path has not spoken another weak rejection would add nothing.
         let waits = self.waits_for_health() || !self.pending_rejections.is_empty();
-        let waits = waits || self.awaits_end();
+        let waits = waits || self.awaits_end() || !self.leads();
         if waits || self.requests.any(Probe::Verify) {
             return None;
         }

@@ -22,6 +22,7 @@ impl Keeper {
         }
         self.prober.ping_at(self.now());
         self.verify_schedule.now(self.now());
+        self.share_tabs(out);
         out.push(Effect::ReadBackend);
         self.read_record(out);
     }
@@ -33,6 +34,10 @@ impl Keeper {
         self.log(out, Event::Stopped {});
         self.stop_awaiting(out);
         self.forget_acquiring(out);
+        self.release_lease(out);
+        if self.refresh_lock.release() {
+            out.push(Effect::Unlock);
+        }
         self.life = Life::Idle;
         self.abort_all(out);
         resolve_verify_waiters(out);
@@ -46,16 +51,23 @@ impl Keeper {
         }
         match event {
             PageEvent::UserActivity => return,
-            PageEvent::Suspended => self.abort_all(out),
+            PageEvent::Suspended => {
+                self.release_lease(out);
+                self.abort_all(out);
+            }
             PageEvent::Resumed => {
                 self.resume(out);
+                self.read_lease(out);
                 self.read_record(out);
             }
             PageEvent::Online => self.postpone(),
             // Ask once, so that the network error which makes it "offline" comes soon.
             PageEvent::Offline => self.prober.ping_at(now),
-            PageEvent::Visible => self.on_visible(),
-            PageEvent::Hidden => {}
+            PageEvent::Visible => {
+                self.on_visible();
+                self.read_lease(out);
+            }
+            PageEvent::Hidden => self.read_lease(out),
         }
         self.log(out, Event::Page { event });
     }
@@ -63,6 +75,7 @@ impl Keeper {
     /// The page could not run for a while: what is under way is about another time.
     pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
         self.abort_all(out);
+        self.read_lease(out);
         // A refresh goes on: its answer may be the only copy of a token.
         self.requests.restart(Probe::Refresh, self.now());
         self.refresher.interrupt();

@@ -5,15 +5,17 @@
 
 use alloc::vec::Vec;
 
-use super::{Keeper, Life, Session};
+use super::{Keeper, Life, Session, Verification};
 use crate::answer::Probe;
 use crate::effect::{Effect, Notice};
 use crate::event::Event;
 use crate::input::{Record, StoredSession};
 use crate::options::Credential;
 use crate::reads::Answered;
+use crate::refresher::Gain;
 use crate::requests::ReadId;
-use crate::session::{SignOut, SignOutReason};
+use crate::session::{SignOut, SignOutReason, TokenFacts};
+use crate::time::UnixMillis;
 
 /// Whether somebody has signed in or out since the record could not be read in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,6 +124,7 @@ impl Keeper {
             }
             Record::Tombstone { generation, sign_out, undelivered } => {
                 self.sign_out = Some(sign_out.clone());
+                self.ended = Some(*generation);
                 if *undelivered && self.options.credential == Credential::Cookie {
                     // Nothing is verified back in before the server has been told of the sign-out.
                     self.forget_acquiring(out);
@@ -154,19 +157,20 @@ impl Keeper {
             self.use_stored(read, stored, out);
             self.end(SignOutReason::User, None, Vec::new(), out);
         } else if let Record::Session(stored) = record
+            && let Some(ended) = self.ended
+            && ended.session_id == stored.generation.session_id
+        {
+            if let Some(sign_out) = self.sign_out.clone() {
+                // A tab that verified or refreshed this session at the same moment has written
+                // over the tombstone: browsers do not order what two pages write.
+                let undelivered = self.revocation.next().is_some();
+                out.push(Effect::WriteTombstone { generation: ended, sign_out, undelivered });
+            }
+        } else if let Record::Session(stored) = record
             && self.is_news(stored)
         {
             self.log(out, Event::SignedIn {});
             self.follow(read, stored, out);
-        } else if let Record::Session(stored) = record
-            && self.newest == Some(stored.generation)
-            && let Some(sign_out) = self.sign_out.clone()
-        {
-            // A tab that verified this session at the same moment has written over the tombstone:
-            // browsers do not order what two pages write.
-            let undelivered = self.revocation.next().is_some();
-            let generation = stored.generation;
-            out.push(Effect::WriteTombstone { generation, sign_out, undelivered });
         }
     }
 
@@ -178,37 +182,93 @@ impl Keeper {
         let store = Effect::Store { generation: ours, expires_at, verified_at };
         match record {
             Record::Session(stored) if stored.generation == ours => {
-                if facts.refresh_attempt.is_none()
-                    && let Some(active) = self.active_mut()
-                {
-                    // Another tab's attempt with the same refresh token, or an older page's.
-                    active.facts.refresh_attempt = stored.facts.refresh_attempt;
-                }
-                // A verification that is newer than what the store knows of is told there: a
-                // page that is loaded later need not make it again.
-                if verified_at > stored.verified_at {
-                    out.push(store);
-                }
+                let (stored, ours) = (*stored, facts);
+                self.compare_same(&stored, ours, verified_at, store, out);
             }
-            Record::Session(stored) if stored.generation.number >= ours.number => {
+            Record::Session(stored) if ours.may_replace(false, stored.generation, false) => {
+                self.restore_written(store, out);
+            }
+            Record::Session(stored) if stored.generation.session_id == ours.session_id => {
+                self.adopt_refreshed(read, stored, out);
+            }
+            Record::Session(stored) => {
                 self.abort(Probe::Verify, out);
                 self.abort(Probe::Refresh, out);
                 out.push(Effect::Forget { generation: ours });
                 self.follow(read, stored, out);
             }
             Record::Tombstone { generation, sign_out, .. }
-                if *generation == ours || generation.number > ours.number =>
+                if generation.may_replace(true, ours, false) =>
             {
                 let (reason, rule) = (sign_out.reason, sign_out.rule);
+                let ended = *generation;
                 self.leave(SignOut { from_other_tab: true, ..sign_out.clone() }, out);
+                self.ended = self.ended.max(Some(ended));
                 self.log(out, Event::SignedOut { reason, rule, from_other_tab: true });
             }
+            Record::Tombstone { .. } => self.restore_written(store, out),
             // An absent record is never a sign-out: it is written back.
             Record::Absent | Record::Corrupt => out.push(store),
-            Record::Session(_)
-            | Record::Tombstone { .. }
-            | Record::Foreign
-            | Record::Unreadable => {}
+            Record::Foreign | Record::Unreadable => {}
+        }
+    }
+
+    /// What is stored is older than this tab's session: a tab that did not know of it has written
+    /// over it.
+    fn restore_written(&self, store: Effect, out: &mut Vec<Effect>) {
+        if self.options.is_shared {
+            out.push(store);
+        }
+    }
+
+    /// The record is of this very token.
+    fn compare_same(
+        &mut self,
+        stored: &StoredSession,
+        facts: TokenFacts,
+        verified_at: Option<UnixMillis>,
+        store: Effect,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(active) = self.active_mut() {
+            if facts.refresh_attempt.is_none() {
+                // Another tab's attempt with the same refresh token, or an older page's.
+                active.facts.refresh_attempt = stored.facts.refresh_attempt;
+            }
+            active.verified_at = verified_at.max(stored.verified_at);
+        }
+        if verified_at > stored.verified_at {
+            // A verification that is newer than what the store knows of is told there: a page
+            // that is loaded later need not make it again.
+            out.push(store);
+        } else if !self.leads() {
+            self.adopt_verification(verified_at < stored.verified_at);
+        }
+    }
+
+    /// Another tab has refreshed the token: the session, its user and what was verified stay.
+    fn adopt_refreshed(&mut self, read: ReadId, stored: &StoredSession, out: &mut Vec<Effect>) {
+        let Some(active) = self.active_mut() else { return };
+        let before = core::mem::replace(&mut active.generation, stored.generation);
+        let StoredSession { generation, facts, saved_at, verified_at } = *stored;
+        (active.facts, active.saved_at) = (facts, saved_at);
+        active.verified_at = active.verified_at.max(verified_at);
+        if matches!(active.verification, Verification::Suspect(_)) {
+            // The rejections were about the token before.
+            active.verification = Verification::Unverified;
+        }
+        let was_asked = self.requests.any(Probe::Verify) || self.is_confirming();
+        self.abort_verification(out);
+        self.abort(Probe::Refresh, out);
+        let (now, has_run_out) = (self.now(), self.has_run_out());
+        self.refresher.refreshed(now, if has_run_out { Gain::Old } else { Gain::Newer });
+        self.pending_refresh_rejection = None;
+        out.push(Effect::UseStoredToken { read, generation, keeps_user: true });
+        out.push(Effect::Forget { generation: before });
+        self.log(out, Event::Refreshed {});
+        out.push(Effect::Notify(Notice::Refreshed));
+        if was_asked || self.verify_schedule.requested.is_some() {
+            self.verify_schedule.now(self.now());
         }
     }
 
@@ -222,7 +282,7 @@ impl Keeper {
     fn use_stored(&mut self, read: ReadId, stored: &StoredSession, out: &mut Vec<Effect>) {
         let generation = stored.generation;
         self.forget_acquiring(out);
-        out.push(Effect::UseStoredToken { read, generation });
+        out.push(Effect::UseStoredToken { read, generation, keeps_user: false });
         self.enter_active(stored);
     }
 

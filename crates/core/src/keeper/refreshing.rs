@@ -19,6 +19,7 @@ use crate::label::Origin;
 use crate::message::Message;
 use crate::options::{Credential, RefreshOptions};
 use crate::page::Presence;
+use crate::refresh_lock::Next;
 use crate::refresher::{
     self, AttemptId, Finding, Gain, MIN_GAP, NewToken, Prospect, RefreshAnswer, Want,
 };
@@ -39,6 +40,16 @@ impl Keeper {
     /// When the next refresh goes out; `None` where there is none to be made, or one is under way.
     #[must_use]
     pub fn next_refresh(&self) -> Option<Instant> {
+        Some(self.refresh_due_here()?.max(self.refresh_lock.not_before()))
+    }
+
+    fn refresh_due_here(&self) -> Option<Instant> {
+        // Two tabs that lead at the same moment must not refresh with two attempts.
+        Some(self.refresh_due().filter(|_| self.leads())?.max(self.tabs.lease.settles_at()))
+    }
+
+    /// The same for the session, whichever tab makes it.
+    pub(super) fn refresh_due(&self) -> Option<Instant> {
         let options = self.refresh_options()?;
         let waits = self.reads.is_open() || self.awaits_end();
         if self.life != Life::Running || self.page.presence == Presence::Suspended || waits {
@@ -79,7 +90,7 @@ impl Keeper {
 
     /// Whether a verification would only meet a token that is about to be replaced.
     pub(super) fn refresh_comes_first(&self) -> bool {
-        let goes_out = self.refresher.is_under_way() || self.next_refresh().is_some();
+        let goes_out = self.refresher.is_under_way() || self.refresh_due().is_some();
         goes_out
             && !self.refresher.has_failed()
             && (self.refresher.is_under_way() || self.has_run_out())
@@ -118,8 +129,42 @@ impl Keeper {
             self.read_record(out);
             self.run_overdue_read(out);
         }
-        if is_due(self) {
+        if is_due(self) && self.may_refresh_now(out) {
             self.send_refresh(out);
+        }
+        self.release_refresh_lock(out);
+    }
+
+    /// Whether this tab has the lock, and has read the record since: another one may have
+    /// refreshed before it gave the lock back.
+    fn may_refresh_now(&mut self, out: &mut Vec<Effect>) -> bool {
+        if !self.options.is_shared {
+            return true;
+        }
+        match self.refresh_lock.next(self.now()) {
+            Next::Ask => {
+                out.push(Effect::Lock);
+                false
+            }
+            Next::Wait => false,
+            Next::Refresh { read_since } => {
+                let is_read = self.reads.was_asked_since(read_since);
+                if !is_read {
+                    self.read_record(out);
+                }
+                is_read
+            }
+        }
+    }
+
+    /// The lock is held only while a refresh is under way, or about to be.
+    fn release_refresh_lock(&mut self, out: &mut Vec<Effect>) {
+        let now = self.now();
+        let is_wanted = self.requests.any(Probe::Refresh)
+            || self.reads.is_open()
+            || self.refresh_due_here().is_some_and(|at| at <= now);
+        if !is_wanted && self.refresh_lock.release() {
+            out.push(Effect::Unlock);
         }
     }
 
@@ -208,7 +253,7 @@ impl Keeper {
         let is_usable = finding != Finding::Unusable;
         self.log(out, Event::RefreshFailed { is_usable, wait, status });
         if *outcome == Outcome::NoAnswer {
-            self.handle_unanswered();
+            self.handle_unanswered(out);
         }
         out.push(Effect::Notify(Notice::NotRefreshed));
         resolve_verify_waiters(out);
@@ -269,7 +314,9 @@ impl Keeper {
         let was_asked = self.requests.any(Probe::Verify) || self.is_confirming();
         self.abort_verification(out);
         self.pending_refresh_rejection = None;
-        let generation = self.next_generation();
+        let Some(session_id) = self.generation().map(|it| it.session_id) else { return false };
+        let generation = self.next_generation().of_session(session_id);
+        self.newest = Some(generation);
         let (now, saved_at) = (self.now(), Some(self.clock.wall()));
         let Some(active) = self.active_mut() else { return false };
         let before = core::mem::replace(&mut active.generation, generation);
@@ -282,7 +329,7 @@ impl Keeper {
         out.push(Effect::UseToken { token, generation });
         out.push(Effect::Store { generation, expires_at, verified_at });
         out.push(Effect::Forget { generation: before });
-        out.push(Effect::Broadcast(Message::Written { generation }));
+        out.push(Effect::Broadcast(Message::Written));
         let is_due = self
             .refresh_options()
             .and_then(|options| self.next_refresh_by_age(options))

@@ -77,6 +77,11 @@ impl VerifySchedule {
         self.kind = Kind::Requested;
     }
 
+    /// Whether somebody waits for it, or something happened that calls for it.
+    pub(super) const fn is_wanted(&self) -> bool {
+        matches!(self.kind, Kind::Requested | Kind::Retry)
+    }
+
     pub(super) fn no_later_than(&mut self, at: Instant) {
         self.due = self.due.map(|due| due.min(at));
     }
@@ -158,6 +163,18 @@ impl VerifySchedule {
         self.due = Some(now.plus(rng.spread(options.every)));
         self.kind = Kind::Periodic;
         self.attempt = 0;
+    }
+
+    /// The same after a verification that another tab made so long ago.
+    pub(super) fn next_periodic_after(
+        &mut self,
+        now: Instant,
+        age: Duration,
+        options: &VerifyOptions,
+        rng: &mut Rng,
+    ) {
+        self.next_periodic(now, options, rng);
+        self.due = self.due.map(|due| due.minus(age).max(now));
     }
 
     /// After an answer that led nowhere: soon, then after twice as long each time, up to the

@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use super::acquiring::End;
 use super::records::LateRecord;
 use super::verifying::resolve_verify_waiters;
-use super::{Acceptance, ActiveSession, Keeper, Session, Verification};
+use super::{Acceptance, ActiveSession, Keeper, Life, Session, Verification};
 use crate::answer::{CANDIDATES, Outcome, Probe, Response};
 use crate::confirm::Conclusion;
 use crate::effect::{Effect, Notice};
 use crate::event::Event;
-use crate::generation::{Generation, TokenId};
+use crate::generation::{Generation, SessionId, TokenId};
 use crate::input::StoredSession;
 use crate::message::Message;
 use crate::options::Credential;
@@ -22,8 +22,14 @@ use crate::time::{Duration, Instant};
 /// What the app asked for before the record was read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PendingCommand {
-    SignIn { token: Option<TokenHandle>, facts: TokenFacts },
-    SignOut,
+    SignIn {
+        token: Option<TokenHandle>,
+        facts: TokenFacts,
+    },
+    /// Of this session, where one was known when the app asked.
+    SignOut {
+        of: Option<SessionId>,
+    },
 }
 
 impl Keeper {
@@ -33,10 +39,30 @@ impl Keeper {
         facts: TokenFacts,
         out: &mut Vec<Effect>,
     ) {
-        if matches!(self.session, Session::Restoring) && self.reads.is_open() {
+        let waits = matches!(self.session, Session::Restoring) && self.reads.is_open();
+        if waits || self.must_read_first(out) {
             self.replace_pending(PendingCommand::SignIn { token, facts }, out);
             return;
         }
+        self.begin_session(token, facts, out);
+    }
+
+    /// What other tabs have written is read before a sign-in or a sign-out takes its place: this
+    /// tab may have been frozen, and not know of a newer session.
+    fn must_read_first(&mut self, out: &mut Vec<Effect>) -> bool {
+        let must = self.options.is_shared && self.life == Life::Running;
+        if must {
+            self.read_record(out);
+        }
+        must
+    }
+
+    fn begin_session(
+        &mut self,
+        token: Option<TokenHandle>,
+        facts: TokenFacts,
+        out: &mut Vec<Effect>,
+    ) {
         if self.options.credential == Credential::Cookie {
             // The new cookie is the one that a late sign-out request would end.
             self.abort(Probe::SignOut, out);
@@ -54,10 +80,17 @@ impl Keeper {
     }
 
     pub(super) fn handle_sign_out(&mut self, out: &mut Vec<Effect>) {
+        let waits = matches!(self.session, Session::Restoring) && self.reads.is_open();
+        let session_id = self.generation().map(|generation| generation.session_id);
+        if waits || session_id.is_some() && self.must_read_first(out) {
+            self.replace_pending(PendingCommand::SignOut { of: session_id }, out);
+            return;
+        }
+        self.end_by_app(out);
+    }
+
+    fn end_by_app(&mut self, out: &mut Vec<Effect>) {
         match self.session {
-            Session::Restoring if self.reads.is_open() => {
-                self.replace_pending(PendingCommand::SignOut, out);
-            }
             Session::Restoring if self.awaits_acquired() && !self.asks_the_server() => {
                 self.refuse_acquiring(out);
             }
@@ -86,9 +119,16 @@ impl Keeper {
     pub(super) fn run_pending(&mut self, out: &mut Vec<Effect>) {
         match self.pending_command.take() {
             Some(PendingCommand::SignIn { token, facts }) => {
-                self.handle_sign_in(token, facts, out);
+                self.begin_session(token, facts, out);
             }
-            Some(PendingCommand::SignOut) => self.handle_sign_out(out),
+            Some(PendingCommand::SignOut { of }) => {
+                let present = self.generation().map(|generation| generation.session_id);
+                // Another tab has signed somebody in meanwhile: that session is not the one that
+                // was to be ended.
+                if of.is_none() || of == present {
+                    self.end_by_app(out);
+                }
+            }
             None => {}
         }
     }
@@ -112,7 +152,7 @@ impl Keeper {
         }
         let expires_at = facts.expires_at;
         out.push(Effect::Store { generation, expires_at, verified_at: None });
-        out.push(Effect::Broadcast(Message::Written { generation }));
+        out.push(Effect::Broadcast(Message::Written));
         out.push(Effect::Notify(Notice::SignedIn { from_other_tab: false }));
     }
 
@@ -163,7 +203,7 @@ impl Keeper {
         let chance = conclusion.and_then(|conclusion| conclusion.chance);
         let sign_out = SignOut { reason, at, from_other_tab: false, rule, chance, rejections };
         out.push(Effect::WriteTombstone { generation, sign_out: sign_out.clone(), undelivered });
-        out.push(Effect::Broadcast(Message::Written { generation }));
+        out.push(Effect::Broadcast(Message::Written));
         self.leave(sign_out, out);
         self.log(out, Event::SignedOut { reason, rule, from_other_tab: false });
         if undelivered {
@@ -185,7 +225,7 @@ impl Keeper {
         };
         self.sign_out = Some(sign_out.clone());
         out.push(Effect::WriteTombstone { generation, sign_out, undelivered: false });
-        out.push(Effect::Broadcast(Message::Written { generation }));
+        out.push(Effect::Broadcast(Message::Written));
         self.enter_signed_out(out);
     }
 
@@ -201,6 +241,8 @@ impl Keeper {
             out.push(Effect::Forget { generation });
         }
         self.sign_out = Some(sign_out.clone());
+        self.ended = self.generation().max(self.ended);
+        self.tabs_forget_session();
         self.enter_signed_out(out);
         out.push(Effect::Notify(Notice::SignedOut(sign_out)));
     }

@@ -7,6 +7,7 @@
 
 mod acquiring;
 mod app_requests;
+mod browser;
 mod diagnosing;
 mod gate_three;
 mod knowing;
@@ -22,6 +23,7 @@ mod reviewed;
 mod signing_out;
 mod starting;
 mod suspecting;
+mod tabs;
 mod verifying;
 mod weighing;
 mod world;

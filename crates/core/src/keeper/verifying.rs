@@ -9,7 +9,6 @@ use crate::answer::Source;
 use crate::answer::{Outcome, Probe, Verdict};
 use crate::effect::{Effect, Notice};
 use crate::event::{Event, Reason};
-use crate::message::Message;
 use crate::prober::HINT_EVERY;
 use crate::requests::{Request, Requests};
 use crate::session::TokenFacts;
@@ -32,9 +31,14 @@ pub(super) enum Next {
 
 impl Keeper {
     /// When the next verification goes out; `None` while one is under way, where there is no
-    /// session, or nobody looks.
+    /// session, nobody looks, or another tab makes it.
     #[must_use]
     pub fn next_verification(&self) -> Option<Instant> {
+        self.verification_due().filter(|_| self.leads())
+    }
+
+    /// The same for the session, whichever tab makes it.
+    pub(super) fn verification_due(&self) -> Option<Instant> {
         let wanted = match &self.session {
             Session::SignedOut => false,
             // With a cookie only the server knows whether there is a session.
@@ -197,8 +201,6 @@ impl Keeper {
             active.verified_at = Some(at);
             active.acceptance = Acceptance::Possible;
             active.verification = Verification::Verified;
-            let generation = active.generation;
-            out.push(Effect::Broadcast(Message::Verified { generation, at }));
         }
         // The record learns of it, once it is known that no other tab has written meanwhile.
         self.read_record(out);
@@ -305,7 +307,7 @@ impl Keeper {
             return self.verify_schedule.now(self.now());
         }
         self.verify_schedule.requested = None;
-        resolve_verify_waiters(out);
+        self.settle(out);
     }
 }
 

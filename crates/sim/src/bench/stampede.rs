@@ -98,7 +98,7 @@ fn active(plan: Plan, rng: &mut Rng) -> (Vec<u64>, Option<u64>) {
     let mut harness = Harness::new(Options::default(), rng.draw(), Restarting { plan });
     // Everybody opened the page at another moment.
     harness.now = rng.between(0, 300_000);
-    let generation = Generation { number: 1, token_id: TokenId(1) };
+    let generation = Generation::new(1, TokenId(1)).expect("one is in range");
     harness.record = Record::Session(StoredSession::new(generation));
     let mut sent = Vec::new();
     let mut end = None;

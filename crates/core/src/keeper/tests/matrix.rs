@@ -132,7 +132,7 @@ fn rows() -> Vec<(String, May, Fed)> {
         ("Report 403", Input::Report { status: 403 }),
         ("Unanswered", Input::Unanswered),
         ("StoreFailed", Input::StoreFailed),
-        ("Told", Input::TabMessage(Message::Written { generation: generation(9) })),
+        ("Told", Input::TabMessage(Message::Written)),
     ] {
         add(name, May::Stay, Fed::Input(input));
     }
@@ -240,8 +240,7 @@ fn feed(world: &mut World, fed: &Fed) -> Option<Vec<Effect>> {
             if !core::mem::replace(&mut world.store_answers, true) {
                 world.store_answers_in(0);
             } else {
-                let _ =
-                    world.input(Input::TabMessage(Message::Written { generation: generation(9) }));
+                let _ = world.input(Input::TabMessage(Message::Written));
             }
         }
     }

@@ -94,7 +94,7 @@ fn peaceful_inputs() -> Vec<Input> {
         },
     });
     inputs.push(Input::Refresh);
-    inputs.push(Input::TabMessage(Message::Written { generation: generation(2) }));
+    inputs.push(Input::TabMessage(Message::Written));
     inputs
 }
 
@@ -216,7 +216,7 @@ impl Run {
                 self.input(Input::Answer { request: RequestId(n), outcome });
             }
             Step::Read(record) => {
-                self.input(Input::TabMessage(Message::Written { generation: generation(2) }));
+                self.input(Input::TabMessage(Message::Written));
                 let read = self.reads.last().copied().unwrap_or(ReadId(1));
                 self.input(Input::Record { read, record });
             }

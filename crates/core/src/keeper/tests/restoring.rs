@@ -112,7 +112,7 @@ fn an_absent_or_corrupt_record_of_a_living_session_is_no_sign_out_and_is_written
     for record in [Record::Absent, Record::Corrupt] {
         let mut world = World::signed_in(Options::default());
         world.record = record;
-        let message = crate::Message::Written { generation: generation(1) };
+        let message = crate::Message::Written;
         let _ = world.input(Input::TabMessage(message));
         world.pass(10);
         assert_eq!(world.session(), SessionState::SignedIn);
@@ -129,7 +129,7 @@ fn an_older_record_and_an_older_tombstone_change_nothing_newer() {
         world.pass(1_000);
         let ours = world.keeper.generation();
         world.record = record;
-        let message = crate::Message::Written { generation: generation(1) };
+        let message = crate::Message::Written;
         let _ = world.input(Input::TabMessage(message));
         world.pass(10);
         assert_eq!((world.session(), world.keeper.generation()), (SessionState::SignedIn, ours));
@@ -141,7 +141,7 @@ fn a_tombstone_of_this_session_or_a_newer_one_signs_out_here_too() {
     for number in [1, 2] {
         let mut world = World::signed_in(Options::default());
         world.record = tombstone(number);
-        let message = crate::Message::Written { generation: generation(number) };
+        let message = crate::Message::Written;
         let _ = world.input(Input::TabMessage(message));
         world.pass(10);
         assert_eq!(world.session(), SessionState::SignedOut);
@@ -157,7 +157,7 @@ fn a_record_that_outlived_its_sign_out_brings_no_session_back_and_a_newer_one_do
     // The store did not take the tombstone.
     world.record = active(1);
     let _ = world.input(Input::StoreFailed);
-    let message = crate::Message::Written { generation: generation(1) };
+    let message = crate::Message::Written;
     let _ = world.input(Input::TabMessage(message));
     world.pass(10);
     assert_eq!(world.session(), SessionState::SignedOut);

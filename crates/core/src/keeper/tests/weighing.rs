@@ -91,7 +91,7 @@ fn an_answer_to_a_question_without_a_session_says_nothing_of_one_that_began_mean
     world.pass(100);
     let Some(request) = world.open_request(Probe::Verify) else { panic!("nothing was asked") };
     world.record = active(1);
-    let _ = world.input(Input::TabMessage(crate::Message::Written { generation: generation(1) }));
+    let _ = world.input(Input::TabMessage(crate::Message::Written));
     world.pass(10);
     assert_eq!(world.session(), SessionState::Unverified);
     let _ = world.input(Input::Answer { request, outcome: Outcome::Response(well("a", "1")) });

@@ -7,9 +7,10 @@ use std::vec::Vec;
 
 use crate::{
     AttemptId, BackendRecord, Body, Challenge, Confirm, Credential, Duration, Effect, Entry, Event,
-    Generation, HealthOptions, Input, Keeper, Label, NewToken, Notice, Now, Options, Outcome,
-    PageEvent, Probe, ReadId, Record, RefreshAnswer, RequestId, Response, ServerFacts, ServerState,
-    SessionState, SignOut, StoredSession, TokenFacts, TokenHandle, TokenId, UnixMillis,
+    Generation, HealthOptions, Input, Keeper, Label, LeaseRecord, NewToken, Notice, Now, Options,
+    Outcome, PageEvent, Probe, ReadId, Record, RefreshAnswer, RequestId, Response, ServerFacts,
+    ServerState, SessionState, SignOut, StoredSession, TokenFacts, TokenHandle, TokenId,
+    UnixMillis,
 };
 
 /// Some day in 2025.
@@ -61,7 +62,10 @@ pub(super) struct World {
     pub(super) script: VecDeque<Reply>,
     pub(super) record: Record,
     pub(super) backend: Option<BackendRecord>,
+    pub(super) lease: Option<LeaseRecord>,
     pub(super) store_answers: bool,
+    /// Whether no other tab has the lock.
+    pub(super) grants_locks: bool,
     /// Each read of the store, oldest first.
     pub(super) reads: Vec<ReadId>,
     pub(super) open: Vec<Open>,
@@ -79,8 +83,12 @@ pub(super) struct World {
 impl World {
     /// A world in which nothing has happened: the server is well and the store is empty.
     pub(super) fn new(options: Options) -> Self {
+        Self::with_seed(options, 7)
+    }
+
+    pub(super) fn with_seed(options: Options, seed: u64) -> Self {
         Self {
-            keeper: Keeper::new(options, 7),
+            keeper: Keeper::new(options, seed),
             health: Reply::Answer(well("a", "1")),
             verify: Reply::Answer(well("a", "1")),
             sign_out: Reply::Answer(status(204)),
@@ -96,7 +104,9 @@ impl World {
             script: VecDeque::new(),
             record: Record::Absent,
             backend: None,
+            lease: None,
             store_answers: true,
+            grants_locks: true,
             reads: Vec::new(),
             open: Vec::new(),
             sent: Vec::new(),
@@ -158,25 +168,38 @@ impl World {
     pub(super) fn pass(&mut self, ms: u64) {
         let end = self.mono + ms;
         for _ in 0..100_000 {
-            let timer = self
-                .keeper
-                .next_timeout()
-                .map(|(at, _)| self.reported + at.since(self.keeper.now()).as_millis());
-            let answer = self.coming.iter().map(|(at, _)| *at).min();
-            let Some(next) = timer.into_iter().chain(answer).min().filter(|at| *at <= end) else {
+            let Some(next) = self.next_step().filter(|at| *at <= end) else {
                 self.advance(end);
                 return;
             };
-            self.advance(next.max(self.mono));
-            match self.coming.iter().position(|(at, _)| *at <= self.mono) {
-                Some(at) => {
-                    let (_, input) = self.coming.remove(at);
-                    self.input(input);
-                }
-                None => drop(self.input(Input::Timeout)),
-            }
+            self.step(next);
         }
         panic!("the keeper spins: it wants to be woken again and again at {}", self.mono);
+    }
+
+    /// When the next timer fires or the next answer comes.
+    pub(super) fn next_step(&self) -> Option<u64> {
+        let timer = self.keeper.next_timeout();
+        let timer = timer.map(|(at, _)| self.reported + at.since(self.keeper.now()).as_millis());
+        let answer = self.coming.iter().map(|(at, _)| *at).min();
+        timer.into_iter().chain(answer).min()
+    }
+
+    /// One timer or answer, at that moment.
+    pub(super) fn step(&mut self, at: u64) -> Vec<Effect> {
+        self.advance(at.max(self.mono));
+        match self.coming.iter().position(|(at, _)| *at <= self.mono) {
+            Some(at) => {
+                let (_, input) = self.coming.remove(at);
+                self.input(input)
+            }
+            None => self.input(Input::Timeout),
+        }
+    }
+
+    /// Something comes from outside, so much later.
+    pub(super) fn comes(&mut self, ms: u64, input: Input) {
+        self.coming.push((self.mono + ms, input));
     }
 
     /// Lets time pass until the fact holds, and tells how long that took.
@@ -335,6 +358,12 @@ impl World {
                 self.coming.extend(kept.map(|input| (self.mono + 1, input)));
             }
             Effect::StoreBackend(record) => self.backend = Some(*record),
+            Effect::Lock if self.grants_locks => self.coming.push((self.mono, Input::Locked)),
+            Effect::ReadLease => self.coming.push((self.mono, Input::Lease(self.lease))),
+            Effect::WriteLease(lease) => self.lease = Some(*lease),
+            Effect::ReleaseLease(tab) => {
+                self.lease.take_if(|lease| lease.tab == *tab);
+            }
             Effect::EraseRecord => self.record = Record::Absent,
             _ => {}
         }
@@ -395,7 +424,7 @@ impl World {
         Some((trip, RefreshAnswer { outcome, is_invalid_grant, token }))
     }
 
-    fn advance(&mut self, to: u64) {
+    pub(super) fn advance(&mut self, to: u64) {
         self.wall += to - self.mono;
         self.mono = to;
     }
@@ -420,7 +449,7 @@ pub(super) fn secs(secs: u64) -> Duration {
 }
 
 pub(super) fn generation(number: u32) -> Generation {
-    Generation { number, token_id: TokenId(u64::from(number)) }
+    Generation::new(number, TokenId(u64::from(number))).expect("it is in range")
 }
 
 pub(super) fn stored(number: u32) -> StoredSession {
