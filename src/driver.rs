@@ -122,7 +122,7 @@ impl Driver {
                         driver.take(Command::Message(message, user));
                     }
                 });
-                self.state.borrow_mut().channel = channel;
+                self.state.borrow_mut().channel = channel.map(Rc::new);
             }
             PageEvent::Resumed
             | PageEvent::Visible
@@ -297,9 +297,10 @@ impl Driver {
                 self.state.borrow_mut().use_leaders_user(generation);
             }
             Effect::Broadcast(message) => {
-                let state = self.state.borrow();
-                if let Some(channel) = &state.channel {
-                    channel.post(message, state.user.as_ref().unwrap_or(&JsValue::UNDEFINED));
+                // Cloning the user may run the page's code, such as a getter of its own object.
+                let channel = self.state.borrow().channel.clone();
+                if let Some(channel) = channel {
+                    channel.post(message, &self.user());
                 }
             }
             Effect::AppRequest { request, action } => self.app_requests.decided(request, action),

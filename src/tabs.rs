@@ -94,6 +94,9 @@ fn write(message: Message) -> JsValue {
                 set(&object, "check_ago", ago.as_millis() as f64);
             }
             json::set_moment(&object, "verified_at", state.verified_at);
+            if let Some(ago) = state.proven {
+                set(&object, "proven_ago", ago.as_millis() as f64);
+            }
             if let Some(ago) = state.settled {
                 set(&object, "settled_ago", ago.as_millis() as f64);
             }
@@ -131,6 +134,7 @@ fn read_state(object: &JsValue) -> Option<TabState> {
         is_verified: is("verified"),
         is_suspect: is("suspect"),
         server: ServerState::ALL.into_iter().find(|known| known.name() == server)?,
+        proven: ago("proven_ago"),
         check: check.zip(ago("check_ago")),
         verified_at: json::moment(object, "verified_at"),
         settled: ago("settled_ago"),

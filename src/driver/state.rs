@@ -1,6 +1,7 @@
 //! What the driver holds for the core: commands that wait, tokens, requests on their way.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use gloo_timers::callback::Timeout;
 use session_keeper_core::{
@@ -29,7 +30,7 @@ pub(super) struct State {
     pub(super) user: Option<JsValue>,
     /// What came with the last message of a leader.
     pub(super) leaders_user: Option<(Generation, JsValue)>,
-    pub(super) channel: Option<Channel>,
+    pub(super) channel: Option<Rc<Channel>>,
     pub(super) lock: Option<Lock>,
     pub(super) in_flight: Vec<PendingRequest>,
     pub(super) timer: Option<Timeout>,

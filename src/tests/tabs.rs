@@ -23,6 +23,7 @@ fn state() -> TabState {
         is_verified: true,
         is_suspect: true,
         server: ServerState::Waking,
+        proven: Some(Duration::from_millis(30)),
         check: Some((CheckResult::Inconclusive, Duration::from_millis(40))),
         verified_at: Some(UnixMillis(1_763_690_300_000)),
         settled: Some(Duration::from_millis(50)),

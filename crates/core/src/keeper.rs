@@ -7,6 +7,7 @@
 mod acquiring;
 mod answering;
 mod app_requests;
+mod following;
 mod hints;
 mod judging;
 mod learning;

@@ -78,6 +78,8 @@ pub struct TabState {
     pub is_suspect: bool,
     /// The server's state.
     pub server: ServerState,
+    /// How long ago the server last proved itself awake.
+    pub proven: Option<Duration>,
     /// What the last verification of this generation came to, and how long ago it was sent.
     pub check: Option<(CheckResult, Duration)>,
     /// When its token was last verified, as the record tells it or is about to.

@@ -133,6 +133,10 @@ impl Server {
         self.last_awake
     }
 
+    pub(crate) const fn proven_at(&self) -> Option<Instant> {
+        self.proven_at
+    }
+
     pub(crate) const fn is_bad(&self) -> bool {
         self.outage.is_some()
     }

@@ -218,6 +218,7 @@ impl Keeper {
         let change = self.prober.handle_sign(probe, sign, &context, &mut self.rng);
         if sign.availability == Availability::Awake {
             self.admission.server_proven();
+            self.note_proof_for_tabs();
         }
         match change {
             Change::Moved => None,

@@ -110,6 +110,8 @@ impl Keeper {
             has_run_out: self.has_run_out(),
         });
         let (probe, next) = match self.options.health {
+            // The leader was asked for one.
+            _ if self.is_following() => (Probe::Health, Some(self.now())),
             Some(_) if !self.prober.paths.is_failing(Probe::Health) => {
                 (Probe::Health, self.next_ping())
             }

@@ -7,38 +7,43 @@
 use alloc::vec::Vec;
 
 use super::verifying::resolve_verify_waiters;
-use super::{Acceptance, Keeper, Life, Session, Verification};
+use super::{Keeper, Life, Session, Verification};
 use crate::admission::{CheckResult, Refresh};
-use crate::effect::{Effect, Notice};
+use crate::effect::Effect;
 use crate::event::Event;
 use crate::generation::Generation;
 use crate::lease::{Lease, LeaseRecord, Reader, TabId};
 use crate::message::{Message, TabRequest, TabState};
 use crate::page::Presence;
-use crate::prober::HINT_EVERY;
 use crate::refresher::Want;
 use crate::time::{Duration, Instant, UnixMillis};
 
 /// A leader that has not answered for so long may be frozen.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A suspicion that a leader told of is over by then, one way or the other (G2: 120 s).
-const SUSPICION: Duration = Duration::from_secs(130);
+pub(super) const SUSPICION: Duration = Duration::from_secs(130);
+/// The same moment is told again with another delay.
+pub(super) const MESSAGE_DELAY: Duration = Duration::from_millis(500);
 /// A record that is told of is there by then.
-const RECORD_FOLLOWS: Duration = Duration::from_secs(1);
+pub(super) const RECORD_FOLLOWS: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Tabs {
     pub(super) lease: Lease,
     /// A request to the leader that it has not answered.
-    asked: Option<Instant>,
+    pub(super) asked: Option<Instant>,
     /// When the leader was last asked, by what for.
-    last_requests: [Option<Instant>; TabRequest::ALL.len()],
+    pub(super) last_requests: [Option<Instant>; TabRequest::ALL.len()],
     /// What the leader said, until it says something else.
-    suspect_until: Option<Instant>,
-    leader_verified: Option<Generation>,
+    pub(super) suspect_until: Option<Instant>,
+    pub(super) leader_verified: Option<Generation>,
+    /// When the server last proved itself to the leader.
+    pub(super) leader_proven: Option<Instant>,
+    /// A tab waits for a proof that the server is awake.
+    proof_wanted: bool,
     /// A verification of the leader that the record does not tell of yet, and how long that is
     /// waited for.
-    awaits_record: Option<(Option<UnixMillis>, Instant)>,
+    pub(super) awaits_record: Option<(Option<UnixMillis>, Instant)>,
     /// The last verification that was made here: when it was sent and what it came to.
     check: Option<(Option<Generation>, Instant, CheckResult)>,
     /// When the last verification was sent, and when the last one that ended.
@@ -72,11 +77,6 @@ impl Keeper {
     #[must_use]
     pub const fn lease_epoch(&self) -> u32 {
         self.tabs.lease.epoch()
-    }
-
-    /// Whether the leader is confirming a 401.
-    pub(super) fn is_suspect_elsewhere(&self) -> bool {
-        self.tabs.suspect_until.is_some_and(|until| self.now() < until)
     }
 
     pub(super) fn share_tabs(&mut self, out: &mut Vec<Effect>) {
@@ -174,7 +174,10 @@ impl Keeper {
             TabRequest::State => {}
             TabRequest::Verify => self.handle_verify(out),
             TabRequest::Check => self.handle_report(401, out),
-            TabRequest::Probe => self.handle_unanswered(out),
+            TabRequest::Probe => {
+                self.tabs.proof_wanted = true;
+                self.handle_unanswered(out);
+            }
             TabRequest::Refresh if self.refresh() == Refresh::Expected => {
                 self.refresher.want(Want::App);
             }
@@ -188,156 +191,6 @@ impl Keeper {
         }
     }
 
-    /// What this tab would do itself if it led.
-    pub(super) fn run_follower(&mut self, out: &mut Vec<Effect>) {
-        let now = self.now();
-        if self.tabs.suspect_until.is_some_and(|until| until <= now) {
-            self.tabs.suspect_until = None;
-        }
-        if self.tabs.lease.next_timeout().is_some_and(|at| at <= now) {
-            self.read_lease(out);
-        }
-        self.settle_by_leader(out);
-        if self.leads() {
-            return;
-        }
-        if self.tabs.asked.is_some_and(|at| now.since(at) >= ANSWER_WITHIN) {
-            self.tabs.asked = None;
-            self.tabs.lease.distrust_leader(now);
-            return self.read_lease(out);
-        }
-        if self.next_request().is_some_and(|(at, _)| at <= now)
-            && let Some((_, request)) = self.next_request()
-        {
-            self.ask_leader(request, out);
-        }
-    }
-
-    /// What the leader is to be asked for next, and when.
-    fn next_request(&self) -> Option<(Instant, TabRequest)> {
-        self.tabs.lease.leader()?;
-        let wants = |at: Option<Instant>, request| {
-            let last = self.tabs.last_requests[request as usize];
-            let requested =
-                self.verify_schedule.requested.filter(|_| request == TabRequest::Verify);
-            let is_new = requested.is_some_and(|at| last.is_none_or(|last| last < at));
-            let again = last.filter(|_| !is_new).map(|last| last.plus(HINT_EVERY));
-            let at = at?.max(again.unwrap_or_default());
-            self.tabs.asked.is_none().then_some((at, request))
-        };
-        let is_by_app = self.verify_schedule.requested.is_some();
-        let verify = if is_by_app { TabRequest::Verify } else { TabRequest::Check };
-        let verification = self.verification_due().filter(|_| self.verify_schedule.is_wanted());
-        let refresh = self.refresher.wanted().and_then(|want| {
-            let request = match want {
-                Want::App => TabRequest::Refresh,
-                Want::Unauthorized => TabRequest::Unauthorized,
-            };
-            wants(self.refresh_due(), request)
-        });
-        let requests = [refresh, wants(verification, verify)].into_iter();
-        requests.flatten().min_by_key(|(at, _)| *at)
-    }
-
-    /// Whoever waits for a verification learns of it when the record tells what it came to.
-    pub(super) fn settle_by_leader(&mut self, out: &mut Vec<Effect>) {
-        let Some((awaited, until)) = self.tabs.awaits_record else { return };
-        let known = self.active().and_then(|active| active.verified_at);
-        if self.active().is_none() || known >= awaited || until <= self.now() {
-            self.tabs.awaits_record = None;
-            resolve_verify_waiters(out);
-        }
-    }
-
-    pub(super) fn ask_leader(&mut self, request: TabRequest, out: &mut Vec<Effect>) {
-        let now = self.now();
-        if self.tabs.lease.leader().is_some() {
-            self.tabs.asked.get_or_insert(now);
-            self.tabs.last_requests[request as usize] = Some(now);
-            if request == TabRequest::State {
-                // What the leader knows is as good as a check, and it may be making one.
-                self.tabs.last_requests[TabRequest::Check as usize] = Some(now);
-            }
-            out.push(Effect::Broadcast(Message::Request(request)));
-        }
-    }
-
-    pub(super) fn next_tabs_timeout(&self) -> Option<Instant> {
-        let answer = self.tabs.asked.map(|at| at.plus(ANSWER_WITHIN));
-        let request = self.next_request().map(|(at, _)| at);
-        let lease = self.tabs.lease.next_timeout();
-        let record = self.tabs.awaits_record.map(|(_, until)| until);
-        [answer, request, lease, record, self.tabs.suspect_until].into_iter().flatten().min()
-    }
-
-    /// Takes what the leader knows.
-    fn follow_leader(&mut self, state: &TabState, out: &mut Vec<Effect>) {
-        let now = self.now();
-        if state.is_answer {
-            self.tabs.asked = None;
-        }
-        let was_bad = self.prober.server.is_bad();
-        self.prober.server.adopt(state.server, now, self.clock.wall());
-        if was_bad && !self.prober.server.is_bad() {
-            self.admission.server_proven();
-        }
-        if state.generation != self.generation() || self.active().is_none() {
-            // A tombstone or a newer token, or a leader that has not read the record yet.
-            return self.read_record(out);
-        }
-        self.tabs.suspect_until = state.is_suspect.then(|| now.plus(SUSPICION));
-        self.tabs.leader_verified = state.generation.filter(|_| state.is_verified);
-        if let Some((result, ago)) = state.check {
-            let sent = now.minus(ago);
-            let generation = state.generation.map(Generation::tag);
-            self.admission.checked(generation, sent, now, result);
-        }
-        if let Some(ago) = state.settled
-            && self.verify_schedule.requested.is_none_or(|requested| requested <= now.minus(ago))
-        {
-            self.verify_schedule.requested = None;
-            self.verify_schedule.next_periodic(now, &self.options.verify, &mut self.rng);
-            // What browsers tell of another tab's write comes by a way of its own.
-            let verified_at = state.verified_at;
-            self.tabs.awaits_record = Some((verified_at, now.plus(RECORD_FOLLOWS)));
-        }
-        if let (true, Some(generation)) = (state.with_user, state.generation) {
-            out.push(Effect::UseLeadersUser { generation });
-            out.push(Effect::Notify(Notice::Changed));
-        }
-        if state.refresh_failed && self.refresher.give_up_want() {
-            out.push(Effect::Notify(Notice::NotRefreshed));
-        }
-        // The record holds what was verified, and only it is believed.
-        self.read_record(out);
-        if !self.page.is_hidden() {
-            // A hidden leader has told what it knows.
-            self.read_lease(out);
-        }
-    }
-
-    /// The record tells of a verification that another tab made; `is_newer` than any known here.
-    pub(super) fn adopt_verification(&mut self, is_newer: bool) {
-        let is_told = self.tabs.leader_verified.is_some_and(|of| Some(of) == self.generation());
-        let (now, wall) = (self.now(), self.clock.wall());
-        let Some(active) = self.active_mut() else { return };
-        let is_known = matches!(active.verification, Verification::Verified);
-        let (true, Some(verified_at)) = (is_newer || is_told && !is_known, active.verified_at)
-        else {
-            return;
-        };
-        active.acceptance = Acceptance::Possible;
-        active.verification = Verification::Verified;
-        self.verify_schedule.accepted_here = true;
-        self.verify_path.accepted_at = Some(now);
-        self.refresher.accepted();
-        if self.verify_schedule.requested.is_none() {
-            let age = wall.since(verified_at);
-            let options = &self.options.verify;
-            self.verify_schedule.next_periodic_after(now, age, options, &mut self.rng);
-        }
-    }
-
     pub(super) const fn note_check_for_tabs(
         &mut self,
         generation: Option<Generation>,
@@ -345,6 +198,13 @@ impl Keeper {
         result: CheckResult,
     ) {
         self.tabs.check = Some((generation, sent, result));
+    }
+
+    /// The server has proven itself to this tab.
+    pub(super) const fn note_proof_for_tabs(&mut self) {
+        if core::mem::replace(&mut self.tabs.proof_wanted, false) {
+            self.tabs.is_due = true;
+        }
     }
 
     pub(super) const fn tabs_forget_session(&mut self) {
@@ -386,6 +246,7 @@ impl Keeper {
             is_verified: self.is_verified(),
             is_suspect: self.is_confirming(),
             server: self.prober.server.state(),
+            proven: None,
             check: None,
             verified_at: self.active().and_then(|active| active.verified_at),
             settled: None,
@@ -403,7 +264,8 @@ impl Keeper {
             let settled = settled.map(|sent| now.since(sent));
             let is_checked = before.is_none_or(|before| before.checked != told.checked);
             let with_user = state.is_verified && (is_answer || is_checked);
-            let state = TabState { is_answer, check, settled, with_user, ..state };
+            let proven = self.prober.server.proven_at().map(|at| now.since(at));
+            let state = TabState { is_answer, proven, check, settled, with_user, ..state };
             out.push(Effect::Broadcast(Message::State(state)));
         }
     }

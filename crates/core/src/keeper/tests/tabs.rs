@@ -5,8 +5,9 @@ use super::refreshing::{lives, options, sign_in_for};
 use super::world::*;
 use crate::Options;
 use crate::{
-    CheckResult, Duration, Effect, Generation, Input, LeaseRecord, Message, Notice, PageEvent,
-    Probe, Record, ServerState, SessionState, SignOutReason, TabId, TabState, TokenId,
+    AppAction, AppEvent, AppRequest, AppRequestId, CheckResult, Destination, Duration, Effect,
+    Generation, Input, LeaseRecord, Message, Notice, PageEvent, Probe, Record, Replay, ServerState,
+    SessionState, SignOutReason, TabId, TabState, TokenId,
 };
 
 fn all(state: SessionState, count: usize) -> std::vec::Vec<SessionState> {
@@ -220,6 +221,7 @@ fn messages_that_are_forged_or_stale_end_and_begin_nothing() {
                     is_verified: !is_suspect,
                     is_suspect,
                     server: ServerState::Unreachable,
+                    proven: Some(Duration::from_secs(0)),
                     check: Some((CheckResult::Undecidable, Duration::from_secs(0))),
                     verified_at: Some(crate::UnixMillis(u64::MAX)),
                     settled: Some(Duration::from_secs(0)),
@@ -355,4 +357,26 @@ fn whoever_wants_a_newer_token_gets_an_answer_in_every_tab_again_and_again() {
         }
         assert_eq!(browser.sessions(), all(SessionState::SignedIn, 3));
     }
+}
+
+#[test]
+fn a_request_of_the_app_in_a_tab_that_follows_is_sent_again_when_the_leader_has_a_proof() {
+    let mut browser = Browser::with_tabs(&shared(), 2);
+    let request = AppRequest {
+        id: AppRequestId(1),
+        replay: Replay::Always,
+        destination: Destination::Api,
+        resource: 1,
+        sent_with: browser.generations()[1].map(Generation::tag),
+    };
+    let since = browser.now();
+    browser.input(1, Input::AppRequest { request, event: AppEvent::NoResponse });
+    browser.pass(1_000);
+    let sent = browser.tabs[1].orders.iter().rev().find_map(|(_, effect)| match effect {
+        Effect::AppRequest { action, .. } => Some(*action),
+        _ => None,
+    });
+    assert_eq!(sent, Some(AppAction::Send));
+    assert_eq!(browser.tabs[0].sent_since(since, Probe::Health).len(), 1, "the leader asked");
+    assert_eq!(browser.tabs[1].sent_since(since, Probe::Health).len(), 0);
 }
