@@ -395,6 +395,7 @@ export interface DebugView {
   readonly next_refresh_in: number | null;
   /** Where the record is kept. `memory` also when storage is blocked or full. */
   readonly storage: "local" | "session" | "memory" | "adapter";
+  /** Whether this tab asks the server for all tabs that share the session. */
   readonly leader: boolean;
 }
 
