@@ -19,7 +19,7 @@ use crate::time::{Duration, Instant};
 
 /// After an answer that did not help, and before a 401 leads to another refresh: a server that
 /// hands out tokens which have run out must not get a storm.
-const REST: Duration = Duration::from_secs(10);
+pub(crate) const REST: Duration = Duration::from_secs(10);
 /// Between two refreshes in any case, however short a token lives.
 pub(crate) const MIN_GAP: Duration = Duration::from_secs(1);
 /// The longest pause between attempts without a verdict.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use session_keeper_core::{AppRequestId, RequestId};
+use session_keeper_core::{AppRequestId, Input, RequestId};
 
 use crate::renewal::Answer;
 use crate::tab::{Outgoing, TabId};
@@ -16,6 +16,10 @@ pub(crate) enum Event {
     Answered { tab: TabId, request: RequestId, answer: Answer },
     /// An answer that belongs to no request any more reaches the page.
     Strays { tab: TabId, request: RequestId, answer: Answer },
+    /// A message or a `storage` event reaches a tab.
+    Hears { tab: TabId, input: Input },
+    /// The lock is the tab's.
+    Locked { tab: TabId },
     /// A fault begins.
     Faults(Fault),
     /// A fault is over; the tab is one where the fault is a page's.

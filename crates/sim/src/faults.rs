@@ -1,6 +1,6 @@
 //! The faults at work, and the user between them.
 
-use session_keeper_core::{Input, Keeper, PageEvent, Record, SessionState};
+use session_keeper_core::{Input, Keeper, Options, PageEvent, Record, SessionState};
 
 use crate::event::{Event, Fault};
 use crate::network::Path;
@@ -193,12 +193,15 @@ impl World {
     }
 
     fn reload(&mut self, reloaded: TabId) -> Verdict {
-        let keeper = Keeper::new(self.mix.options(), self.rng.draw());
+        let options = Options { is_shared: self.is_shared(), ..self.mix.options() };
+        let keeper = Keeper::new(options, self.rng.draw());
         self.tabs[reloaded].reload(keeper);
+        self.unlock(reloaded);
         // Ids begin again with the page: what was on its way would find a stranger.
         self.future.forget(|it| match it {
             Event::Arrives { tab, .. }
             | Event::Answered { tab, .. }
+            | Event::Locked { tab }
             | Event::Strays { tab, .. } => *tab == reloaded,
             _ => false,
         });

@@ -31,6 +31,7 @@ mod refresh;
 mod renewal;
 mod rng;
 mod server;
+mod sharing;
 mod shell;
 mod tab;
 mod tally;
@@ -49,6 +50,8 @@ pub struct Plan {
     pub hours: u64,
     /// Whether tokens run out.
     pub tokens: Tokens,
+    /// How many tabs share the session.
+    pub tabs: usize,
     /// A break in the world that an oracle must notice.
     pub sabotage: Sabotage,
     /// Whether each step is printed as it happens.
@@ -60,13 +63,19 @@ impl Plan {
     #[must_use]
     pub const fn of(seed: u64) -> Self {
         let (tokens, sabotage) = (Tokens::Lasting, Sabotage::None);
-        Self { seed, hours: 4, tokens, sabotage, trace: Trace::Kept }
+        Self { seed, hours: 4, tokens, tabs: 1, sabotage, trace: Trace::Kept }
     }
 
     /// The same with tokens that run out and are refreshed.
     #[must_use]
     pub const fn refreshed(self) -> Self {
         Self { tokens: Tokens::Refreshed, ..self }
+    }
+
+    /// So many tabs.
+    #[must_use]
+    pub const fn tabs(self, tabs: usize) -> Self {
+        Self { tabs, ..self }
     }
 
     /// Another length.

@@ -22,6 +22,7 @@ struct Arguments {
     first: u64,
     seeds: u64,
     hours: u64,
+    tabs: usize,
     worlds: Vec<Tokens>,
     trace: Trace,
 }
@@ -47,7 +48,11 @@ fn run_all(arguments: &Arguments, tokens: Tokens) -> usize {
     let start = Instant::now();
     let (mut tally, mut failures) = (Tally::default(), Vec::new());
     for done in 0..arguments.seeds {
-        let plan = Plan { trace: arguments.trace, tokens, ..Plan::of(arguments.first + done) };
+        let plan = Plan {
+            trace: arguments.trace,
+            tokens,
+            ..Plan::of(arguments.first + done).tabs(arguments.tabs)
+        };
         match run(&plan.hours(arguments.hours)) {
             Ok(one) => tally.add(&one),
             Err(failure) => {
@@ -75,6 +80,7 @@ fn run_all(arguments: &Arguments, tokens: Tokens) -> usize {
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let (mut first, mut seeds, mut hours, mut trace) = (None, None, 4, Trace::Kept);
+    let mut tabs = 1;
     let mut worlds = vec![Tokens::Lasting, Tokens::Refreshed];
     while let Some(word) = words.next() {
         let mut number = || {
@@ -85,6 +91,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--seed" => first = Some(number()?),
             "--seeds" => seeds = Some(number()?),
             "--hours" => hours = number()?,
+            "--tabs" => tabs = number()? as usize,
             "--world" => worlds = worlds_of(words.next().as_deref())?,
             "--trace" => trace = Trace::Printed,
             _ => return Err(format!("unknown argument {word:?}")),
@@ -92,7 +99,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     }
     let alone = if first.is_some() { 1 } else { 200 };
     let (first, seeds) = (first.unwrap_or(1), seeds.unwrap_or(alone));
-    Ok(Arguments { first, seeds, hours, worlds, trace })
+    Ok(Arguments { first, seeds, hours, tabs, worlds, trace })
 }
 
 fn worlds_of(name: Option<&str>) -> Result<Vec<Tokens>, String> {

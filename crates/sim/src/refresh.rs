@@ -86,7 +86,8 @@ impl World {
         }
         if let Some(held) = self.tabs[tab].tokens.get_mut(generation) {
             held.facts.refresh_attempt = Some(id);
-            self.storage.store(generation, *held);
+            let held = *held;
+            self.write_session(tab, generation, held);
         }
     }
 

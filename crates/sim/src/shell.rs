@@ -11,7 +11,7 @@ use crate::families::Token;
 use crate::network::Transit;
 use crate::oracle::{self, Open, Verdict};
 use crate::renewal::Answer;
-use crate::tab::{Outgoing, TabId};
+use crate::tab::{Held, Outgoing, TabId};
 use crate::world::{EPOCH, World, status};
 use crate::{Guarantee, Sabotage, Trace};
 
@@ -47,7 +47,14 @@ impl World {
         if before == Some(true) && after != Some(true) && !reported {
             return Err((Guarantee::G1, "a session ended and nobody was told why".into()));
         }
+        if self.refused_writes.contains(&tab) {
+            self.refused_writes.retain(|it| *it != tab);
+            self.feed(tab, Input::RecordChanged)?;
+        }
         for effect in &effects {
+            if *effect == Effect::ReadLease {
+                self.feed(tab, Input::Lease(self.storage.lease))?;
+            }
             if let Effect::ReadRecord { read } = effect {
                 self.tabs[tab].tokens.loaded(*read, self.storage.held);
                 let record = self.storage.record.clone();
@@ -96,17 +103,28 @@ impl World {
                     return Err((Guarantee::G1, "a session is written without its token".into()));
                 };
                 (held.facts.expires_at, held.verified_at) = (*expires_at, *verified_at);
-                self.storage.store(*generation, *held);
+                let held = *held;
+                self.write_session(tab, *generation, held);
             }
             Effect::WriteTombstone { generation, sign_out, undelivered } => {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
                 let tombstone = Record::Tombstone { generation, sign_out, undelivered };
-                self.storage.write_tombstone(tombstone);
+                if self.storage.may_write(generation, true) {
+                    self.storage.write_tombstone(tombstone);
+                    self.tell_of_write(tab, &Input::RecordChanged);
+                } else {
+                    self.refused_writes.push(tab);
+                }
                 if !undelivered {
                     self.tabs[tab].tokens.forget(generation);
                 }
             }
+            Effect::WriteLease(lease) => self.write_lease(tab, *lease),
+            Effect::ReleaseLease(holder) => self.release_lease(tab, *holder),
+            Effect::Lock => self.ask_for_lock(tab),
+            Effect::Unlock => self.unlock(tab),
+            Effect::Broadcast(message) => self.broadcast(tab, *message),
             Effect::StoreBackend(record) => self.storage.backend = Some(*record),
             Effect::AppRequest { request, action }
                 if self.plan.sabotage != Sabotage::ForgottenRequests =>
@@ -127,6 +145,16 @@ impl World {
         Ok(())
     }
 
+    /// Unless another tab has written what must stand.
+    pub(crate) fn write_session(&mut self, tab: TabId, generation: Generation, held: Held) {
+        if self.storage.may_write(generation, false) {
+            self.storage.store(generation, held);
+            self.tell_of_write(tab, &Input::RecordChanged);
+        } else {
+            self.refused_writes.push(tab);
+        }
+    }
+
     fn abort(&mut self, tab: TabId, request: RequestId) {
         let here = &mut self.tabs[tab];
         let aborted = here.open.iter().position(|open| open.request == request);
@@ -145,6 +173,13 @@ impl World {
 
     fn signed_out(&mut self, tab: TabId, sign_out: &SignOut, before: Option<Token>) -> Verdict {
         let by_user = self.tabs[tab].signing_out && sign_out.reason == SignOutReason::User;
+        let family = before.and_then(|token| self.server.families.family(token));
+        if by_user {
+            self.signed_out_families.extend(family);
+        }
+        let by_user = by_user
+            || sign_out.reason == SignOutReason::User
+                && family.is_some_and(|family| self.signed_out_families.contains(&family));
         let ended = before.is_none_or(|token| !self.server.knows(token));
         self.tabs[tab].refresh_watch.is_rejected = false;
         self.tally.sign_outs += u64::from(!by_user);
@@ -210,7 +245,7 @@ impl World {
             self.tally.most_in_six = self.tally.most_in_six.max(recent);
             oracle::confirmation_is_borne(recent)?;
         }
-        oracle::pace_is_borne(minute)
+        oracle::pace_is_borne(minute, self.tabs.len() as u64)
     }
 
     fn write_down(&mut self, tab: TabId, input: &str, effects: &[Effect]) {
@@ -264,7 +299,7 @@ fn brief(input: &Input) -> String {
 fn word(effect: &Effect) -> Option<String> {
     match effect {
         Effect::Notify(Notice::Logged(entry)) => Some(entry.to_string()),
-        Effect::Notify(_) | Effect::Broadcast(_) => None,
+        Effect::Notify(_) => None,
         Effect::Refresh { request, generation, attempt } => {
             let (request, number) = (request.0, generation.number);
             Some(format!("refresh {number} by {request}, attempt {:x}", attempt.0))

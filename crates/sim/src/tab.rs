@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use session_keeper_core::{
-    AttemptId, BackendRecord, Generation, Keeper, Label, Probe, ReadId, Record, RequestId,
-    StoredSession, TokenFacts, TokenHandle, UnixMillis,
+    AttemptId, BackendRecord, Generation, Keeper, Label, LeaseRecord, Probe, ReadId, Record,
+    RequestId, StoredSession, TokenFacts, TokenHandle, UnixMillis,
 };
 
 use crate::app::App;
@@ -171,11 +171,12 @@ pub(crate) struct Storage {
     pub(crate) held: Option<Held>,
     /// What is kept of the backend.
     pub(crate) backend: Option<BackendRecord>,
+    pub(crate) lease: Option<LeaseRecord>,
 }
 
 impl Storage {
     pub(crate) const fn empty() -> Self {
-        Self { record: Record::Absent, held: None, backend: None }
+        Self { record: Record::Absent, held: None, backend: None, lease: None }
     }
 
     /// Writes a session with its token.

@@ -1,13 +1,14 @@
 //! The world: the tabs of one browser with their shells, moved from one event to the next.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use session_keeper_core::{
-    Effect, Generation, Input, Keeper, Outcome, Probe, RequestId, Response, SessionState, TokenId,
-    UnixMillis,
+    Effect, Generation, Input, Keeper, Options, Outcome, Probe, RequestId, Response, SessionState,
+    TokenId, UnixMillis,
 };
 
 use crate::event::{Event, Fault, Future};
+use crate::families::Family;
 use crate::mix::{Mix, Refuses};
 use crate::network::{Network, Path};
 use crate::oracle::{self, Open, Verdict, View};
@@ -15,6 +16,7 @@ use crate::refresh::Attempts;
 use crate::renewal::{Answer, RefreshFaults, Renewal};
 use crate::rng::Rng;
 use crate::server::{Handling, Server};
+use crate::sharing::{Lock, SharingFaults};
 use crate::tab::{Held, Outgoing, Storage, Tab, TabId};
 use crate::tally::{Failure, Tally};
 use crate::{Guarantee, Plan, Sabotage, Tokens};
@@ -39,6 +41,12 @@ pub(crate) struct World {
     pub(crate) machine: Machine,
     pub(crate) storage: Storage,
     pub(crate) tabs: Vec<Tab>,
+    pub(crate) sharing: SharingFaults,
+    pub(crate) lock: Lock,
+    /// Tabs whose write another tab's record forbade.
+    pub(crate) refused_writes: Vec<TabId>,
+    /// Sessions that the user ended.
+    pub(crate) signed_out_families: BTreeSet<Family>,
     pub(crate) attempts: Attempts,
     pub(crate) patient_until: u64,
     /// When the requests of the last minute were sent.
@@ -97,13 +105,22 @@ impl World {
         }
         let generation = Generation::new(1, TokenId(1)).expect("one is in range");
         let mut server = Server::new(mix, plan.sabotage == Sabotage::LyingServer);
+        let options = Options { is_shared: plan.tabs > 1, ..mix.options() };
+        let sharing =
+            if plan.tabs > 1 { SharingFaults::of(&mut rng) } else { SharingFaults::default() };
         let grant = server.issue(0);
         let mut storage = Storage::empty();
         storage.store(generation, Held::of(&grant, UnixMillis(EPOCH)));
         Self {
             plan,
             mix,
-            tabs: vec![Tab::new(Keeper::new(mix.options(), rng.draw()))],
+            tabs: (0..plan.tabs)
+                .map(|_| Tab::new(Keeper::new(options.clone(), rng.draw())))
+                .collect(),
+            sharing,
+            lock: Lock::default(),
+            refused_writes: Vec::new(),
+            signed_out_families: BTreeSet::new(),
             network: Network::new(&mix),
             rng,
             server,
@@ -130,7 +147,8 @@ impl World {
         self.pass(self.plan.hours * HOUR)?;
         self.heal()?;
         self.pass(self.now + SETTLES)?;
-        (0..self.tabs.len()).try_for_each(|tab| oracle::all_is_settled(&self.view(tab)))
+        (0..self.tabs.len()).try_for_each(|tab| oracle::all_is_settled(&self.view(tab)))?;
+        self.tabs_agree()
     }
 
     /// Lets things happen until that moment.
@@ -187,6 +205,8 @@ impl World {
             Event::Arrives { tab, outgoing } => self.arrive(tab, outgoing),
             Event::Answered { tab, request, answer } => self.deliver(tab, request, answer),
             Event::Strays { tab, request, answer } => self.stray(tab, request, answer),
+            Event::Hears { tab, input } => self.hears(tab, input),
+            Event::Locked { tab } => self.locked(tab),
             Event::Faults(fault) => self.fault(fault),
             Event::Ends(fault, tab) => self.end(fault, tab),
             Event::SignsIn { tab } => self.sign_in(tab),
@@ -315,16 +335,19 @@ impl World {
         let input = self.input_of(tab, request, &answer);
         let mut effects = self.feed(tab, input)?;
         // Whoever gets a token that nobody waits for lets go of it.
-        effects.retain(|effect| !matches!(effect, Effect::DropToken { .. }));
+        // And what was due a moment ago may not be any more.
+        effects.retain(|effect| !matches!(effect, Effect::DropToken { .. } | Effect::Unlock));
         oracle::stray_is_ignored(effects.len())
     }
 
     fn heal(&mut self) -> Verdict {
         self.future.forget(|it| {
             let goes_on = matches!(it, Event::AppAsks { .. } | Event::AppSends { .. });
-            !(goes_on || matches!(it, Event::Arrives { .. } | Event::Answered { .. }))
+            let is_ours = matches!(it, Event::Hears { .. } | Event::Locked { .. });
+            !(goes_on || is_ours || matches!(it, Event::Arrives { .. } | Event::Answered { .. }))
         });
         self.network.heal();
+        self.sharing = SharingFaults::default();
         self.server.heal(self.now);
         if let Some(renewal) = &mut self.mix.renewal {
             renewal.faults = RefreshFaults::default();
@@ -369,6 +392,7 @@ impl World {
             open: &here.open,
             refresh_rejected: here.refresh_watch.is_rejected,
             is_refreshed: self.mix.renewal.is_some(),
+            is_shared: self.is_shared(),
             rejects: self.mix.rejects,
             pings: self.mix.pings,
             round_trip: 2 * self.network.longest_trip(),

@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::input::{Record, StoredSession};
 use crate::options::Credential;
 use crate::reads::Answered;
-use crate::refresher::Gain;
+use crate::refresher::{Gain, REST};
 use crate::requests::ReadId;
 use crate::session::{SignOut, SignOutReason, TokenFacts};
 use crate::time::UnixMillis;
@@ -231,11 +231,14 @@ impl Keeper {
         out: &mut Vec<Effect>,
     ) {
         if let Some(active) = self.active_mut() {
-            if facts.refresh_attempt.is_none() {
-                // Another tab's attempt with the same refresh token, or an older page's.
-                active.facts.refresh_attempt = stored.facts.refresh_attempt;
-            }
+            let generation = active.generation;
             active.verified_at = verified_at.max(stored.verified_at);
+            if let (None, Some(attempt)) = (facts.refresh_attempt, stored.facts.refresh_attempt) {
+                // Another tab's attempt with the same refresh token, or an older page's. What is
+                // written here from now on must hold it too.
+                active.facts.refresh_attempt = Some(attempt);
+                out.push(Effect::StoreAttempt { generation, attempt });
+            }
         }
         if verified_at > stored.verified_at {
             // A verification that is newer than what the store knows of is told there: a page
@@ -261,7 +264,13 @@ impl Keeper {
         self.abort_verification(out);
         self.abort(Probe::Refresh, out);
         let (now, has_run_out) = (self.now(), self.has_run_out());
-        self.refresher.refreshed(now, if has_run_out { Gain::Old } else { Gain::Newer });
+        if saved_at.is_some_and(|at| self.clock.wall().since(at) < REST) {
+            let gain = if has_run_out { Gain::Old } else { Gain::Newer };
+            self.refresher.refreshed(now, gain);
+        } else {
+            // It was made long before it is seen here: a 401 for it is no answer to a refresh.
+            self.refresher.reset();
+        }
         self.pending_refresh_rejection = None;
         out.push(Effect::UseStoredToken { read, generation, keeps_user: true });
         out.push(Effect::Forget { generation: before });

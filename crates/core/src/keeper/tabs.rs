@@ -124,6 +124,7 @@ impl Keeper {
         if leader.is_some() && leader != before {
             self.tabs.told = None;
             self.abort_all(out);
+            self.read_record(out);
             self.ask_leader(TabRequest::State, out);
         }
         if self.leads() && !led {
