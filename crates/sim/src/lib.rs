@@ -52,6 +52,8 @@ pub struct Plan {
     pub tokens: Tokens,
     /// How many tabs share the session.
     pub tabs: usize,
+    /// Whether anything goes wrong.
+    pub weather: Weather,
     /// A break in the world that an oracle must notice.
     pub sabotage: Sabotage,
     /// Whether each step is printed as it happens.
@@ -63,13 +65,27 @@ impl Plan {
     #[must_use]
     pub const fn of(seed: u64) -> Self {
         let (tokens, sabotage) = (Tokens::Lasting, Sabotage::None);
-        Self { seed, hours: 4, tokens, tabs: 1, sabotage, trace: Trace::Kept }
+        Self {
+            seed,
+            hours: 4,
+            tokens,
+            tabs: 1,
+            weather: Weather::Faults,
+            sabotage,
+            trace: Trace::Kept,
+        }
     }
 
     /// The same with tokens that run out and are refreshed.
     #[must_use]
     pub const fn refreshed(self) -> Self {
         Self { tokens: Tokens::Refreshed, ..self }
+    }
+
+    /// Nothing goes wrong, and somebody looks at every tab.
+    #[must_use]
+    pub const fn quiet(self) -> Self {
+        Self { weather: Weather::Quiet, ..self }
     }
 
     /// So many tabs.
@@ -83,6 +99,15 @@ impl Plan {
     pub const fn hours(self, hours: u64) -> Self {
         Self { hours, ..self }
     }
+}
+
+/// Whether anything goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    /// What the seed has drawn.
+    Faults,
+    /// Nothing.
+    Quiet,
 }
 
 /// What tokens the server hands out.
@@ -113,6 +138,8 @@ pub enum Sabotage {
     DeadServer,
     /// The shell does not write an attempt down.
     ForgetfulStore,
+    /// No tab reads the lease of another.
+    LostLeases,
     /// The keeper does not hear the second rejection of a refresh.
     DeafRefresh,
     /// The shell does not carry out what is decided about requests of the app.

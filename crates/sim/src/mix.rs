@@ -117,6 +117,31 @@ impl Mix {
         }
     }
 
+    /// The same where nothing goes wrong.
+    pub(crate) const fn quiet(self) -> Self {
+        Self {
+            rejects: Refuses::Named,
+            idle_ms: u64::MAX / 2,
+            sleeps: 0,
+            restarts: 0,
+            unready_ms: 0,
+            revokes: 0,
+            latency_ms: 50,
+            loss: 0,
+            offline: 0,
+            portals: 0,
+            naps: 0,
+            hides: 0,
+            freezes: 0,
+            clock_jumps: 0,
+            reloads: 0,
+            sign_outs: 0,
+            strays: 0,
+            pings: true,
+            ..self
+        }
+    }
+
     pub(crate) fn options(&self) -> Options {
         let when_hidden = self.when_hidden;
         let health = HealthOptions { when_hidden, ..HealthOptions::default() };

@@ -3,12 +3,12 @@
 
 use session_keeper_core::{Generation, Input, LeaseRecord, Message, Record};
 
-use crate::Guarantee;
 use crate::event::Event;
 use crate::oracle::Verdict;
 use crate::rng::Rng;
 use crate::tab::{Storage, TabId};
 use crate::world::World;
+use crate::{Guarantee, Sabotage};
 
 /// What goes wrong between tabs, in a thousand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +57,10 @@ impl World {
         self.plan.tabs > 1
     }
 
+    pub(crate) fn may_write(&self, generation: Generation, is_sign_out: bool) -> bool {
+        self.storage.may_write(generation, is_sign_out)
+    }
+
     /// The other tabs get a `storage` event.
     pub(crate) fn tell_of_write(&mut self, writer: TabId, input: &Input) {
         for tab in (0..self.tabs.len()).filter(|tab| *tab != writer) {
@@ -66,6 +70,10 @@ impl World {
     }
 
     pub(crate) fn write_lease(&mut self, tab: TabId, lease: LeaseRecord) {
+        if self.plan.sabotage == Sabotage::LostLeases {
+            self.tabs[tab].own_lease = Some(lease);
+            return;
+        }
         self.storage.lease = Some(lease);
         self.tell_of_write(tab, &Input::LeaseChanged);
     }

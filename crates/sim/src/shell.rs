@@ -53,7 +53,8 @@ impl World {
         }
         for effect in &effects {
             if *effect == Effect::ReadLease {
-                self.feed(tab, Input::Lease(self.storage.lease))?;
+                let lease = self.storage.lease.or(self.tabs[tab].own_lease);
+                self.feed(tab, Input::Lease(lease))?;
             }
             if let Effect::ReadRecord { read } = effect {
                 self.tabs[tab].tokens.loaded(*read, self.storage.held);
@@ -110,7 +111,7 @@ impl World {
                 let (generation, sign_out) = (*generation, sign_out.clone());
                 let undelivered = *undelivered;
                 let tombstone = Record::Tombstone { generation, sign_out, undelivered };
-                if self.storage.may_write(generation, true) {
+                if self.may_write(generation, true) {
                     self.storage.write_tombstone(tombstone);
                     self.tell_of_write(tab, &Input::RecordChanged);
                 } else {
@@ -147,7 +148,7 @@ impl World {
 
     /// Unless another tab has written what must stand.
     pub(crate) fn write_session(&mut self, tab: TabId, generation: Generation, held: Held) {
-        if self.storage.may_write(generation, false) {
+        if self.may_write(generation, false) {
             self.storage.store(generation, held);
             self.tell_of_write(tab, &Input::RecordChanged);
         } else {

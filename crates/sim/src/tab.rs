@@ -31,6 +31,8 @@ pub(crate) struct Tab {
     pub(crate) told_at: u64,
     pub(crate) lateness: u64,
     pub(crate) signing_out: bool,
+    /// Where no tab reads the lease of another.
+    pub(crate) own_lease: Option<LeaseRecord>,
     pub(crate) heard_boot: Option<Label>,
     /// When the last few requests were sent, on the keeper's line of time.
     pub(crate) sent: VecDeque<u64>,
@@ -50,6 +52,7 @@ impl Tab {
             told_at: 0,
             lateness: 0,
             signing_out: false,
+            own_lease: None,
             heard_boot: None,
             sent: VecDeque::new(),
         }

@@ -19,7 +19,7 @@ use crate::server::{Handling, Server};
 use crate::sharing::{Lock, SharingFaults};
 use crate::tab::{Held, Outgoing, Storage, Tab, TabId};
 use crate::tally::{Failure, Tally};
-use crate::{Guarantee, Plan, Sabotage, Tokens};
+use crate::{Guarantee, Plan, Sabotage, Tokens, Weather};
 
 /// The true time at the beginning, in milliseconds since 1970.
 pub(crate) const EPOCH: u64 = 1_760_000_000_000;
@@ -103,11 +103,17 @@ impl World {
         if plan.tokens == Tokens::Refreshed {
             mix.renewal = Some(Renewal::of(&mut rng));
         }
+        if plan.weather == Weather::Quiet {
+            mix = mix.quiet();
+        }
         let generation = Generation::new(1, TokenId(1)).expect("one is in range");
         let mut server = Server::new(mix, plan.sabotage == Sabotage::LyingServer);
         let options = Options { is_shared: plan.tabs > 1, ..mix.options() };
-        let sharing =
-            if plan.tabs > 1 { SharingFaults::of(&mut rng) } else { SharingFaults::default() };
+        let sharing = if plan.tabs > 1 && plan.weather == Weather::Faults {
+            SharingFaults::of(&mut rng)
+        } else {
+            SharingFaults::default()
+        };
         let grant = server.issue(0);
         let mut storage = Storage::empty();
         storage.store(generation, Held::of(&grant, UnixMillis(EPOCH)));

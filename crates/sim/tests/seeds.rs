@@ -128,3 +128,37 @@ fn a_request_of_the_app_that_is_forgotten_trips_the_oracle_of_waiting() {
     };
     assert!(broken.iter().any(is_late), "{broken:?}");
 }
+
+#[test]
+fn two_and_three_tabs_break_no_guarantee_and_agree_in_the_end() {
+    let mut tally = Tally::default();
+    for seed in 1..=60 {
+        let plan = Plan::of(seed).tabs(2 + seed as usize % 2);
+        for plan in [plan, plan.refreshed()] {
+            match run(&plan.hours(2)) {
+                Ok(one) => tally.add(&one),
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+    }
+    assert_eq!(tally.false_sign_outs, 0);
+    assert!(tally.refreshed > 200 && tally.sign_outs > 100, "{tally}");
+}
+
+#[test]
+fn a_lease_that_nobody_reads_trips_the_oracle_of_tabs() {
+    let plan = Plan { sabotage: Sabotage::LostLeases, ..Plan::of(1) }.tabs(3).hours(1).quiet();
+    let failure = run(&plan).expect_err("each of them takes the lease");
+    assert_eq!(failure.guarantee, Guarantee::Tabs);
+    assert!(failure.message.contains("3 tabs lead"), "{}", failure.message);
+}
+
+#[test]
+fn ten_tabs_that_somebody_looks_at_ask_as_often_as_one() {
+    let requests = |tabs| {
+        let tally = run(&Plan::of(1).tabs(tabs).quiet().hours(1)).expect("nothing goes wrong");
+        tally.pings + tally.verifications
+    };
+    let (one, ten) = (requests(1), requests(10));
+    assert!(one > 100 && ten * 10 <= one * 11, "{one} of one tab, {ten} of ten");
+}
