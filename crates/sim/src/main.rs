@@ -7,10 +7,11 @@ use std::time::Instant;
 use session_keeper_sim::{Plan, Tally, Tokens, Trace, run};
 
 const USAGE: &str =
-    "usage: session-keeper-sim [--seeds N] [--seed S] [--hours H] [--world W] [--trace]
+    "usage: session-keeper-sim [--seeds N] [--seed S] [--hours H] [--tabs N] [--world W] [--trace]
   --seeds N  how many seeds, default 200
   --seed S   the first seed, default 1; alone, only this one
   --hours H  simulated hours of each, default 4
+  --tabs N   how many tabs share the session, default 1
   --world W  `lasting` (tokens that do not run out), `refreshed` (they do), or `all`, the default
   --trace    prints each step";
 
