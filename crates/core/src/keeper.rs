@@ -414,8 +414,12 @@ impl Keeper {
         if due(self.next_revocation()) {
             self.send_revocation(out);
         }
-        // Last, because a record that is read for the others may end the session.
+        // Late, because a record that is read for the others may end the session.
         self.run_acquire(out);
+        // What came to light above, such as a store that hangs, may have called for one.
+        if due(self.next_ping()) {
+            self.send_ping(out);
+        }
     }
 
     fn notify_server_state(&mut self, before: ServerState, out: &mut Vec<Effect>) {
