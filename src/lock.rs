@@ -11,18 +11,24 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AbortController, Navigator};
+use web_sys::{AbortController, Window};
 
 use crate::{global, json};
 
 #[wasm_bindgen]
 extern "C" {
-    /// web-sys has it behind its unstable features.
-    #[wasm_bindgen(extends = Navigator)]
-    type LockingNavigator;
+    /// Test environments may have no `navigator`.
+    #[wasm_bindgen(extends = Window)]
+    type LockingWindow;
 
     #[wasm_bindgen(method, getter)]
-    fn locks(this: &LockingNavigator) -> Option<LockManager>;
+    fn navigator(this: &LockingWindow) -> Option<LockingNavigator>;
+
+    /// web-sys has it behind its unstable features.
+    type LockingNavigator;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn locks(this: &LockingNavigator) -> Result<Option<LockManager>, JsValue>;
 
     type LockManager;
 
@@ -48,8 +54,9 @@ pub(crate) struct Lock {
 impl Lock {
     /// Calls back when the lock is held, or when there is none to be had.
     pub(crate) fn ask(name: &str, on_granted: impl Fn() + 'static) -> Option<Self> {
-        let navigator = global::window().navigator();
-        let Some(locks) = navigator.unchecked_ref::<LockingNavigator>().locks() else {
+        let navigator = global::window().unchecked_ref::<LockingWindow>().navigator();
+        let locks = navigator.and_then(|navigator| navigator.locks().ok().flatten());
+        let Some(locks) = locks else {
             on_granted();
             return None;
         };

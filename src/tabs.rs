@@ -7,11 +7,23 @@ use session_keeper_core::{
     CheckResult, Duration, Message, PROTOCOL, ServerState, TabId, TabRequest, TabState,
 };
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use crate::json::{self, get, number, set, text};
 use crate::record::{self, hex, read_hex};
+
+#[wasm_bindgen]
+extern "C" {
+    /// Node's, which test environments with a document of their own lend out.
+    #[wasm_bindgen(extends = BroadcastChannel)]
+    type NodeChannel;
+
+    /// Lets the process end though the channel is open; browsers have no such method.
+    #[wasm_bindgen(method, catch)]
+    fn unref(this: &NodeChannel) -> Result<(), JsValue>;
+}
 
 /// Open until it is dropped: an open channel keeps some browsers' pages out of the back/forward
 /// cache.
@@ -39,6 +51,7 @@ impl Channel {
             }
         });
         channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        let _ = channel.unchecked_ref::<NodeChannel>().unref();
         Some(Self { channel, _on_message: on_message })
     }
 
