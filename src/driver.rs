@@ -4,6 +4,7 @@
 //! borrow is held while the page's code runs, so a handler may call back in as it likes.
 
 mod state;
+mod tabs;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -20,12 +21,10 @@ use web_sys::AbortController;
 
 use self::state::{Answer, Command, PendingRequest, State};
 use crate::app_requests::AppRequests;
-use crate::lock::Lock;
 use crate::options::{Auth, Csrf, Options};
 use crate::page::{self, Event, Listener};
 use crate::refresh::{self, Attempt};
 use crate::storage::{self, Failed, Storage};
-use crate::tabs::{self, Channel};
 use crate::transport::{self, Outgoing};
 use crate::{clock, entropy, global, json, record};
 
@@ -55,7 +54,7 @@ impl Driver {
         // Where nothing is ever sent, nothing needs to be spread.
         let seed = if is_page { entropy::seed() } else { 0 };
         let mut decisive = options.decisive(origin.as_deref());
-        let is_shared = is_page && options.is_shared() && tabs::is_available(&options.name);
+        let is_shared = is_page && options.is_shared() && crate::tabs::is_available(&options.name);
         decisive.is_shared = is_shared;
         Rc::new(Self {
             #[cfg(feature = "serde")]
@@ -109,28 +108,6 @@ impl Driver {
         self.dispatch(Input::Stop);
         let channel = self.state.borrow_mut().channel.take();
         drop(channel);
-    }
-
-    /// The channel is open while the page can act.
-    fn set_channel(self: &Rc<Self>, event: PageEvent) {
-        match event {
-            PageEvent::Suspended => self.state.borrow_mut().channel = None,
-            PageEvent::Resumed if self.is_shared && self.state.borrow().channel.is_none() => {
-                let weak = Rc::downgrade(self);
-                let channel = Channel::open(&self.options.name, move |message, user| {
-                    if let Some(driver) = weak.upgrade() {
-                        driver.take(Command::Message(message, user));
-                    }
-                });
-                self.state.borrow_mut().channel = channel.map(Rc::new);
-            }
-            PageEvent::Resumed
-            | PageEvent::Visible
-            | PageEvent::Hidden
-            | PageEvent::Online
-            | PageEvent::Offline
-            | PageEvent::UserActivity => {}
-        }
     }
 
     /// `token` is an object of the page with `token` and perhaps `refresh_token`.
@@ -237,13 +214,7 @@ impl Driver {
                 }
             }
             Effect::ReadRecord { read } => self.read_record(read),
-            Effect::ReadBackend => {
-                if let Some(object) = self.storage.read_backend().as_deref().and_then(json::parse)
-                    && let Some(kept) = record::read_backend(&object, &self.options.origin)
-                {
-                    self.dispatch(Input::Backend(kept));
-                }
-            }
+            Effect::ReadBackend => self.read_backend(),
             Effect::StoreBackend(kept) => {
                 self.storage.write_backend(&record::write_backend(&self.options.origin, &kept));
             }
@@ -277,32 +248,14 @@ impl Driver {
             Effect::Forget { generation } => self.forget(generation),
             Effect::EraseRecord => self.write(None),
             Effect::ReadLease => self.dispatch(Input::Lease(self.storage.read_lease())),
-            Effect::WriteLease(lease) => {
-                if self.storage.write_lease(&lease).is_err() {
-                    self.dispatch(Input::LeaseUnavailable);
-                }
-            }
-            Effect::Lock => {
-                let weak = Rc::downgrade(self);
-                let name = [&*self.options.name, "#refresh"].concat();
-                let lock = Lock::ask(&name, move || dispatch_to(&weak, Input::Locked));
-                self.state.borrow_mut().lock = lock;
-            }
-            Effect::Unlock => {
-                let lock = self.state.borrow_mut().lock.take();
-                drop(lock);
-            }
+            Effect::WriteLease(lease) => self.write_lease(&lease),
+            Effect::Lock => self.lock(),
+            Effect::Unlock => self.unlock(),
             Effect::ReleaseLease(tab) => self.storage.release_lease(tab),
             Effect::UseLeadersUser { generation } => {
                 self.state.borrow_mut().use_leaders_user(generation);
             }
-            Effect::Broadcast(message) => {
-                // Cloning the user may run the page's code, such as a getter of its own object.
-                let channel = self.state.borrow().channel.clone();
-                if let Some(channel) = channel {
-                    channel.post(message, &self.user());
-                }
-            }
+            Effect::Broadcast(message) => self.broadcast(message),
             Effect::AppRequest { request, action } => self.app_requests.decided(request, action),
             Effect::Notify(notice) => (self.notify)(&notice),
         }
@@ -363,6 +316,14 @@ impl Driver {
                     }
                 });
             }
+        }
+    }
+
+    fn read_backend(self: &Rc<Self>) {
+        if let Some(object) = self.storage.read_backend().as_deref().and_then(json::parse)
+            && let Some(kept) = record::read_backend(&object, &self.options.origin)
+        {
+            self.dispatch(Input::Backend(kept));
         }
     }
 

@@ -121,11 +121,16 @@ impl Keeper {
             let generation = state.generation.map(Generation::tag);
             self.admission.checked(generation, sent, now, result);
         }
+        // This tab may lead next, and tells it then.
+        let settled = state.settled.map(|ago| now.minus(ago));
+        self.tabs.settled = self.tabs.settled.max(settled);
         if let Some(ago) = state.settled
             && self.verify_schedule.requested.is_none_or(|requested| requested <= now.minus(ago))
         {
             self.verify_schedule.requested = None;
-            self.verify_schedule.next_periodic(now, &self.options.verify, &mut self.rng);
+            // Counted from that verification: tabs that take turns verify as often as one.
+            let options = &self.options.verify;
+            self.verify_schedule.next_periodic_after(now, ago, options, &mut self.rng);
             // What browsers tell of another tab's write comes by a way of its own.
             let verified_at = state.verified_at;
             self.tabs.awaits_record = Some((verified_at, now.plus(RECORD_FOLLOWS)));

@@ -48,7 +48,7 @@ pub(super) struct Tabs {
     check: Option<(Option<Generation>, Instant, CheckResult)>,
     /// When the last verification was sent, and when the last one that ended.
     verification_sent: Option<Instant>,
-    settled: Option<Instant>,
+    pub(super) settled: Option<Instant>,
     /// What the others were told last.
     told: Option<Told>,
     /// A tab has asked.

@@ -380,3 +380,17 @@ fn a_request_of_the_app_in_a_tab_that_follows_is_sent_again_when_the_leader_has_
     assert_eq!(browser.tabs[0].sent_since(since, Probe::Health).len(), 1, "the leader asked");
     assert_eq!(browser.tabs[1].sent_since(since, Probe::Health).len(), 0);
 }
+
+#[test]
+fn tabs_that_take_turns_verify_as_often_as_one() {
+    let mut browser = Browser::with_tabs(&shared(), 2);
+    let since = browser.now();
+    // Somebody goes from one tab to the other each minute, for an hour.
+    for minute in 0..60 {
+        browser.page(minute % 2, PageEvent::Hidden);
+        browser.page((minute + 1) % 2, PageEvent::Visible);
+        browser.pass(60_000);
+    }
+    let verifications = browser.sent_since(since, Probe::Verify);
+    assert!((10..=16).contains(&verifications), "{verifications}");
+}
