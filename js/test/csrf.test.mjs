@@ -5,7 +5,7 @@ import { API, hush, json, loadReal, load, openPage, serve, turn, until } from ".
 
 const { csrfOf } = await load("csrf.ts");
 const HEADER = "X-CSRF-Token";
-const ANSWER = { username: "ada", csrf_token: "c1" };
+const ANSWER = { username: "ada", csrf_token: "csrf-1" };
 
 /** What was sent for the token, request by request. Answers come from `answers`, then are 200. */
 async function sentBy(csrf, times = 1, options = {}, answers = []) {
@@ -57,18 +57,18 @@ test("a frame that may not see its cookies has none", async (t) => {
   const csrf = csrfOf({ cookie: "csrf", header: HEADER });
   assert.deepEqual([...(await sentBy(csrf))], [undefined]);
   csrf.begin(ANSWER);
-  assert.deepEqual([...(await sentBy(csrf))], ["c1"], "an answer tells it all the same");
+  assert.deepEqual([...(await sentBy(csrf))], ["csrf-1"], "an answer tells it all the same");
 });
 
 test("the token of the sign-in is used until another session begins or this one is over", async () => {
   const ask = asker();
   const csrf = csrfOf({ header: HEADER }, ask);
-  const input = { csrf_token: "c1" };
+  const input = { csrf_token: "csrf-1" };
   csrf.begin(input);
-  assert.deepEqual(input, { csrf_token: "c1" }, "what the app hands over stays as it is");
-  assert.deepEqual([...(await sentBy(csrf))], ["c1"]);
-  csrf.begin({ csrfToken: "c2" });
-  assert.deepEqual([...(await sentBy(csrf))], ["c2"]);
+  assert.deepEqual(input, { csrf_token: "csrf-1" }, "what the app hands over stays as it is");
+  assert.deepEqual([...(await sentBy(csrf))], ["csrf-1"]);
+  csrf.begin({ csrfToken: "csrf-2" });
+  assert.deepEqual([...(await sentBy(csrf))], ["csrf-2"]);
   csrf.begin({ user: {} });
   assert.deepEqual([...(await sentBy(csrf))], [undefined]);
   csrf.learn({}, "c3");
@@ -89,7 +89,7 @@ test("where no token is known the API is asked once, also for many requests", as
   const ask = asker(ANSWER);
   const csrf = csrfOf({ header: HEADER }, ask);
   const all = await Promise.all([sentBy(csrf), sentBy(csrf), sentBy(csrf)]);
-  assert.deepEqual(all.flat(), ["c1", "c1", "c1"]);
+  assert.deepEqual(all.flat(), ["csrf-1", "csrf-1", "csrf-1"]);
   assert.equal(ask.times, 1);
 });
 
@@ -110,18 +110,18 @@ test("nobody is asked while nobody is signed in", async () => {
 });
 
 test("a 403 that tells another token is answered with it once, and other 403s are the app's", async () => {
-  const other = () => json(403, {}, { [HEADER]: "c2" });
+  const other = () => json(403, {}, { [HEADER]: "csrf-2" });
   const csrf = csrfOf({ header: HEADER });
   csrf.begin(ANSWER);
   const sent = await sentBy(csrf, 1, {}, [other(), other()]);
-  assert.deepEqual([...sent], ["c1", "c2"]);
+  assert.deepEqual([...sent], ["csrf-1", "csrf-2"]);
   assert.equal(sent.last.status, 403);
-  assert.deepEqual([...(await sentBy(csrf, 1, {}, [other()]))], ["c2"], "it is the same one");
-  assert.deepEqual([...(await sentBy(csrf, 1, {}, [json(403, {})]))], ["c2"]);
+  assert.deepEqual([...(await sentBy(csrf, 1, {}, [other()]))], ["csrf-2"], "it is the same one");
+  assert.deepEqual([...(await sentBy(csrf, 1, {}, [json(403, {})]))], ["csrf-2"]);
   csrf.begin(ANSWER);
   const once = await sentBy(csrf, 1, { isOnce: true }, [other()]);
-  assert.deepEqual([...once], ["c1"], "a stream is sent once");
-  assert.deepEqual([...(await sentBy(csrf))], ["c2"], "the next one knows it");
+  assert.deepEqual([...once], ["csrf-1"], "a stream is sent once");
+  assert.deepEqual([...(await sentBy(csrf))], ["csrf-2"], "the next one knows it");
 });
 
 test("with a header alone, what changes something carries what sign-in and verify told", async (t) => {
@@ -134,7 +134,7 @@ test("with a header alone, what changes something carries what sign-in and verif
   await post();
   await keeper.fetch("/nodes");
   await keeper.fetch("https://elsewhere.example.com/nodes", { method: "POST" });
-  assert.deepEqual(api.tokensAt("/nodes"), ["c1", "c2", null, null]);
+  assert.deepEqual(api.tokensAt("/nodes"), ["csrf-1", "csrf-2", null, null]);
 });
 
 test("a restored session asks for the token before it changes something", async (t) => {
@@ -145,7 +145,7 @@ test("a restored session asks for the token before it changes something", async 
   assert.deepEqual(api.tokensAt("/nodes"), []);
   api.release();
   await answered;
-  assert.deepEqual(api.tokensAt("/nodes"), ["c2"]);
+  assert.deepEqual(api.tokensAt("/nodes"), ["csrf-2"]);
 });
 
 test("the sign-out carries the token, which is forgotten then", async (t) => {
@@ -153,12 +153,12 @@ test("the sign-out carries the token, which is forgotten then", async (t) => {
   await keeper.signIn(ANSWER);
   await keeper.signOut();
   await until(() => api.at("/auth/logout").length);
-  assert.deepEqual(api.tokensAt("/auth/logout"), ["c1"]);
+  assert.deepEqual(api.tokensAt("/auth/logout"), ["csrf-1"]);
   await until(() => keeper.history().some(({ code }) => code === "sign-out-told"));
   await keeper.fetch("/nodes", { method: "POST" });
   assert.deepEqual(api.tokensAt("/nodes"), [null]);
   const records = JSON.stringify([...api.store]);
-  assert.doesNotMatch(records + JSON.stringify(keeper.history()), /"c[12]"|c1|c2/);
+  assert.doesNotMatch(records + JSON.stringify(keeper.history()), /csrf-[12]/);
 });
 
 /** A keeper on the real core, whose API names the token in its header of `/auth/me`. */
@@ -170,7 +170,7 @@ async function visit(t, { options, hold } = {}) {
   const api = serve(t, {
     "/auth/me": async () => {
       await held;
-      return json(200, { username: "ada", csrf_token: "c2" }, { [HEADER]: "c2" });
+      return json(200, { username: "ada", csrf_token: "csrf-2" }, { [HEADER]: "csrf-2" });
     },
     "/nodes": () => json(200, {}),
     "/auth/logout": () => new Response(null, { status: 204 }),

@@ -219,10 +219,9 @@ impl Keeper {
         if !is_wanted || waits || !self.may_acquire() || self.requests.any(Probe::Acquire) {
             return None;
         }
-        // One tab asks for all.
-        let lease = Some(&self.tabs.lease).filter(|lease| lease.leads(self.now()))?;
-        let due = self.acquirer.next_attempt()?.max(self.page.paused_until);
-        self.page.allows(due.max(lease.settles_at()), self.options.health.as_ref())
+        // One tab asks for all. Two that start at the same moment may both, which costs a token.
+        let due = self.acquirer.next_attempt().filter(|_| self.leads())?;
+        self.page.allows(due.max(self.page.paused_until), self.options.health.as_ref())
     }
 
     /// Whether an attempt goes out now.
