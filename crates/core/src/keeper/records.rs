@@ -232,7 +232,6 @@ impl Keeper {
     ) {
         if let Some(active) = self.active_mut() {
             let generation = active.generation;
-            active.verified_at = verified_at.max(stored.verified_at);
             if let (None, Some(attempt)) = (facts.refresh_attempt, stored.facts.refresh_attempt) {
                 // Another tab's attempt with the same refresh token, or an older page's. What is
                 // written here from now on must hold it too.
@@ -245,6 +244,10 @@ impl Keeper {
             // that is loaded later need not make it again.
             out.push(store);
         } else if !self.leads() {
+            // Only then: this tab's own is the newest, though the clock was set back since.
+            if let Some(active) = self.active_mut() {
+                active.verified_at = verified_at.max(stored.verified_at);
+            }
             self.adopt_verification(verified_at < stored.verified_at);
         }
     }

@@ -394,3 +394,14 @@ fn tabs_that_take_turns_verify_as_often_as_one() {
     let verifications = browser.sent_since(since, Probe::Verify);
     assert!((10..=16).contains(&verifications), "{verifications}");
 }
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_verification_of_the_leader_an_old_one() {
+    let mut browser = Browser::with_tabs(&shared(), 1);
+    browser.for_all(|tab| tab.set_clock(-14 * 3_600_000));
+    browser.input(0, Input::Verify);
+    browser.pass(1_000);
+    let tab = &browser.tabs[0];
+    let verified_at = tab.keeper.snapshot().last_verified_at;
+    assert!(verified_at.is_some_and(|at| at.0 <= tab.wall()), "it lies ahead");
+}
