@@ -34,8 +34,8 @@ impl Keeper {
             self.tabs.lease.distrust_leader(now);
             return self.read_lease(out);
         }
-        if self.next_request().is_some_and(|(at, _)| at <= now)
-            && let Some((_, request)) = self.next_request()
+        if let Some((at, request)) = self.next_request()
+            && at <= now
         {
             self.ask_leader(request, out);
         }

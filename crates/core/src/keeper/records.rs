@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Keeper, Life, Session, Verification};
+use super::{Keeper, Life, Session};
 use crate::answer::Probe;
 use crate::effect::{Effect, Notice};
 use crate::event::Event;
@@ -254,17 +254,12 @@ impl Keeper {
 
     /// Another tab has refreshed the token: the session, its user and what was verified stay.
     fn adopt_refreshed(&mut self, read: ReadId, stored: &StoredSession, out: &mut Vec<Effect>) {
-        let Some(active) = self.active_mut() else { return };
-        let before = core::mem::replace(&mut active.generation, stored.generation);
+        let Some(before) = self.generation() else { return };
         let StoredSession { generation, facts, saved_at, verified_at } = *stored;
-        (active.facts, active.saved_at) = (facts, saved_at);
-        active.verified_at = active.verified_at.max(verified_at);
-        if matches!(active.verification, Verification::Suspect(_)) {
-            // The rejections were about the token before.
-            active.verification = Verification::Unverified;
+        let was_asked = self.replace_token(generation, facts, saved_at, out);
+        if let Some(active) = self.active_mut() {
+            active.verified_at = active.verified_at.max(verified_at);
         }
-        let was_asked = self.requests.any(Probe::Verify) || self.is_confirming();
-        self.abort_verification(out);
         self.abort(Probe::Refresh, out);
         let (now, has_run_out) = (self.now(), self.has_run_out());
         if saved_at.is_some_and(|at| self.clock.wall().since(at) < REST) {
@@ -274,14 +269,9 @@ impl Keeper {
             // It was made long before it is seen here: a 401 for it is no answer to a refresh.
             self.refresher.reset();
         }
-        self.pending_refresh_rejection = None;
         out.push(Effect::UseStoredToken { read, generation, keeps_user: true });
         out.push(Effect::Forget { generation: before });
-        self.log(out, Event::Refreshed {});
-        out.push(Effect::Notify(Notice::Refreshed));
-        if was_asked || self.verify_schedule.requested.is_some() {
-            self.verify_schedule.now(self.now());
-        }
+        self.tell_refreshed(was_asked, out);
     }
 
     /// Another tab signed in: its session is ours.

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::verifying::resolve_verify_waiters;
-use super::{Keeper, Life, Session, Verification};
+use super::{ActiveSession, Keeper, Life, Session, Verification};
 use crate::admission::Refresh;
 use crate::answer::{Grade, Outcome, Probe, Verdict};
 use crate::confirm::Conclusion;
@@ -25,7 +25,7 @@ use crate::refresher::{
 };
 use crate::requests::{Request, RequestId, Requests};
 use crate::session::{RejectedAnswer, Rule, SignOutReason, TokenFacts};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, UnixMillis};
 
 use super::answering::{origin, retry_after};
 
@@ -311,21 +311,14 @@ impl Keeper {
         is_same: bool,
         out: &mut Vec<Effect>,
     ) -> bool {
-        let was_asked = self.requests.any(Probe::Verify) || self.is_confirming();
-        self.abort_verification(out);
-        self.pending_refresh_rejection = None;
-        let Some(session_id) = self.generation().map(|it| it.session_id) else { return false };
-        let generation = self.next_generation().of_session(session_id);
+        let Some(ActiveSession { generation: before, verified_at, .. }) = self.active() else {
+            return false;
+        };
+        let (before, verified_at) = (*before, *verified_at);
+        let generation = self.next_generation().of_session(before.session_id);
         self.newest = Some(generation);
-        let (now, saved_at) = (self.now(), Some(self.clock.wall()));
-        let Some(active) = self.active_mut() else { return false };
-        let before = core::mem::replace(&mut active.generation, generation);
-        (active.facts, active.saved_at) = (facts, saved_at);
-        if matches!(active.verification, Verification::Suspect(_)) {
-            // The refusals were about the token before.
-            active.verification = Verification::Unverified;
-        }
-        let (expires_at, verified_at) = (facts.expires_at, active.verified_at);
+        let (now, expires_at) = (self.now(), facts.expires_at);
+        let was_asked = self.replace_token(generation, facts, Some(self.clock.wall()), out);
         out.push(Effect::UseToken { token, generation });
         out.push(Effect::Store { generation, expires_at, verified_at });
         out.push(Effect::Forget { generation: before });
@@ -340,12 +333,39 @@ impl Keeper {
             (false, false) => Gain::Newer,
         };
         let by_401 = self.refresher.refreshed(now, gain);
+        self.tell_refreshed(was_asked, out);
+        by_401
+    }
+
+    /// The session goes on with another token. Returns whether the server was being asked about
+    /// the one before.
+    pub(super) fn replace_token(
+        &mut self,
+        generation: Generation,
+        facts: TokenFacts,
+        saved_at: Option<UnixMillis>,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let was_asked = self.requests.any(Probe::Verify) || self.is_confirming();
+        self.abort_verification(out);
+        self.pending_refresh_rejection = None;
+        if let Some(active) = self.active_mut() {
+            (active.generation, active.facts, active.saved_at) = (generation, facts, saved_at);
+            if matches!(active.verification, Verification::Suspect(_)) {
+                // The rejections were about the token before.
+                active.verification = Verification::Unverified;
+            }
+        }
+        was_asked
+    }
+
+    /// What was asked about the token before is asked about this one.
+    pub(super) fn tell_refreshed(&mut self, was_asked: bool, out: &mut Vec<Effect>) {
         self.log(out, Event::Refreshed {});
         out.push(Effect::Notify(Notice::Refreshed));
         if was_asked || self.verify_schedule.requested.is_some() {
-            self.verify_schedule.now(now);
+            self.verify_schedule.now(self.now());
         }
-        by_401
     }
 
     /// The moment that follows from the token's age, while somebody uses the page.

@@ -1,8 +1,6 @@
-//! Several tabs, one session: who asks the server, and what the others know of it.
+//! Several tabs, one session: who asks the server, and what it tells the others.
 //!
-//! Rule: a tab that does not lead sends no request about the session. What it would ask it asks
-//! the leader for, and where that is silent it takes the lease over. A message begins and ends no
-//! session: the record does.
+//! Rule: what they are told is shown there and begins or ends no session: the record does.
 
 use alloc::vec::Vec;
 
@@ -71,12 +69,6 @@ impl Keeper {
     #[must_use]
     pub fn leads(&self) -> bool {
         self.tabs.lease.leads(self.now())
-    }
-
-    /// How often the lease has changed hands, as far as it is known; 0 where no tab is known of.
-    #[must_use]
-    pub const fn lease_epoch(&self) -> u32 {
-        self.tabs.lease.epoch()
     }
 
     pub(super) fn share_tabs(&mut self, out: &mut Vec<Effect>) {

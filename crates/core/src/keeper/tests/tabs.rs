@@ -405,3 +405,21 @@ fn a_clock_that_was_set_back_makes_no_verification_of_the_leader_an_old_one() {
     let verified_at = tab.keeper.snapshot().last_verified_at;
     assert!(verified_at.is_some_and(|at| at.0 <= tab.wall()), "it lies ahead");
 }
+
+#[test]
+fn a_suspicion_that_meets_a_token_of_another_tab_asks_about_that_token_at_once() {
+    let mut browser = Browser::with_tabs(&shared(), 1);
+    browser.for_all(|tab| tab.server_says(&answers(rejected("a", "1"))));
+    browser.input(0, Input::Report { status: 401 });
+    browser.pass(1_000);
+    assert_eq!(browser.sessions(), all(SessionState::Suspect, 1));
+    browser.for_all(|tab| tab.server_says(&answers(well("a", "1"))));
+    let ours = browser.generations()[0].expect("there is a session");
+    let next = Generation::new(ours.number + 1, TokenId(9)).expect("it is in range");
+    let since = browser.now();
+    browser.record = Record::Session(crate::StoredSession::new(next.of_session(ours.session_id)));
+    browser.for_all(|tab| tab.comes(1, Input::RecordChanged));
+    browser.pass(1_000);
+    assert_eq!(browser.sent_since(since, Probe::Verify), 1);
+    assert_eq!(browser.sessions(), all(SessionState::SignedIn, 1));
+}
