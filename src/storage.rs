@@ -124,11 +124,7 @@ impl Storage {
     /// The newest record: what the store holds, unless it has not taken a newer one.
     pub(crate) fn read(&self) -> Answer {
         match &self.store {
-            Store::Web(area) => {
-                let stored =
-                    area.storage().and_then(|it| it.get_item(&self.key).map_err(|_| Failed));
-                Answer::Now(self.newest(stored))
-            }
+            Store::Web(area) => Answer::Now(self.newest(area.get(&self.key))),
             Store::Adapter(adapter) => match adapter.get(&self.key) {
                 Ok(promise) if is_thenable(&promise) => Answer::Later(Promise::resolve(&promise)),
                 answer => Answer::Now(self.read_answer(answer)),
@@ -201,7 +197,7 @@ impl Storage {
     /// one record, and what is not kept is learned again.
     pub(crate) fn read_backend(&self) -> Option<String> {
         let Store::Web(area) = &self.store else { return None };
-        area.storage().ok()?.get_item(&self.backend_key()).ok()?
+        area.get(&self.backend_key()).ok()?
     }
 
     pub(crate) fn write_backend(&self, record: &str) {
@@ -213,15 +209,14 @@ impl Storage {
     /// Whether another tab has written a record that this one must not be written over.
     pub(crate) fn holds_newer(&self, record: &str) -> bool {
         let Store::Web(Area::Local) = &self.store else { return false };
-        let stored =
-            Area::Local.storage().and_then(|it| it.get_item(&self.key).map_err(|_| Failed));
+        let stored = Area::Local.get(&self.key);
         stored.ok().flatten().is_some_and(|stored| !record::may_replace(record, &stored))
     }
 
     /// The lease of the tab that asks the server, where the store is shared.
     pub(crate) fn read_lease(&self) -> Option<LeaseRecord> {
         let Store::Web(area) = &self.store else { return None };
-        record::read_lease(&area.storage().ok()?.get_item(&self.lease_key()).ok()??)
+        record::read_lease(&area.get(&self.lease_key()).ok()??)
     }
 
     pub(crate) fn write_lease(&self, lease: &LeaseRecord) -> Result<(), Failed> {
@@ -305,6 +300,10 @@ impl Area {
             Self::Session => window.session_storage(),
         };
         storage.ok().flatten().ok_or(Failed)
+    }
+
+    fn get(self, key: &str) -> Result<Option<String>, Failed> {
+        self.storage()?.get_item(key).map_err(|_| Failed)
     }
 
     fn put(self, key: &str, record: Option<&str>) -> Result<(), Failed> {
